@@ -1,0 +1,139 @@
+"""Exact facts of columns, to be found again in Delta (docs/contracts.md, Column facts)."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Context, Decimal
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_WIDE = Context(prec=120)
+_SUMMED_DIGITS = 28
+_EPOCH = datetime(1970, 1, 1)
+_DAY_ONE = date(1970, 1, 1)
+
+
+class ColumnFacts(msgspec.Struct, omit_defaults=True):
+    """The facts of one column over all rows of a load: numbers as exact text, `length` in bytes."""
+
+    non_null: int = 0
+    sum: str | None = None
+    min: str | None = None
+    max: str | None = None
+    length: int | None = None
+
+
+def exact_sum(values: pa.Array) -> int:
+    """The sum of an integer array without overflow, whatever its length. NULLs count as zero."""
+    if values.null_count == len(values):
+        return 0
+    low, high = pc.min_max(values).as_py().values()
+    if max(abs(low), abs(high)) * len(values) < 2**63:
+        return int(pc.sum(values).as_py())
+    numbers = pc.fill_null(values, 0).to_numpy(zero_copy_only=False).astype(np.int64, copy=False)
+    return (int((numbers >> 32).sum()) << 32) + int((numbers & 0xFFFFFFFF).sum())
+
+
+class FactsOfColumn:
+    """Adds up one column's facts, batch by batch."""
+
+    def __init__(self, arrow: pa.DataType) -> None:
+        self._type = arrow
+        self._non_null = 0
+        self._sum: int | Decimal = 0
+        self._length = 0
+        self._min: Any = None
+        self._max: Any = None
+        self._binary = pa.types.is_string(arrow) or pa.types.is_binary(arrow)
+        self._as_integer = {16: pa.int16(), 32: pa.int32(), 64: pa.int64()}.get(_bits(arrow))
+        self._decimal = pa.types.is_decimal(arrow)
+
+    def add(self, values: pa.Array) -> None:
+        """Takes one array of the column's type."""
+        present = len(values) - values.null_count
+        if present == 0:
+            return
+        self._non_null += present
+        if self._binary:
+            self._length += pc.sum(pc.binary_length(values)).as_py()
+        elif pa.types.is_boolean(self._type):
+            self._sum += pc.sum(values).as_py()
+        elif self._decimal:
+            self._widen(values)
+            if self._type.precision <= _SUMMED_DIGITS:
+                self._sum = _WIDE.add(Decimal(self._sum), pc.sum(values).as_py())
+        elif self._as_integer is None:
+            self._widen(values)
+        else:
+            numbers = values.view(self._as_integer)
+            self._widen(numbers)
+            self._sum += exact_sum(numbers)
+
+    def _widen(self, values: pa.Array) -> None:
+        low, high = pc.min_max(values).as_py().values()
+        self._min = low if self._min is None or low < self._min else self._min
+        self._max = high if self._max is None or high > self._max else self._max
+
+    def result(self) -> ColumnFacts:
+        """The facts as docs/contracts.md writes them."""
+        facts = ColumnFacts(non_null=self._non_null)
+        if self._binary:
+            facts.length = self._length
+        elif pa.types.is_boolean(self._type):
+            facts.sum = str(self._sum)
+        elif self._decimal:
+            facts.min, facts.max = (self._decimal_text(x) for x in (self._min, self._max))
+            if self._type.precision <= _SUMMED_DIGITS:
+                facts.sum = self._decimal_text(self._sum)
+        elif self._as_integer is None:
+            facts.min, facts.max = (self._float_text(x) for x in (self._min, self._max))
+        else:
+            facts.sum = str(self._sum if not pa.types.is_time(self._type) else self._sum * self._nanoseconds)
+            facts.min, facts.max = (self._integer_text(x) for x in (self._min, self._max))
+        return facts
+
+    @property
+    def _nanoseconds(self) -> int:
+        return 1000 if self._type.unit == "us" else 1
+
+    def _decimal_text(self, value: Decimal | int | None) -> str | None:
+        if value is None:
+            return None
+        return format(_WIDE.quantize(Decimal(value), Decimal(1).scaleb(-self._type.scale)), "f")
+
+    def _float_text(self, value: float | None) -> str | None:
+        if value is None:
+            return None
+        return repr(value) if pa.types.is_float64(self._type) else str(np.float32(value))
+
+    def _integer_text(self, value: int | None) -> str | None:
+        if value is None:
+            return None
+        if pa.types.is_date(self._type):
+            return (_DAY_ONE + timedelta(days=value)).isoformat()
+        if pa.types.is_timestamp(self._type):
+            text = (_EPOCH + timedelta(microseconds=value)).isoformat(timespec="microseconds")
+            return text + "Z" if self._type.tz else text
+        if pa.types.is_time(self._type):
+            return time_text(value * self._nanoseconds)
+        return str(value)
+
+
+def time_text(nanoseconds: int) -> str:
+    """Nanoseconds since midnight as HH:MM:SS.fffffff, the seven digits of SQL Server's time(7)."""
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{rest // 100:07d}"
+
+
+def utc_text(moment: datetime) -> str:
+    """A moment as `2026-11-24T16:12:24.000000Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _bits(arrow: pa.DataType) -> int:
+    integer_like = pa.types.is_integer(arrow) or pa.types.is_temporal(arrow)
+    return arrow.bit_width if integer_like else 0

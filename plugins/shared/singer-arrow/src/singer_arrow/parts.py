@@ -1,0 +1,168 @@
+"""Parquet parts: written whole, named by their content, checked before anybody takes them over (docs/contracts.md)."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from singer_arrow import durable, names
+from singer_arrow.documents import PartFile
+from singer_arrow.errors import DamagedPart
+from singer_arrow.facts import ColumnFacts, FactsOfColumn
+
+FOOTER_KEY = b"lighthouse.part"
+_NAME = re.compile(r"(?P<load>[^/]+)-(?P<number>\d{4,})-(?P<hash>[0-9a-f]{12})\.parquet")
+
+
+@dataclass(frozen=True)
+class PartLimits:
+    """When a part and a row group are full: rows, and bytes on disk (part) or in memory (row group)."""
+
+    part_rows: int = 1_000_000
+    part_bytes: int = 128 * 2**20
+    group_rows: int = 65_536
+    group_bytes: int = 32 * 2**20
+
+
+@dataclass
+class PartWriter:
+    """Writes the batches of one load as parts in `folder`; memory holds one row group.
+
+    `key_columns` gives parts their min/max key when rows come in key order (`ordered`).
+    """
+
+    folder: Path
+    load_id: str
+    schema: pa.Schema
+    source_types: dict[str, str]
+    key_columns: list[str] = field(default_factory=list)
+    ordered: bool = False
+    limits: PartLimits = PartLimits()
+    rows: int = 0
+    files: list[PartFile] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._facts = {f.name: FactsOfColumn(f.type) for f in self.schema}
+        self._waiting: list[pa.RecordBatch] = []
+        self._waiting_rows = self._waiting_bytes = 0
+        self._writer: pq.ParquetWriter | None = None
+        self._part_rows = 0
+        self._keys: list[list[str]] = []
+
+    def write(self, batch: pa.RecordBatch) -> list[PartFile]:
+        """Takes a batch of the load's schema; returns the part that it filled, if any, already under its final name."""
+        if batch.num_rows:
+            self._waiting.append(batch)
+            self._waiting_rows += batch.num_rows
+            self._waiting_bytes += batch.nbytes
+        if self._waiting_rows >= self.limits.group_rows or self._waiting_bytes >= self.limits.group_bytes:
+            self._write_group()
+        full = self._part_rows >= self.limits.part_rows or self._part_bytes() >= self.limits.part_bytes
+        return [self._finish_part()] if full else []
+
+    def close(self) -> list[PartFile]:
+        """Finishes the last part; a load without rows gets one part of zero rows, so that its schema travels."""
+        self._write_group()
+        return [self._finish_part()] if self._writer or not self.files else []
+
+    def abandon(self) -> None:
+        """Drops the unfinished part; finished ones stay."""
+        if self._writer:
+            self._writer.close()
+            self._temp().unlink(missing_ok=True)
+            self._writer = None
+
+    def facts(self) -> dict[str, ColumnFacts]:
+        """The column facts over all rows written so far."""
+        return {name: facts.result() for name, facts in self._facts.items()}
+
+    def _temp(self) -> Path:
+        return durable.temp_path(self.folder / f"{self.load_id}-{len(self.files) + 1:04d}.parquet")
+
+    def _part_bytes(self) -> int:
+        return self._sink.tell() if self._writer else 0
+
+    def _open(self) -> pq.ParquetWriter:
+        self._sink = pa.OSFile(str(self._temp()), "wb")
+        return pq.ParquetWriter(self._sink, self.schema, compression="zstd", compression_level=1)
+
+    def _write_group(self) -> None:
+        if not self._waiting_rows:
+            return
+        self._writer = self._writer or self._open()
+        for batch in self._waiting:
+            for name, facts in self._facts.items():
+                facts.add(batch.column(name))
+        table = pa.Table.from_batches(self._waiting, self.schema)
+        if self.ordered and self.key_columns:
+            self._keys += [self._key(table, row) for row in (0, table.num_rows - 1)]
+        self._writer.write_table(table, row_group_size=max(table.num_rows, 1))
+        self.rows += table.num_rows
+        self._part_rows += table.num_rows
+        self._waiting, self._waiting_rows, self._waiting_bytes = [], 0, 0
+
+    def _key(self, table: pa.Table, row: int) -> list[str]:
+        return [str(table.column(name)[row].as_py()) for name in self.key_columns]
+
+    def _finish_part(self) -> PartFile:
+        writer = self._writer or self._open()
+        first, last = (self._keys[0], self._keys[-1]) if self._keys else (None, None)
+        footer = {
+            "load_id": self.load_id,
+            "number": len(self.files) + 1,
+            "min_key": first,
+            "max_key": last,
+            "source_types": self.source_types,
+        }
+        writer.add_key_value_metadata({FOOTER_KEY.decode(): json.dumps(footer)})
+        writer.close()
+        self._sink.close()
+        temp = self._temp()
+        sha256 = durable.sha256_of(temp)
+        final = self.folder / names.part_name(self.load_id, len(self.files) + 1, sha256)
+        durable.publish(temp, final)
+        part = PartFile(final.name, self._part_rows, final.stat().st_size, sha256, first, last)
+        self.files.append(part)
+        self._writer, self._part_rows, self._keys = None, 0, []
+        return part
+
+
+@dataclass(frozen=True)
+class CheckedPart:
+    """A part whose name, hash and footer agree: rows, bytes, hex sha256, Arrow schema, and the footer's facts (or None)."""
+
+    path: Path
+    rows: int
+    bytes: int
+    sha256: str
+    schema: pa.Schema
+    load_id: str | None
+    source_types: dict[str, str]
+
+
+def check_part(path: Path) -> CheckedPart:
+    """Reads a part's bytes once for the hash, and its footer. Raises DamagedPart, naming the file, when they do not agree.
+
+    A Parquet file of a foreign tap has neither our name nor our footer: its hash is taken, nothing is compared.
+    """
+    try:
+        sha256 = durable.sha256_of(path)
+        footer = pq.read_metadata(path)
+    except FileNotFoundError as error:
+        raise DamagedPart(f"part {path} is not there") from error
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DamagedPart(f"part {path} is no Parquet file: {error}") from error
+    named = _NAME.fullmatch(path.name)
+    own = json.loads((footer.metadata or {}).get(FOOTER_KEY, b"{}"))
+    if own and (not named or named["hash"] != sha256[:12] or named["load"] != own["load_id"]):
+        raise DamagedPart(f"part {path} does not hold what its name says (sha256 {sha256[:12]}…, load {own['load_id']})")
+    schema = footer.schema.to_arrow_schema().remove_metadata()
+    return CheckedPart(
+        path, footer.num_rows, path.stat().st_size, sha256, schema, own.get("load_id"), own.get("source_types", {})
+    )
