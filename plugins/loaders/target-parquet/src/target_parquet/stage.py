@@ -1,0 +1,83 @@
+"""The folder a target writes into: parts by stream, manifests, and nothing else that has a final name."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from singer_arrow import documents, durable, names
+from singer_arrow.documents import Manifest
+
+from target_parquet.errors import StageBusy
+
+MANIFESTS = "_manifests"
+
+
+class Stage:
+    """`root` holds `<folder of a stream>/*.parquet` and `_manifests/*.json`."""
+
+    def __init__(self, root: Path, source: str) -> None:
+        self.root = root
+        self.source = source
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other targets out for as long as this process lives. Raises StageBusy."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / ".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StageBusy(f"another target-parquet writes into {self.root}; wait until it ends") from None
+            yield
+
+    def folder(self, stream: str) -> Path:
+        """The stream's folder, made when missing."""
+        path = self.root / names.folder(stream)
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def adopt(self, part: Path, name: str, stream: str) -> Path:
+        """Makes a part visible under its final name: a hard link, or a copy where the spool is on another disk."""
+        final = self.folder(stream) / name
+        temp = durable.temp_path(final)
+        try:
+            os.link(part, temp)
+        except OSError as error:
+            if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
+                raise
+            shutil.copyfile(part, temp)
+        durable.publish(temp, final)
+        return final
+
+    def publish(self, manifest: Manifest) -> Path:
+        """Writes a manifest: the moment a load exists for the later steps."""
+        path = self.root / MANIFESTS / f"{manifest.load_id}.json"
+        documents.write(path, manifest)
+        return path
+
+    def sweep(self) -> list[Path]:
+        """Removes what an earlier, interrupted run left: temp names, and parts no manifest names. Returns them."""
+        named = {self.root / file for path in (self.root / MANIFESTS).glob("*.json") for file in _files(path)}
+        left = [p for p in self.root.rglob("*") if p.is_file() and _is_left(p) and p not in named]
+        for path in left:
+            path.unlink()
+        return left
+
+
+def _is_left(path: Path) -> bool:
+    return path.suffix == ".tmp" or path.suffix == ".parquet"
+
+
+class _Files(msgspec.Struct):
+    files: list[documents.PartFile]
+
+
+def _files(manifest: Path) -> list[str]:
+    return [file.path for file in msgspec.json.decode(manifest.read_bytes(), type=_Files).files]
