@@ -1,0 +1,84 @@
+"""`python -m sandbox.workspace`: starts the workspace; SIGTERM or Ctrl-C stops it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from pathlib import Path
+
+import click
+import uvicorn
+
+from sandbox.workspace.app import build
+from sandbox.workspace.runs import Runs
+from sandbox.workspace.storage import Storage
+
+
+@click.command(help="A Databricks workspace on this machine. The token it accepts is in SANDBOX_TOKEN.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--port", default=0, show_default=True, help="0 takes a free port.")
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Where files and runs are kept.")
+@click.option(
+    "--ready", type=click.Path(path_type=Path), help="Written once connections are accepted: JSON with pid, host, port."
+)
+@click.option("--quota", type=int, help="Bytes that fit into DBFS and volumes; more is refused as full.")
+@click.option(
+    "--volume",
+    "volumes",
+    multiple=True,
+    default=("main.lighthouse.stage",),
+    show_default=True,
+    help="A volume that exists.",
+)
+@click.option(
+    "--cluster",
+    "clusters",
+    multiple=True,
+    default=("1124-120000-sandbox1",),
+    show_default=True,
+    help="A cluster that exists.",
+)
+def main(
+    host: str,
+    port: int,
+    data: Path,
+    ready: Path | None,
+    quota: int | None,
+    volumes: tuple[str, ...],
+    clusters: tuple[str, ...],
+) -> None:
+    token = os.environ.pop("SANDBOX_TOKEN", "")
+    if not token:
+        raise click.UsageError("SANDBOX_TOKEN is not set: the access token clients must show, such as dapi0123456789.")
+    storage = Storage(data.resolve(), quota)
+    try:
+        storage.prepare(volumes)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    runs = Runs(storage)
+    listener = socket.create_server((host, port), backlog=256)
+    config = uvicorn.Config(
+        build(storage, runs, clusters, token), http="httptools", log_level="warning", access_log=False
+    )
+    if ready:
+        told = {
+            "pid": os.getpid(),
+            "host": host,
+            "port": listener.getsockname()[1],
+            "volumes": volumes,
+            "clusters": clusters,
+        }
+        hidden = ready.with_name(f".{ready.name}")
+        hidden.write_text(json.dumps(told))
+        hidden.replace(ready)  # connections already wait in the listener's queue
+    try:
+        uvicorn.Server(config).run(sockets=[listener])
+    finally:
+        runs.stop()
+
+
+if __name__ == "__main__":
+    main()
+    sys.exit(0)
