@@ -1,0 +1,1 @@
+"""Singer tap for SQL Server: the driver's Arrow batches straight into Parquet parts."""

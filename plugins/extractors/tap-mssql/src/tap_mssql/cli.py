@@ -1,0 +1,22 @@
+"""The command `tap-mssql`: the SDK's, with errors as messages instead of tracebacks."""
+
+from __future__ import annotations
+
+import sys
+
+from singer_arrow.errors import ArrowSingerError
+
+from tap_mssql.errors import TapError
+from tap_mssql.tap import TapMssql
+
+
+def main() -> None:
+    """Runs the tap; a user's mistake is one message and exit 1."""
+    try:
+        TapMssql.cli()
+    except (TapError, ArrowSingerError) as error:
+        sys.stderr.write(f"tap-mssql: {error}\n")
+        sys.exit(1)
+    except OSError as error:
+        sys.stderr.write(f"tap-mssql: {error.strerror}: {error.filename or ''}; nothing of this load is staged; mend it and run again\n")
+        sys.exit(1)
