@@ -1,0 +1,1 @@
+"""Singer tap for REST APIs: typed records straight into Parquet parts, complete or not at all."""

@@ -1,0 +1,103 @@
+"""GET with patience: tries again what may pass, says at once what will not."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+
+from tap_rest_api_msdk.errors import AnswerRefused, ApiUnavailable, CredentialsRefused
+from tap_rest_api_msdk.retry import Patience, backoff, told_to_wait
+
+_MAY_PASS = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """Why a try failed, and how many seconds the server asks for (None when it does not say)."""
+
+    reason: str
+    wait: float | None = None
+    throttled: bool = False
+
+
+@dataclass
+class ApiClient:
+    """One HTTP session; `stop` ends a wait between two tries, so that a failing run ends at once."""
+
+    headers: Mapping[str, str]
+    login: tuple[str, str] | None
+    timeout: float
+    patience: Patience
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self._session = requests.Session()
+        self._session.headers.update(self.headers)
+        # bytes: requests would send latin-1
+        self._session.auth = tuple(part.encode() for part in self.login) if self.login else _as_it_is
+
+    def get(self, url: str, params: Mapping[str, Any], headers: Mapping[str, str], what: str) -> bytes:
+        """The body of a 2xx answer. `what` names stream and offset in errors; query parameters never appear there.
+
+        Raises CredentialsRefused, ApiUnavailable or AnswerRefused.
+        """
+        began: float | None = None
+        tries = 0
+        while True:
+            result = self._try(url, params, headers, what)
+            if isinstance(result, bytes):
+                return result
+            tries += 1
+            now = time.monotonic()
+            began = now if began is None else began
+            limit = self.patience.throttling if result.throttled else self.patience.failures
+            wait = backoff(tries) if result.wait is None else result.wait + self.patience.extension + backoff(1)
+            if now - began + wait > limit or self.stop.wait(wait):
+                asked = f", and asks to wait {result.wait:.0f} s" if result.wait else ""
+                tried = f"{tries} {'try' if tries == 1 else 'tries'} in {now - began:.1f} s of at most {limit:g} s"
+                raise ApiUnavailable(f"{what}: {url}: {result.reason}{asked} ({tried})")
+
+    def _try(self, url: str, params: Mapping[str, Any], headers: Mapping[str, str], what: str) -> bytes | _Failure:
+        try:
+            answer = self._session.get(
+                url, params=params, headers=headers, timeout=(min(10.0, self.timeout), self.timeout)
+            )
+        except requests.exceptions.SSLError as error:
+            raise ApiUnavailable(f"{what}: {url}: TLS failed: {_root(error)}") from error
+        except requests.Timeout:
+            return _Failure(f"no answer within {self.timeout:g} s")
+        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
+            return _Failure(f"no connection, or one that broke: {_root(error)}")
+        except requests.RequestException as error:
+            raise AnswerRefused(f"{what}: {url}: {type(error).__name__}") from error
+        status = answer.status_code
+        if 200 <= status < 300:
+            return answer.content
+        if status in (401, 403):
+            raise CredentialsRefused(
+                f"API refused the credentials ({status}) for {url}: check API_USER/API_PASSWORD ({what})"
+            )
+        if status in _MAY_PASS:
+            wait = told_to_wait(answer.headers.get(self.patience.header))
+            return _Failure(f"the API answered {status} {answer.reason}", wait, status == 429 or wait is not None)
+        raise AnswerRefused(f"{what}: {url}: the API answered {status} {answer.reason}; check path and params")
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Leaves the headers alone; without it, requests would look for a login in ~/.netrc."""
+    return request
+
+
+def _root(error: BaseException) -> str:
+    """The innermost cause's own words, which never hold query parameters."""
+    while True:
+        inner = error.__cause__ or error.__context__ or getattr(error, "reason", None)
+        if inner is None or not isinstance(inner, BaseException):
+            break
+        error = inner
+    return getattr(error, "strerror", None) or type(error).__name__
