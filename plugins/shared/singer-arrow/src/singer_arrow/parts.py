@@ -61,7 +61,8 @@ class PartWriter:
             self._waiting.append(batch)
             self._waiting_rows += batch.num_rows
             self._waiting_bytes += batch.nbytes
-        if self._waiting_rows >= self.limits.group_rows or self._waiting_bytes >= self.limits.group_bytes:
+        group_rows = min(self.limits.group_rows, self.limits.part_rows)
+        if self._waiting_rows >= group_rows or self._waiting_bytes >= self.limits.group_bytes:
             self._write_group()
         full = self._part_rows >= self.limits.part_rows or self._part_bytes() >= self.limits.part_bytes
         return [self._finish_part()] if full else []

@@ -1,0 +1,189 @@
+"""target-parquet as a process: what is staged is whole, named and counted, or not there at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from singer_arrow import documents, names
+from singer_arrow.documents import LoadDocument
+from singer_arrow.parts import PartWriter
+
+TARGET = shutil.which("target-parquet", path=str(Path(sys.executable).parent)) or "target-parquet"
+SCHEMA = pa.schema([pa.field("id", pa.int32(), nullable=False), ("amount", pa.decimal128(19, 4))])
+STREAM = "Sales-Order"
+
+
+def line(**message: Any) -> str:
+    return json.dumps(message) + "\n"
+
+
+def schema_line(stream: str = STREAM, **extra: Any) -> str:
+    properties = {"id": {"type": "integer"}, "amount": {"type": ["number", "null"], "x-sql-datatype": "decimal(19,4)"}}
+    return line(type="SCHEMA", stream=stream, schema={"properties": properties}, key_properties=["id"], **extra)
+
+
+def run(folder: Path, *lines: str, **settings: Any) -> subprocess.CompletedProcess[str]:
+    config = folder / "config.json"
+    config.write_text(json.dumps({"destination_path": str(folder / "out" / "sqlserver"), **settings}))
+    return subprocess.run([TARGET, "--config", str(config)], input="".join(lines), capture_output=True, text=True, timeout=60)
+
+
+def manifests(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(p.read_text()) for p in sorted((folder / "out/sqlserver/_manifests").glob("*.json"))]
+
+
+def staged(folder: Path) -> list[Path]:
+    return sorted(p for p in (folder / "out").rglob("*") if p.is_file() and p.name != ".lock")
+
+
+def load(folder: Path, rows: int = 10, complete: bool = True, limit: int = 1_000_000) -> list[Path]:
+    """The parts of one load in a spool, as a tap leaves them."""
+    from singer_arrow.parts import PartLimits
+
+    spool = folder / "spool" / names.folder(STREAM)
+    writer = PartWriter(spool, "20261124T000000Z-abc", SCHEMA, {"amount": "money"}, limits=PartLimits(part_rows=limit, group_rows=1))
+    for number in range(rows):
+        writer.write(pa.RecordBatch.from_pylist([{"id": number, "amount": Decimal("0.1000")}], schema=SCHEMA))
+    writer.close()
+    document = LoadDocument(
+        load_id=writer.load_id,
+        run_id="r",
+        stream=STREAM,
+        source_schema="Sales",
+        source_table="Order",
+        mode="overwrite",
+        key_columns=["id"],
+        cursor=None,
+        schema=documents.columns_of(STREAM, SCHEMA, {"amount": "money"}),
+        files=writer.files,
+        rows=writer.rows,
+        source_rows=rows,
+        columns=writer.facts(),
+        started_at=datetime.now(UTC).isoformat(),
+        ended_at=datetime.now(UTC).isoformat(),
+    )
+    if complete:
+        documents.write(documents.document_path(spool, writer.load_id), document)
+    return [spool / file.path for file in writer.files]
+
+
+def batch_line(*parts: Path) -> str:
+    encoding = {"format": "parquet", "compression": "zstd"}
+    return line(type="BATCH", stream=STREAM, encoding=encoding, manifest=[p.as_uri() for p in parts])
+
+
+STATE = line(type="STATE", value={"bookmarks": {STREAM: {"replication_key_value": "7"}}})
+
+
+def test_parts_are_adopted_as_they_are_and_the_manifest_names_them(tmp_path: Path) -> None:
+    parts = load(tmp_path, rows=5, limit=2)
+    bytes_before = [p.read_bytes() for p in parts]
+    done = run(tmp_path, schema_line(), batch_line(*parts[:2]), batch_line(*parts[2:]), STATE)
+    assert done.returncode == 0, done.stderr
+    [manifest] = manifests(tmp_path)
+    files = [tmp_path / "out/sqlserver" / f["path"] for f in manifest["files"]]
+    assert [f.read_bytes() for f in files] == bytes_before
+    assert (manifest["rows"], manifest["source_rows"], manifest["table"]) == (5, 5, "sales_order")
+    assert manifest["columns"]["amount"]["sum"] == "0.5000"
+    assert manifest["bookmark"] == {"replication_key_value": "7"}
+    assert json.loads(done.stdout) == {"bookmarks": {STREAM: {"replication_key_value": "7"}}}
+    assert not [p for p in (tmp_path / "spool").rglob("*") if p.is_file()], "the spool of a staged load is empty"
+
+
+def test_a_load_without_its_document_leaves_nothing_and_fails(tmp_path: Path) -> None:
+    parts = load(tmp_path, complete=False)
+    done = run(tmp_path, schema_line(), batch_line(*parts), STATE)
+    assert done.returncode == 1 and "ended before its load was complete" in done.stderr and "Traceback" not in done.stderr
+    assert staged(tmp_path) == [] and done.stdout == "" and all(p.exists() for p in parts)
+
+
+def test_a_part_that_was_changed_is_refused(tmp_path: Path) -> None:
+    [part] = load(tmp_path)
+    content = bytearray(part.read_bytes())
+    content[10] ^= 1
+    part.write_bytes(content)
+    done = run(tmp_path, schema_line(), batch_line(part), STATE)
+    assert done.returncode == 1 and "does not hold what its name says" in done.stderr
+    assert staged(tmp_path) == []
+
+
+def test_a_missing_part_is_refused_although_the_others_are_whole(tmp_path: Path) -> None:
+    parts = load(tmp_path, rows=4, limit=2)
+    done = run(tmp_path, schema_line(), batch_line(parts[0]), STATE)
+    assert done.returncode == 1 and parts[1].name in done.stderr
+    assert staged(tmp_path) == []
+
+
+def test_records_become_exact_parts(tmp_path: Path) -> None:
+    records = [line(type="RECORD", stream=STREAM, record={"id": i, "amount": None if i % 3 else 0.1}) for i in range(25)]
+    done = run(tmp_path, schema_line(), *records, STATE, max_batch_size=4, file_size=10)
+    assert done.returncode == 0, done.stderr
+    [manifest] = manifests(tmp_path)
+    table = pa.concat_tables(pq.read_table(tmp_path / "out/sqlserver" / f["path"]) for f in manifest["files"])
+    assert table.column("id").to_pylist() == list(range(25)) and table.schema.field("amount").type == pa.decimal128(19, 4)
+    assert manifest["columns"]["amount"] == {"non_null": 9, "sum": "0.9000", "min": "0.1000", "max": "0.1000"}
+    assert len(manifest["files"]) > 1 and manifest["source_rows"] is None
+
+
+def test_a_record_that_does_not_fit_stages_nothing(tmp_path: Path) -> None:
+    bad = line(type="RECORD", stream=STREAM, record={"id": 2, "amount": 0.12345})
+    done = run(tmp_path, schema_line(), line(type="RECORD", stream=STREAM, record={"id": 1}), bad, STATE)
+    assert done.returncode == 1 and "Sales-Order" in done.stderr and "amount" in done.stderr and "Traceback" not in done.stderr
+    assert staged(tmp_path) == [] and done.stdout == ""
+
+
+def test_what_a_killed_target_left_is_swept_by_the_next(tmp_path: Path) -> None:
+    orphan = tmp_path / "out/sqlserver/Sales-Order/20200101T000000Z-abc-0001-000000000000.parquet"
+    half = orphan.with_name(".half.parquet.1.tmp")
+    orphan.parent.mkdir(parents=True)
+    orphan.touch()
+    half.touch()
+    assert run(tmp_path, schema_line(), batch_line(*load(tmp_path)), STATE).returncode == 0
+    assert not orphan.exists() and not half.exists()
+    assert len(staged(tmp_path)) == 2
+
+
+def test_two_targets_never_share_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"destination_path": str(tmp_path / "out" / "sqlserver")}))
+    first = subprocess.Popen([TARGET, "--config", str(tmp_path / "config.json")], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert first.stdin
+        first.stdin.write((schema_line() + STATE).encode())
+        first.stdin.flush()
+        assert first.stdout and first.stdout.readline()
+        second = run(tmp_path, schema_line(), STATE)
+        assert second.returncode == 1 and "another target-parquet writes into" in second.stderr
+    finally:
+        os.kill(first.pid, signal.SIGTERM)
+        first.wait()
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (["not json\n"], "not a Singer message"),
+        ([line(type="RECORD", stream="x", record={})], "RECORD before its SCHEMA"),
+        ([line(type="NOVELTY")], "'NOVELTY' is not known"),
+    ],
+)
+def test_broken_input_is_one_message(tmp_path: Path, lines: list[str], words: str) -> None:
+    done = run(tmp_path, *lines)
+    assert done.returncode == 1 and words in done.stderr and "Traceback" not in done.stderr
+
+
+def test_bad_settings_are_named_all_at_once(tmp_path: Path) -> None:
+    done = run(tmp_path, destination_pth="x", file_size="many", compression_method="gzip")
+    assert done.returncode == 1
+    assert all(name in done.stderr for name in ("destination_pth", "file_size", "compression_method"))
