@@ -1,0 +1,74 @@
+"""The whole chain on the demo's data, beside the customer's stack as published, against the same sandbox in the same run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+from sandbox import launch, project
+
+from bench import measure
+from bench.figures import Figure, report
+from bench.measure import Measured
+
+LINE = ["meltano", "run", "tap-mssql", "target-parquet-sqlserver", "tap-rest-api-msdk", "target-parquet-api"]
+PUBLISHED_LINE = ["meltano", "run", "tap-mssql", "target-jsonl-sqlserver", "tap-rest-api-msdk", "target-jsonl-api"]
+RUNS = int(os.environ.get("BENCH_RUNS", "3"))
+
+
+def main() -> None:
+    """Three runs of ours (median), one of the published stack (it takes minutes), one of the steps after extraction."""
+    with tempfile.TemporaryDirectory(prefix="bench-chain-") as name:
+        folder = Path(name)
+        with launch.sandbox(folder / "sandbox") as services:
+            ours = [_ours(folder / f"ours-{number}", services.environment) for number in range(RUNS)]
+            lakehouse = _lakehouse(folder / "ours-0", services.environment)
+            published = _published(folder / "published", services.environment)
+    cpu = statistics.median(m.cpu for m in ours)
+    peaks = {program: max(m.peak.get(program, 0.0) for m in [*ours, lakehouse]) for program in _programs([*ours, lakehouse])}
+    figures = [
+        Figure("chain.cpu_seconds", cpu, 12.0),
+        Figure("chain.wall_seconds", statistics.median(m.wall for m in ours)),
+        Figure("published.cpu_seconds", published.cpu),
+        Figure("chain.cpu_against_published", cpu / published.cpu, 0.25),
+        *(Figure(f"{p}.peak_mb", mb, None if p in ("meltano", "databricks") else 250.0) for p, mb in sorted(peaks.items())),
+    ]
+    raw = {"ours": [_raw(m) for m in ours], "lakehouse": _raw(lakehouse), "published": _raw(published)}
+    report("chain", figures, raw)
+
+
+def _programs(runs: list[Measured]) -> set[str]:
+    return {program for m in runs for program in m.peak}
+
+
+def _raw(measured: Measured) -> dict[str, object]:
+    return {"cpu": measured.cpu, "wall": measured.wall, "peak_mb": measured.peak}
+
+
+def _ours(folder: Path, variables: dict[str, str]) -> Measured:
+    project.make(folder)
+    return _good(measure.run(LINE, folder, project.environment(folder, variables)))
+
+
+def _lakehouse(folder: Path, variables: dict[str, str]) -> Measured:
+    steps = "./entrypoint.sh upload && ./entrypoint.sh convert && ./entrypoint.sh verify"
+    return _good(measure.run(["bash", "-c", steps], folder, project.environment(folder, variables)))
+
+
+def _published(folder: Path, variables: dict[str, str]) -> Measured:
+    shutil.copytree(launch.ROOT / "bench/published", folder, symlinks=True, ignore=shutil.ignore_patterns("output", "state", "run"))
+    return _good(measure.run(PUBLISHED_LINE, folder, project.environment(folder, variables)))
+
+
+def _good(measured: Measured) -> Measured:
+    if measured.status:
+        sys.exit(f"bench: a run ended with exit {measured.status}:\n{measured.output[-4000:]}")
+    return measured
+
+
+if __name__ == "__main__":
+    main()

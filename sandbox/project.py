@@ -1,0 +1,34 @@
+"""A throw-away copy of the project folder for tests and benchmarks: same files and plugins (links), own output and state."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from sandbox.launch import ROOT
+
+LINKED = (".venv", "entrypoint.sh", "logging.yaml", "meltano.yml", "plugins", ".env.save")
+PLUGIN_KINDS = ("extractors", "loaders", "utilities")
+
+
+def make(folder: Path) -> Path:
+    """Links the project's files into `folder`, and returns it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in LINKED:
+        if name == "entrypoint.sh":
+            (folder / name).write_bytes((ROOT / name).read_bytes())
+            (folder / name).chmod(0o755)
+        elif not (folder / name).exists():
+            (folder / name).symlink_to(ROOT / name)
+    (folder / ".meltano").mkdir(exist_ok=True)
+    for kind in PLUGIN_KINDS:
+        if (ROOT / ".meltano" / kind).exists() and not (folder / ".meltano" / kind).exists():
+            (folder / ".meltano" / kind).symlink_to(ROOT / ".meltano" / kind)
+    return folder
+
+
+def environment(folder: Path, variables: dict[str, str]) -> dict[str, str]:
+    """A bare environment with the pipeline's variables."""
+    path = f"{ROOT}/.venv/bin:/usr/local/bin:/usr/bin:/bin"
+    kept = {name: os.environ[name] for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE") if name in os.environ}
+    return {**kept, "PATH": path, "HOME": str(folder), "LANG": "C.UTF-8", "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false", **variables}
