@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -14,6 +17,17 @@ import uvicorn
 from sandbox.workspace.app import build
 from sandbox.workspace.runs import Runs
 from sandbox.workspace.storage import Storage
+
+
+class Server(uvicorn.Server):
+    """Stops on SIGTERM and Ctrl-C with exit code 0; uvicorn itself would die of the signal once more."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Takes the place of uvicorn's own."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self.handle_exit)
+        yield
 
 
 @click.command(help="A Databricks workspace on this machine. The token it accepts is in SANDBOX_TOKEN.")
@@ -52,6 +66,7 @@ def main(
     token = os.environ.pop("SANDBOX_TOKEN", "")
     if not token:
         raise click.UsageError("SANDBOX_TOKEN is not set: the access token clients must show, such as dapi0123456789.")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the server takes it
     storage = Storage(data.resolve(), quota)
     try:
         storage.prepare(volumes)
@@ -74,7 +89,7 @@ def main(
         hidden.write_text(json.dumps(told))
         hidden.replace(ready)  # connections already wait in the listener's queue
     try:
-        uvicorn.Server(config).run(sockets=[listener])
+        Server(config).run(sockets=[listener])
     finally:
         runs.stop()
 

@@ -1,0 +1,53 @@
+"""`lakehouse prune`: removes local files that Delta has made needless. Not while a tap or target is running."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from lakehouse.manifest import Staged
+
+
+@dataclass(frozen=True)
+class Pruned:
+    loads: int
+    files: int
+    bytes: int
+
+
+def prune(output: Path, local: list[Staged], committed: set[str]) -> Pruned:
+    """Removes the loads in the ledger, parts no manifest names, temp names, and what committed loads left in the spool.
+
+    A manifest goes before its parts, so that a load is never there by halves. Spooled parts of loads that are not
+    committed stay: the next extraction uses them.
+    """
+    done = [load for load in local if load.load_id in committed]
+    kept = {
+        output / load.source / file.path
+        for load in local
+        if load.load_id not in committed
+        for file in load.manifest.files
+    }
+    files = size = 0
+    for load in done:
+        manifest = output / load.path
+        files, size = files + 1, size + manifest.stat().st_size
+        manifest.unlink()
+    spool = output.parent / "spool"
+    for file in [*output.glob("*/*/*"), *output.rglob(".*"), *spool.rglob("*")]:
+        if not file.exists() or file in kept:
+            continue
+        hidden = file.name.startswith(".")
+        if file.is_dir():
+            if hidden and file.name.startswith(".sending-"):
+                shutil.rmtree(file)
+            continue
+        in_spool = file.is_relative_to(spool)
+        if not hidden and (
+            in_spool and file.name.split("-0")[0][:29] not in committed or file.parent.name == "_manifests"
+        ):
+            continue
+        files, size = files + 1, size + file.stat().st_size
+        file.unlink()
+    return Pruned(len(done), files, size)

@@ -1,0 +1,100 @@
+"""`lakehouse upload`: the tree of parts and manifests to the stage, only what is missing, manifests last."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from lakehouse.errors import UploadError, final
+from lakehouse.manifest import Staged, file_sha256
+from lakehouse.stage import Stage
+
+TRIES = 4
+WAIT = 1.0  # seconds before the second try; doubles
+LISTS = 4  # folders listed at once
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What one upload did: files and bytes sent, files that were there."""
+
+    files: int
+    bytes: int
+    there: int
+
+
+def upload(stage: Stage, output: Path, loads: list[Staged], say: Callable[[str], None]) -> Sent:
+    """Sends what the stage lacks. Every local part is checked against its manifest before it goes.
+
+    Raises UploadError naming what is missing; what arrived stays, and the next call sends only the rest.
+    """
+    total = Sent(0, 0, 0)
+    for source in sorted({load.source for load in loads}):
+        mine = [load for load in loads if load.source == source]
+        parts = {file.path: file.bytes for load in mine for file in load.manifest.files}
+        manifests = {f"_manifests/{load.load_id}.json": len(load.text) for load in mine}
+        hashes = {file.path: file.sha256 for load in mine for file in load.manifest.files}
+        for what, wanted in (("parts", parts), ("manifests", manifests)):
+            missing = _missing(stage, source, wanted)
+            _check(output / source, missing, wanted, hashes)
+            if missing:
+                say(f"{source}: sending {len(missing)} {what}, {sum(wanted[path] for path in missing):,} bytes")
+                _send(stage, source, output / source, missing, wanted)
+            sent = sum(wanted[path] for path in missing)
+            total = Sent(total.files + len(missing), total.bytes + sent, total.there + len(wanted) - len(missing))
+    return total
+
+
+def _missing(stage: Stage, source: str, wanted: dict[str, int]) -> list[str]:
+    """Paths that are not on the stage with the right size."""
+    folders = sorted({path.rsplit("/", 1)[0] for path in wanted})
+    with ThreadPoolExecutor(LISTS) as pool:
+        listed = pool.map(lambda folder: stage.sizes(f"{source}/{folder}"), folders)
+        there = {
+            f"{folder}/{name}": size
+            for folder, sizes in zip(folders, listed, strict=True)
+            for name, size in sizes.items()
+        }
+    return [path for path, size in wanted.items() if there.get(path) != size]
+
+
+def _check(root: Path, paths: list[str], sizes: dict[str, int], hashes: dict[str, str]) -> None:
+    for path in paths:
+        file = root / path
+        if not file.is_file():
+            raise UploadError(
+                f"{file} is named by a manifest, but it is not there. Nothing was sent; run the extraction again."
+            )
+        if file.stat().st_size != sizes[path] or (path in hashes and file_sha256(file) != hashes[path]):
+            raise UploadError(
+                f"{file} is not what its manifest says (size or SHA-256). Nothing was sent; run the extraction again."
+            )
+
+
+def _send(stage: Stage, source: str, root: Path, paths: list[str], sizes: dict[str, int]) -> None:
+    left = paths
+    for attempt in range(TRIES):
+        if attempt:
+            time.sleep(WAIT * 2 ** (attempt - 1))
+        said = stage.send(source, {path: root / path for path in left})
+        left = _missing(stage, source, {path: sizes[path] for path in left})
+        if not left:
+            return
+        if final(said):
+            break
+    raise UploadError(
+        f"{len(left)} of {len(paths)} files did not reach {stage.url}/{source}, the first: {left[0]}.\n{_why(said)}"
+        "What arrived stays and is not sent again; no manifest names files that are missing. Run the upload again."
+    )
+
+
+def _why(said: str) -> str:
+    """The client's own words, shortened; and what to do about the frequent ones."""
+    lines = [line for line in said.splitlines() if line.strip() and " -> " not in line]
+    told = f"The workspace said: {' '.join(lines)[-600:]}\n" if lines else ""
+    if "QUOTA_EXCEEDED" in said or "storage is full" in said:
+        return told + "The storage is full: make room there or choose another LAKEHOUSE_STAGE.\n"
+    return told
