@@ -49,14 +49,10 @@ class WithoutPandas(MetaPathFinder):
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=0, show_default=True, help="Port to listen on; 0 takes a free one.")
-@click.option(
-    "--data", type=click.Path(file_okay=False, path_type=Path), help="Made when missing; the API keeps nothing in it."
-)
+@click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="Made when missing; the API keeps nothing in it.")
 @click.option("--ready", type=click.Path(dir_okay=False, path_type=Path), help="Written once connections are accepted.")
 @click.option("--max-page-size", default=5000, show_default=True, type=click.IntRange(1), help="Silent cap of `limit`.")
-@click.option(
-    "--scale", default=1.0, show_default=True, type=click.FloatRange(0, min_open=True), help="1.0: 165,639 records."
-)
+@click.option("--scale", default=1.0, show_default=True, type=click.FloatRange(0, min_open=True), help="1.0: 165,639 records.")
 def main(host: str, port: int, data: Path | None, ready: Path | None, max_page_size: int, scale: float) -> None:
     """A REST API with the four order tables. SANDBOX_USER and SANDBOX_PASSWORD hold the login."""
     user, password = os.environ.get("SANDBOX_USER"), os.environ.get("SANDBOX_PASSWORD")

@@ -44,9 +44,7 @@ def _authenticate(request: Request, login: bytes) -> None:
     except binascii.Error:
         given = b""
     if not secrets.compare_digest(given, login):
-        raise HTTPException(
-            401, "authentication required", {"WWW-Authenticate": 'Basic realm="sandbox", charset="UTF-8"'}
-        )
+        raise HTTPException(401, "authentication required", {"WWW-Authenticate": 'Basic realm="sandbox", charset="UTF-8"'})
 
 
 def _number(request: Request, name: str, default: int, lowest: int) -> int:

@@ -30,7 +30,6 @@ class ApiClient:
     """One HTTP session; `stop` ends a wait between two tries, so that a failing run ends at once."""
 
     headers: Mapping[str, str]
-    login: tuple[str, str] | None
     timeout: float
     patience: Patience
     stop: threading.Event = field(default_factory=threading.Event)
@@ -38,8 +37,7 @@ class ApiClient:
     def __post_init__(self) -> None:
         self._session = requests.Session()
         self._session.headers.update(self.headers)
-        # bytes: requests would send latin-1
-        self._session.auth = tuple(part.encode() for part in self.login) if self.login else _as_it_is
+        self._session.auth = _as_it_is
 
     def get(self, url: str, params: Mapping[str, Any], headers: Mapping[str, str], what: str) -> bytes:
         """The body of a 2xx answer. `what` names stream and offset in errors; query parameters never appear there.
@@ -64,9 +62,7 @@ class ApiClient:
 
     def _try(self, url: str, params: Mapping[str, Any], headers: Mapping[str, str], what: str) -> bytes | _Failure:
         try:
-            answer = self._session.get(
-                url, params=params, headers=headers, timeout=(min(10.0, self.timeout), self.timeout)
-            )
+            answer = self._session.get(url, params=params, headers=headers, timeout=(min(10.0, self.timeout), self.timeout))
         except requests.exceptions.SSLError as error:
             raise ApiUnavailable(f"{what}: {url}: TLS failed: {_root(error)}") from error
         except requests.Timeout:
@@ -79,9 +75,7 @@ class ApiClient:
         if 200 <= status < 300:
             return answer.content
         if status in (401, 403):
-            raise CredentialsRefused(
-                f"API refused the credentials ({status}) for {url}: check API_USER/API_PASSWORD ({what})"
-            )
+            raise CredentialsRefused(f"API refused the credentials ({status}) for {url}: check API_USER/API_PASSWORD ({what})")
         if status in _MAY_PASS:
             wait = told_to_wait(answer.headers.get(self.patience.header))
             return _Failure(f"the API answered {status} {answer.reason}", wait, status == 429 or wait is not None)

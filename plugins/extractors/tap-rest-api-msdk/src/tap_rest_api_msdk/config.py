@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -57,7 +58,6 @@ class TapConfig:
     """The whole configuration, without a problem left in it."""
 
     api_url: str
-    login: tuple[str, str] | None
     headers: dict[str, str]
     timeout: float
     patience: Patience
@@ -83,6 +83,10 @@ def problems_and_config(raw: Mapping[str, Any]) -> tuple[list[str], TapConfig | 
 def _model(raw: Mapping[str, Any], streams: list[StreamConfig]) -> TapConfig:
     method = _text(raw, "auth_method") or "no_auth"
     headers = {"User-Agent": raw["user_agent"]} if raw.get("user_agent") else {}
+    if method == "basic":
+        login = f"{raw['username']}:{raw['password']}"
+        # UTF-8, as RFC 7617 has it; requests would send latin-1
+        headers["Authorization"] = "Basic " + b64encode(login.encode()).decode()
     if method == "bearer_token":
         headers["Authorization"] = f"Bearer {raw['bearer_token']}"
     if method == "api_key":
@@ -95,7 +99,6 @@ def _model(raw: Mapping[str, Any], streams: list[StreamConfig]) -> TapConfig:
     )
     return TapConfig(
         api_url=raw["api_url"].rstrip("/"),
-        login=(raw["username"], raw["password"]) if method == "basic" else None,
         headers=headers,
         timeout=float(raw.get("request_timeout_seconds") or 60),
         patience=patience,

@@ -23,7 +23,7 @@ class Patience:
 
 def backoff(tries: int) -> float:
     """Seconds to wait after this many failed tries: doubling, with half of it random, at most LONGEST_WAIT."""
-    longest = min(FIRST_WAIT * 2 ** min(tries - 1, 20), LONGEST_WAIT)
+    longest: float = min(FIRST_WAIT * 2 ** min(tries - 1, 20), LONGEST_WAIT)
     return longest * random.uniform(0.5, 1.0)
 
 

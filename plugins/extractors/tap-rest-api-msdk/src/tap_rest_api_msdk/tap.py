@@ -30,14 +30,16 @@ class TapRestApi(Tap):
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """All problems of the configuration by setting, without the values of secrets. Raises ConfigRefused."""
         self.append_builtin_config(self.config_jsonschema)
-        problems = [
+        wrong = [
             f"{_place(error.absolute_path)}: {_expected(error)}"
             for error in JSONSchemaValidator(self.config_jsonschema).iter_errors(self._config)
         ]
         known = self.config_jsonschema["properties"]
-        problems += [f"{name}: no such setting" for name in self._config if name not in known]
-        if not problems:
-            problems, model = problems_and_config(self._config)
+        problems = wrong + [f"{name}: no such setting" for name in self._config if name not in known]
+        # a value of the wrong type would trip the checks that follow
+        if not wrong:
+            more, model = problems_and_config(self._config)
+            problems += more
             if model:
                 self._model = model
         if problems:
@@ -47,7 +49,7 @@ class TapRestApi(Tap):
     def discover_streams(self) -> list[RestStream]:
         """The configured streams; no request is made."""
         model = self._model
-        client = ApiClient(model.headers, model.login, model.timeout, model.patience)
+        client = ApiClient(model.headers, model.timeout, model.patience)
         return [RestStream(self, stream, model.api_url, client, model.extra_fields) for stream in model.streams]
 
 
