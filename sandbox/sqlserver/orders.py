@@ -29,7 +29,8 @@ ROWS = {
 }
 PRODUCTS = 504
 FIRST_PRODUCT = 680
-CUSTOMERS = 19_820
+CUSTOMERS = 1_982
+ADDRESSES = 450
 
 _TIME = pa.timestamp("us")
 _DAY = 86_400_000_000
@@ -96,8 +97,8 @@ def _sales(scale: float) -> tuple[pa.Table, pa.Table]:
         "CustomerID": numbers(11_000 + below(5, row, CUSTOMERS), pa.int32()),
         "SalesPersonID": numbers(274 + below(6, row, 17), pa.int32(), store),
         "TerritoryID": numbers(1 + below(7, row, 10), pa.int32()),
-        "BillToAddressID": numbers(1 + below(8, row, 19_614), pa.int32()),
-        "ShipToAddressID": numbers(1 + below(8, row, 19_614), pa.int32()),
+        "BillToAddressID": numbers(1 + below(8, row, ADDRESSES), pa.int32()),
+        "ShipToAddressID": numbers(1 + below(8, row, ADDRESSES), pa.int32()),
         "ShipMethodID": numbers(np.where(online, 1, 5), pa.int32()),
         "CreditCardID": numbers(1 + below(9, row, 19_237), pa.int32(), below(10, row, 28) > 0),
         "CreditCardApprovalCode": pattern("1#####Vi#####", below(11, row, 10**10), below(10, row, 28) > 0),

@@ -1,0 +1,72 @@
+"""`python -m sandbox.sqlserver`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+
+import click
+
+from sandbox.sqlserver import certificate
+from sandbox.sqlserver.connection import Connection, Credentials
+from sandbox.sqlserver.store import Store
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=0, show_default=True, help="Port; 0 takes a free one.")
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the data.")
+@click.option("--ready", type=click.Path(path_type=Path, dir_okay=False), help="File to write once listening.")
+@click.option("--database", default="AdventureWorks", show_default=True, help="Name of the database.")
+@click.option("--scale", default=1.0, show_default=True, type=click.FloatRange(min=0), help="Factor of the row counts.")
+def main(host: str, port: int, data: Path, ready: Path | None, database: str, scale: float) -> None:
+    """A SQL Server counterpart. Login from SANDBOX_USER and SANDBOX_PASSWORD."""
+    logging.basicConfig(level=os.environ.get("SANDBOX_LOG", "WARNING"), stream=sys.stderr)
+    user, password = os.environ.get("SANDBOX_USER"), os.environ.get("SANDBOX_PASSWORD")
+    if not user or not password:
+        raise click.UsageError("SANDBOX_USER and SANDBOX_PASSWORD must be set, e.g. SANDBOX_USER=sa")
+    data.mkdir(parents=True, exist_ok=True)
+    store = Store(data, database, scale)
+    certificate_file, key_file = certificate.make(data)
+    context = certificate.context(certificate_file, key_file)
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0) if stopping.is_set() else stopping.set())
+    stopping = threading.Event()
+    listener = socket.create_server((host, port), backlog=64)
+    listener.settimeout(0.2)
+    if ready is not None:
+        _write(ready, {
+            "pid": os.getpid(), "host": host, "port": listener.getsockname()[1], "database": database,
+            "ca_file": str(certificate_file.resolve()),
+        })
+    credentials = Credentials(user, password)
+    while not stopping.is_set():
+        try:
+            sock, _ = listener.accept()
+        except TimeoutError:
+            continue
+        sock.settimeout(None)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection = Connection(sock, store, context, credentials)
+        threading.Thread(target=connection.serve, daemon=True).start()
+    listener.close()
+    store.close()
+    # threads that still serve a client are not waited for
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def _write(file: Path, document: dict[str, object]) -> None:
+    """Written under another name and renamed, so that a reader sees all of it or nothing."""
+    hidden = file.with_name(f".{file.name}.{os.getpid()}")
+    hidden.write_text(json.dumps(document) + "\n")
+    hidden.replace(file)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""A batch of T-SQL cut into statements, and the simple ones recognised without a parser."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from sqlglot.dialects.tsql import TSQL
+from sqlglot.errors import TokenError
+from sqlglot.tokens import TokenType
+
+from sandbox.sqlserver.errors import bad_syntax
+
+
+@dataclass(frozen=True)
+class Simple:
+    """A statement about the session: `what` says which, `value` its operand."""
+
+    what: str
+    value: str = ""
+
+
+_NAME = r"(?:\s+(?:\[[^\]]*\]|(?!SELECT\b|INSERT\b|UPDATE\b|DELETE\b)[A-Za-z_@#]\w*))?"
+_SIMPLE = [
+    ("isolation", r"SET\s+TRANSACTION\s+ISOLATION\s+LEVEL\s+(READ\s+UNCOMMITTED|READ\s+COMMITTED|REPEATABLE\s+READ"
+                  r"|SNAPSHOT|SERIALIZABLE)"),
+    ("implicit", r"SET\s+IMPLICIT_TRANSACTIONS\s+(ON|OFF)"),
+    ("lock_timeout", r"SET\s+LOCK_TIMEOUT\s+(-?\d+)"),
+    ("set", r"SET\s+(?:NOCOUNT|XACT_ABORT|ANSI_\w+|QUOTED_IDENTIFIER|ARITHABORT|ARITHIGNORE|CONCAT_NULL_YIELDS_NULL"
+            r"|CURSOR_CLOSE_ON_COMMIT|NUMERIC_ROUNDABORT|FMTONLY\s+OFF|NO_BROWSETABLE)(?:\s+(ON|OFF))?"),
+    ("set", r"SET\s+(?:TEXTSIZE|DATEFIRST|DATEFORMAT|LANGUAGE|DEADLOCK_PRIORITY|QUERY_GOVERNOR_COST_LIMIT)\s+(-?\w+)"),
+    ("begin", r"BEGIN\s+TRAN(?:SACTION)?\b" + _NAME),
+    ("commit_if", r"IF\s+@@TRANCOUNT\s*>\s*0\s+COMMIT(?:\s+(?:TRAN(?:SACTION)?|WORK))?\b"),
+    ("rollback_if", r"IF\s+@@TRANCOUNT\s*>\s*0\s+ROLLBACK(?:\s+(?:TRAN(?:SACTION)?|WORK))?\b"),
+    ("commit", r"COMMIT\b(?:\s+(?:TRAN(?:SACTION)?|WORK)\b" + _NAME + ")?"),
+    ("rollback", r"ROLLBACK\b(?:\s+(?:TRAN(?:SACTION)?|WORK)\b" + _NAME + ")?"),
+    ("use", r"USE\s+(\[[^\]]+\]|\w+)"),
+    ("kill", r"KILL\s+(\d+)"),
+]
+_PATTERNS = [(what, re.compile(r"\s*" + pattern + r"(?=\s|;|$)\s*", re.IGNORECASE)) for what, pattern in _SIMPLE]
+
+
+def split(sql: str) -> list[Simple | str]:
+    """The statements of a batch in order; what isn't simple stays text for the parser.
+
+    Raises SqlError 102 where the text can't even be cut into words.
+    """
+    statements: list[Simple | str] = []
+    for chunk in _chunks(sql):
+        rest = chunk
+        while rest.strip():
+            for what, pattern in _PATTERNS:
+                found = pattern.match(rest)
+                if found:
+                    value = (found[1] or "") if found.re.groups else ""
+                    statements.append(Simple(what, re.sub(r"\s+", " ", value).strip("[]").upper()
+                                             if what != "use" else value.strip("[]")))
+                    rest = rest[found.end():]
+                    break
+            else:
+                statements.append(rest.strip())
+                break
+    return statements
+
+
+def _chunks(sql: str) -> list[str]:
+    """The text between semicolons, without comments around it; REAL becomes FLOAT(24), which the parser tells apart."""
+    try:
+        tokens = TSQL().tokenize(sql)
+    except TokenError as error:
+        raise bad_syntax(str(error)[:60]) from None
+    chunks, current, at = [], "", -1
+    for token in tokens:
+        if token.token_type is TokenType.SEMICOLON:
+            chunks.append(current)
+            current, at = "", token.end + 1
+            continue
+        text = sql[token.start : token.end + 1]
+        current += " " if at not in (-1, token.start) and current else ""
+        current += "FLOAT(24)" if text.lower() == "real" else text
+        at = token.end + 1
+    return [*chunks, current]

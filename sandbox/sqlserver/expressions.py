@@ -1,0 +1,407 @@
+"""T-SQL expressions to DuckDB, with the type SQL Server would give each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from sqlglot import exp
+
+from sandbox.sqlserver import temporal, values
+from sandbox.sqlserver.errors import NotSupported, SqlError, no_column
+from sandbox.sqlserver.types import (
+    BINARIES, DECIMALS, INTEGERS, MAX, STRINGS, TEMPORAL, TEXT_ONLY, SqlType, parse_type, sql_type,
+)
+
+if TYPE_CHECKING:
+    from sandbox.sqlserver.queries import Compiler
+
+INT, BIGINT, BIT = SqlType("int"), SqlType("bigint"), SqlType("bit")
+_COMPARISONS = {exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">="}
+_ARITHMETIC = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}
+_TIME_ORDER = ("time", "date", "smalldatetime", "datetime", "datetime2", "datetimeoffset")
+
+
+@dataclass(frozen=True)
+class Typed:
+    """A DuckDB expression and its SQL Server type (None: whatever DuckDB says); constants also hold their value."""
+
+    sql: str
+    kind: SqlType | None = None
+    constant: bool = False
+    value: Any = None
+
+
+@dataclass
+class Source:
+    """What a FROM item offers: its alias in DuckDB and its columns."""
+
+    alias: str
+    columns: list[tuple[str, SqlType | None]]
+
+
+@dataclass
+class Scope:
+    """The sources a name may mean, then those of the query around it."""
+
+    sources: list[Source]
+    outer: Scope | None = None
+
+    def column(self, name: str, table: str) -> Typed:
+        scope: Scope | None = self
+        while scope is not None:
+            found = [
+                Typed(f"{_quoted(source.alias)}.{_quoted(column)}", kind)
+                for source in scope.sources
+                if not table or source.alias.lower() == table.lower()
+                for column, kind in source.columns
+                if column.lower() == name.lower()
+            ]
+            if len(found) > 1:
+                raise SqlError(209, f"Ambiguous column name '{name}'.")
+            if found:
+                return found[0]
+            scope = scope.outer
+        if table and not self._knows(table):
+            raise SqlError(4104, f'The multi-part identifier "{table}.{name}" could not be bound.')
+        raise no_column(name)
+
+    def _knows(self, table: str) -> bool:
+        here = any(source.alias.lower() == table.lower() for source in self.sources)
+        return here or (self.outer is not None and self.outer._knows(table))
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def constant(value: Any, kind: SqlType) -> Typed:
+    return Typed(values.literal(value, kind), kind, True, value)
+
+
+class Expressions:
+    """Compiles the expressions of one scope."""
+
+    def __init__(self, compiler: Compiler, scope: Scope) -> None:
+        self.compiler = compiler
+        self.scope = scope
+
+    def compile(self, node: exp.Expression) -> Typed:
+        """Raises NotSupported with the construct's name, or SQL Server's own errors."""
+        for kind in _COMPARISONS:
+            if type(node) is kind:
+                return Typed(self._compare(_COMPARISONS[kind], node.this, node.expression), BIT)
+        if type(node) in _ARITHMETIC:
+            return self._arithmetic(node)
+        method = getattr(self, "_" + type(node).__name__.lower(), None)
+        if method is not None:
+            result: Typed = method(node)
+            return result
+        from sandbox.sqlserver.functions import call
+
+        return call(self, node)
+
+    def text(self, node: exp.Expression) -> str:
+        return self.compile(node).sql
+
+    # constants and names
+
+    def _literal(self, node: exp.Literal) -> Typed:
+        if node.is_string:
+            return constant(node.this, SqlType("varchar", max(len(node.this), 1)))
+        text = str(node.this)
+        if "e" in text.lower():
+            return constant(float(text), SqlType("float"))
+        if "." in text:
+            whole, _, fraction = text.partition(".")
+            return constant(text, SqlType("numeric", 0, max(len(whole) + len(fraction), 1), len(fraction)))
+        if abs(int(text)) < 2**31:
+            return constant(int(text), INT)
+        return constant(int(text), SqlType("numeric", 0, len(text.lstrip("-")), 0))
+
+    def _national(self, node: exp.National) -> Typed:
+        return constant(node.this, SqlType("nvarchar", max(len(node.this), 1)))
+
+    def _hexstring(self, node: exp.HexString) -> Typed:
+        text = hex(int(node.this)) if not isinstance(node.this, str) else node.this
+        digits = text[2:] if text.lower().startswith("0x") else text
+        data = bytes.fromhex(digits if len(digits) % 2 == 0 else "0" + digits)
+        return constant(data, SqlType("varbinary", max(len(data), 1)))
+
+    def _null(self, _: exp.Null) -> Typed:
+        return Typed("NULL", None, True, None)
+
+    def _boolean(self, node: exp.Boolean) -> Typed:
+        return Typed("true" if node.this else "false", BIT)
+
+    def _column(self, node: exp.Column) -> Typed:
+        return self.scope.column(node.name, node.table)
+
+    def _parameter(self, node: exp.Parameter) -> Typed:
+        return self.compiler.parameter(node)
+
+    def _paren(self, node: exp.Paren) -> Typed:
+        inner = self.compile(node.this)
+        return replace(inner, sql=f"({inner.sql})")
+
+    def _neg(self, node: exp.Neg) -> Typed:
+        inner = self.compile(node.this)
+        if inner.constant and inner.kind is not None and inner.value is not None:
+            negative = "-" + inner.value if isinstance(inner.value, str) else -inner.value
+            return constant(negative, inner.kind)
+        return Typed(f"(- {inner.sql})", inner.kind)
+
+    # logic
+
+    def _and(self, node: exp.And) -> Typed:
+        return Typed(f"({self.text(node.this)} AND {self.text(node.expression)})", BIT)
+
+    def _or(self, node: exp.Or) -> Typed:
+        return Typed(f"({self.text(node.this)} OR {self.text(node.expression)})", BIT)
+
+    def _not(self, node: exp.Not) -> Typed:
+        return Typed(f"(NOT {self.text(node.this)})", BIT)
+
+    def _is(self, node: exp.Is) -> Typed:
+        return Typed(f"({self.text(node.this)} IS {self.text(node.expression)})", BIT)
+
+    def _exists(self, node: exp.Exists) -> Typed:
+        return Typed(f"EXISTS ({self.compiler.query(node.this, self.scope).sql})", BIT)
+
+    def _subquery(self, node: exp.Subquery) -> Typed:
+        query = self.compiler.query(node.this, self.scope)
+        return Typed(f"({query.sql})", query.columns[0][1])
+
+    def _select(self, node: exp.Select) -> Typed:
+        query = self.compiler.query(node, self.scope)
+        return Typed(f"({query.sql})", query.columns[0][1])
+
+    def _between(self, node: exp.Between) -> Typed:
+        low, high = node.args["low"], node.args["high"]
+        return Typed(f"({self._compare('>=', node.this, low)} AND {self._compare('<=', node.this, high)})", BIT)
+
+    def _in(self, node: exp.In) -> Typed:
+        query = node.args.get("query")
+        if query is not None:
+            inner = self.compiler.query(query.this if isinstance(query, exp.Subquery) else query, self.scope)
+            left = self.compile(node.this)
+            if left.kind is not None and left.kind.name in STRINGS:
+                return Typed(f"ci({left.sql}) IN (SELECT ci(v) FROM ({inner.sql}) AS x(v))", BIT)
+            return Typed(f"{left.sql} IN ({inner.sql})", BIT)
+        tests = [self._compare("=", node.this, item) for item in node.expressions]
+        return Typed(f"({' OR '.join(tests)})", BIT)
+
+    def _like(self, node: exp.Like) -> Typed:
+        left, right = self.compile(node.this), self.compile(node.expression)
+        if "[" in str(right.value or ""):
+            raise NotSupported("LIKE with [ ]")
+        return Typed(f"(lower({left.sql}) LIKE lower({right.sql}))", BIT)
+
+    def _escape(self, node: exp.Escape) -> Typed:
+        left, right = self.compile(node.this.this), self.compile(node.this.expression)
+        return Typed(f"(lower({left.sql}) LIKE lower({right.sql}) ESCAPE {self.text(node.expression)})", BIT)
+
+    def _compare(self, operator: str, left_node: exp.Expression, right_node: exp.Expression) -> str:
+        left, right = self.compile(left_node), self.compile(right_node)
+        return self.compare(operator, left, right)
+
+    def compare(self, operator: str, left: Typed, right: Typed) -> str:
+        """A comparison after SQL Server's implicit conversions."""
+        common = self._common(left.kind, right.kind)
+        if common is None:
+            return f"({left.sql} {operator} {right.sql})"
+        a, b = self.coerce(left, common), self.coerce(right, common)
+        if common.name in STRINGS:
+            a, b = f"ci({a})", f"ci({b})"
+        if common.name == "datetimeoffset":
+            a, b = f"({a} // 4096)", f"({b} // 4096)"
+        return f"({a} {operator} {b})"
+
+    def _common(self, left: SqlType | None, right: SqlType | None) -> SqlType | None:
+        """The type both sides of a comparison are converted to."""
+        if left is None or right is None:
+            return None
+        for kind in (left, right):
+            if kind.name in ("sql_variant", "geography"):
+                raise NotSupported(f"comparing {kind.name}")
+        names = (left.name, right.name)
+        times = [kind for kind in (left, right) if kind.name in TEMPORAL]
+        if times:
+            return max(times, key=lambda kind: (_TIME_ORDER.index(kind.name), kind.scale))
+        if "uniqueidentifier" in names:
+            return SqlType("uniqueidentifier")
+        if all(name in STRINGS | {"hierarchyid"} for name in names):
+            return SqlType("nvarchar", MAX)
+        for one, other in ((left, right), (right, left)):
+            if one.name in STRINGS and other.name not in STRINGS:
+                return other
+        return None
+
+    # conversions
+
+    def coerce(self, value: Typed, target: SqlType) -> str:
+        """The DuckDB expression of a value as another type's kept value."""
+        source = value.kind
+        if source is None:
+            return f"CAST({value.sql} AS {target.store})"
+        if value.constant:
+            try:
+                return self.compiler.constant(value, target)
+            except NotSupported:
+                if source.name not in BINARIES:
+                    raise
+        if source.name in TEMPORAL and target.name in TEMPORAL:
+            return temporal.convert(value.sql, source, target)
+        if source.name == target.name and source.name not in DECIMALS:
+            return value.sql
+        if source.name in STRINGS and target.name in STRINGS:
+            return value.sql
+        if source.name in STRINGS and (target.name in TEMPORAL or target.name in ("uniqueidentifier", *BINARIES)):
+            raise NotSupported(f"converting a column or expression of {source} to {target}")
+        if source.name in BINARIES and target.name in BINARIES:
+            return value.sql
+        if source.name in BINARIES and target.name in INTEGERS:
+            return f"CAST(CAST('0x' || hex({value.sql}) AS UBIGINT)::BIT::BIGINT AS {target.store})"
+        if source.name in INTEGERS and target.name in BINARIES:
+            width = target.length if 0 < target.length <= 8 else 8
+            return f"unhex(right(printf('%016X', CAST({value.sql} AS BIGINT)), {2 * width}))"
+        if source.name in (*BINARIES, *TEMPORAL, "uniqueidentifier") or target.name in (*BINARIES, *TEMPORAL):
+            raise NotSupported(f"converting {source} to {target}")
+        if source.name in DECIMALS and target.name in INTEGERS:
+            return f"CAST(trunc({value.sql}) AS {target.store})"
+        return f"CAST({value.sql} AS {target.store})"
+
+    def _cast(self, node: exp.Cast) -> Typed:
+        return self.convert(node.this, _target(node.args["to"]), None)
+
+    def _trycast(self, node: exp.TryCast) -> Typed:
+        raise NotSupported("TRY_CAST and TRY_CONVERT")
+
+    def _convert(self, node: exp.Convert) -> Typed:
+        style_node = node.args.get("style")
+        style = None if style_node is None else self.compile(style_node).value
+        return self.convert(node.expression, _target(node.this), style)
+
+    def convert(self, node: exp.Expression, target: SqlType, style: int | None) -> Typed:
+        """CAST and CONVERT."""
+        inner = self.compile(node)
+        if target.name in STRINGS:
+            return Typed(self._to_text(inner, target, style), target)
+        if target.name in TEXT_ONLY and inner.kind and inner.kind.name not in STRINGS | TEXT_ONLY:
+            raise NotSupported(f"CAST to {target.name}")
+        sql = self.coerce(inner, target)
+        if inner.kind is not None and inner.kind.name in BINARIES and 0 < target.length and target.name in BINARIES:
+            sql = f"({sql})[1:{target.length}]" if inner.kind.length > target.length else sql
+        return Typed(sql, target)
+
+    def _to_text(self, inner: Typed, target: SqlType, style: int | None) -> str:
+        kind, sql = inner.kind, inner.sql
+        if inner.constant and (kind is None or kind.name in STRINGS):
+            sql = self.compiler.constant(inner, SqlType("nvarchar", MAX)) if kind else "CAST(NULL AS VARCHAR)"
+        elif kind is None or kind.name in TEXT_ONLY or kind.name in INTEGERS[1:]:
+            sql = f"CAST({sql} AS VARCHAR)"
+        elif kind.name in TEMPORAL:
+            sql = temporal.to_text(sql, kind, style)
+        elif kind.name == "uniqueidentifier":
+            sql = f"guid_text({sql})"
+        elif kind.name in BINARIES:
+            if style not in (1, 2):
+                raise NotSupported(f"CONVERT of {kind} to text without style 1 or 2")
+            sql = f"'0x' || hex({sql})" if style == 1 else f"hex({sql})"
+        elif kind.name in ("money", "smallmoney"):
+            sql = f"CAST({sql} AS VARCHAR)" if style in (2, 126) else f"CAST(CAST({sql} AS DECIMAL(19,2)) AS VARCHAR)"
+        elif kind.name == "bit":
+            sql = f"CAST(CAST({sql} AS INTEGER) AS VARCHAR)"
+        elif kind.name in ("real", "float"):
+            if style != 3:
+                raise NotSupported(f"CONVERT of {kind} to text without style 3")
+            sql = f"printf('%.{9 if kind.name == 'real' else 17}g', {sql})"
+        elif kind.name in DECIMALS:
+            sql = f"CAST({sql} AS VARCHAR)"
+        if target.name in ("char", "nchar"):
+            return f"rpad({sql}, {target.length}, ' ')"
+        return sql if target.length in (0, MAX) or target.length >= 4_000 else f"left({sql}, {target.length})"
+
+    # arithmetic and CASE
+
+    def _arithmetic(self, node: exp.Expression) -> Typed:
+        left, right = self.compile(node.this), self.compile(node.expression)
+        kinds = [kind for kind in (left.kind, right.kind) if kind is not None]
+        operator = _ARITHMETIC[type(node)]
+        if any(kind.name in STRINGS for kind in kinds):
+            if operator == "+":
+                a, b = (self.coerce(side, SqlType("nvarchar", MAX)) for side in (left, right))
+                return Typed(f"({a} || {b})", SqlType("nvarchar", 4_000))
+            raise SqlError(8117, f"Operand data type varchar is invalid for {type(node).__name__.lower()} operator.")
+        if any(kind.name in TEMPORAL | BINARIES for kind in kinds):
+            raise NotSupported(f"{operator} with {kinds[0]}")
+        if len(kinds) == 2 and all(kind.name in INTEGERS for kind in kinds):
+            kind = max(kinds, key=lambda one: INTEGERS.index(one.name)).plain
+            a, b = (f"CAST({side.sql} AS {kind.store})" for side in (left, right))
+            return Typed(f"({a} {'//' if operator == '/' else operator} {b})", kind)
+        money = len(kinds) == 2 and all(kind.name in ("money", "smallmoney") for kind in kinds) and operator in "+-"
+        return Typed(f"({left.sql} {operator} {right.sql})", SqlType("money", 0, 19, 4) if money else None)
+
+    def _dpipe(self, node: exp.DPipe) -> Typed:
+        return Typed(f"({self.text(node.this)} || {self.text(node.expression)})", SqlType("nvarchar", 4_000))
+
+    def _case(self, node: exp.Case) -> Typed:
+        subject = node.args.get("this")
+        default = node.args.get("default")
+        branches = []
+        for branch in node.args["ifs"]:
+            test = self._compare("=", subject, branch.this) if subject is not None else self.text(branch.this)
+            branches.append((test, self.compile(branch.args["true"])))
+        results = [value for _, value in branches]
+        last = self.compile(default) if default is not None else None
+        kind = self.widest([*results, *([last] if last is not None else [])])
+        text = " ".join(f"WHEN {test} THEN {self.as_kind(value, kind)}" for test, value in branches)
+        return Typed(f"CASE {text}{f' ELSE {self.as_kind(last, kind)}' if last is not None else ''} END", kind)
+
+    def as_kind(self, value: Typed, kind: SqlType | None) -> str:
+        return value.sql if kind is None or value.kind is None else self.coerce(value, kind)
+
+    def widest(self, items: list[Typed]) -> SqlType | None:
+        """The type of CASE, COALESCE and the like."""
+        kinds = [item.kind.plain for item in items if item.kind is not None]
+        if not kinds:
+            return None
+        common = kinds[0]
+        for kind in kinds[1:]:
+            if common.name in STRINGS and kind.name in STRINGS:
+                length = MAX if MAX in (common.length, kind.length) else max(common.length, kind.length)
+                common = SqlType("nvarchar" if "n" in (common.name[0], kind.name[0]) else common.name, length)
+            elif common.name in INTEGERS and kind.name in INTEGERS:
+                common = max((common, kind), key=lambda one: INTEGERS.index(one.name))
+            elif common != kind:
+                other = self._common(common, kind)
+                if other is None and common.name != kind.name:
+                    return None
+                common = other or common
+        return common
+
+
+def _target(node: exp.Expression) -> SqlType:
+    """The declared type of a CAST."""
+    try:
+        return parse_type(node.sql(dialect="tsql")) if not isinstance(node, exp.DataType) else data_type(node)
+    except ValueError:
+        raise SqlError(243, f"Type {node.sql()} is not a defined system type.", severity=16) from None
+
+
+def data_type(node: exp.DataType) -> SqlType:
+    """A sqlglot type as declared in T-SQL."""
+    if node.this == exp.DataType.Type.USERDEFINED:
+        return parse_type(str(node.args.get("kind")))
+    name = {
+        "TEXT": "text", "TIMESTAMP": "datetime2", "UUID": "uniqueidentifier", "ROWVERSION": "rowversion",
+        "UTINYINT": "tinyint", "BOOLEAN": "bit", "DOUBLE": "float", "TIMESTAMPTZ": "datetimeoffset",
+        "TIMESTAMPNTZ": "datetime2", "VARIANT": "sql_variant", "NAME": "sysname",
+    }.get(node.this.name, node.this.name.lower())
+    arguments = [
+        MAX if str(argument.name).lower() == "max" else int(argument.name) for argument in node.expressions
+    ]
+    if name == "sysname":
+        return SqlType("nvarchar", 128)
+    parse_type(name)
+    return sql_type(name, *arguments)

@@ -1,0 +1,73 @@
+"""The DuckDB file behind the server: made once from the generator, then opened; and who is connected to it."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+
+from sandbox.sqlserver import functions, generate, temporal
+from sandbox.sqlserver.catalog import Catalog
+from sandbox.sqlserver.errors import SqlError
+
+STAMP = "1"  # raised when what the generator makes changes
+
+
+class Store:
+    """The database: cursors for sessions, the catalog, and the register of sessions for KILL."""
+
+    def __init__(self, folder: Path, database: str, scale: float) -> None:
+        self.database = database
+        stamp = folder / "version"
+        file = folder / "store.duckdb"
+        wanted = f"{STAMP} {scale} {database}\n"
+        fresh = not file.exists() or not stamp.exists() or stamp.read_text() != wanted
+        if fresh:
+            stamp.unlink(missing_ok=True)
+            for old in (file, folder / "store.duckdb.wal"):
+                old.unlink(missing_ok=True)
+        # one thread: each connection has its own, and the clients share this machine
+        self._main = duckdb.connect(str(file), config={"threads": 1, "preserve_insertion_order": True})
+        if fresh:
+            for macro in temporal.MACROS:
+                self._main.execute(macro)
+            generate.fill(self._main, scale, database)
+            for macro in functions.MACROS:
+                self._main.execute(macro)
+            self._main.execute("CHECKPOINT")
+            stamp.write_text(wanted)
+        self.catalog = Catalog(self._main)
+        self.catalog.database = database
+        self._lock = threading.Lock()
+        self._spids = itertools.count(51)
+        self._killers: dict[int, Callable[[], None]] = {}
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        return self._main.cursor()
+
+    def enter(self, killer: Callable[[], None]) -> int:
+        """A session id; the killer ends that session's connection."""
+        with self._lock:
+            spid = next(self._spids)
+            self._killers[spid] = killer
+            return spid
+
+    def leave(self, spid: int) -> None:
+        with self._lock:
+            self._killers.pop(spid, None)
+
+    def kill(self, spid: int, own: int) -> None:
+        """Raises SqlError 6104 (its own session) or 6106 (no such session)."""
+        if spid == own:
+            raise SqlError(6104, "Cannot use KILL to kill your own process.")
+        with self._lock:
+            killer = self._killers.get(spid)
+        if killer is None:
+            raise SqlError(6106, f"Process ID {spid} is not an active process ID.")
+        killer()
+
+    def close(self) -> None:
+        self._main.close()
