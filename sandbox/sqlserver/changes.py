@@ -195,18 +195,26 @@ def _create(node: exp.Create, compiler: Compiler) -> Change:
     if compiler.catalog.find(schema, table.name):
         raise SqlError(2714, f"There is already an object named '{table.name}' in the database.")
     specs = list(compiler.catalog.specs.values())
-    columns, key = [], []
+    columns: list[ColumnSpec] = []
+    key: list[str] = []
+    unique: list[list[str]] = []
     for item in node.this.expressions:
         if isinstance(item, exp.ColumnDef):
             column, primary = _column(item)
             columns.append(column)
             key += [column.name] if primary else []
+            continue
+        names = [c.name for c in item.find_all(exp.Identifier)][1 if isinstance(item, exp.Constraint) else 0 :]
+        if item.find(exp.PrimaryKeyColumnConstraint, exp.PrimaryKey):
+            key = names
+        elif item.find(exp.UniqueColumnConstraint):
+            unique.append(names)
         else:
-            key = [c.name for c in item.find_all(exp.Identifier)][1 if isinstance(item, exp.Constraint) else 0 :]
+            raise NotSupported(f"the constraint {item.sql(dialect='tsql')[:60]}")
     key = list(dict.fromkeys(key))
     columns = [replace(c, null=c.null and c.name not in key) for c in columns]
     number = max((spec.object_id for spec in specs), default=1_000_000) + 16
-    spec = TableSpec(schema, table.name, columns, key, object_id=number)
+    spec = TableSpec(schema, table.name, columns, key, unique, object_id=number)
     return Change([f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}", create_sql(spec)], specs=[*specs, spec])
 
 

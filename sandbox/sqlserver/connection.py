@@ -277,7 +277,7 @@ class Connection:
         if isinstance(outcome, Affected):
             if outcome.count is not None:
                 self._session.facts["rowcount"] = outcome.count
-            return tokens.done(token, tokens.MORE, outcome.count)
+            return tokens.done(token, tokens.MORE, outcome.count, outcome.word)
         count = self._rows(outcome)
         self._session.facts["rowcount"] = count
         return tokens.done(token, tokens.MORE, count)

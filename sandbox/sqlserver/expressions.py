@@ -135,6 +135,8 @@ class Expressions:
         return Typed("true" if node.this else "false", BIT)
 
     def _column(self, node: exp.Column) -> Typed:
+        if node.name.lower() == "0x" and not node.table:
+            return constant(b"", SqlType("varbinary", 1))
         return self.scope.column(node.name, node.table)
 
     def _parameter(self, node: exp.Parameter) -> Typed:
@@ -338,7 +340,10 @@ class Expressions:
         if len(kinds) == 2 and all(kind.name in INTEGERS for kind in kinds):
             kind = max(kinds, key=lambda one: INTEGERS.index(one.name)).plain
             a, b = (f"CAST({side.sql} AS {kind.store})" for side in (left, right))
-            return Typed(f"({a} {'//' if operator == '/' else operator} {b})", kind)
+            sql = f"({a} {'//' if operator == '/' else operator} {b})"
+            if operator in "/%":
+                sql = f"(CASE WHEN {b} = 0 THEN error('sandbox divides by zero') ELSE {sql} END)"
+            return Typed(sql, kind)
         money = len(kinds) == 2 and all(kind.name in ("money", "smallmoney") for kind in kinds) and operator in "+-"
         return Typed(f"({left.sql} {operator} {right.sql})", SqlType("money", 0, 19, 4) if money else None)
 

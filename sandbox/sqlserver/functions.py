@@ -327,6 +327,9 @@ _NODES: dict[type, Handler] = {
     exp.Month: _part("month"), exp.Day: _part("day"), exp.DateAdd: _dateadd, exp.DateDiff: _datediff,
     exp.Window: _window, exp.Collate: _collate, exp.Dot: _dot, exp.ObjectId: _object_id,
     exp.CurrentTimestamp: _now(DATETIME), exp.CurrentUser: _session("login"),
+    exp.CurrentSchema: lambda scope, node: Typed(f"schema_name({scope.text(node.this)})" if node.this is not None
+                                                 else "'dbo'", SYSNAME),
+    exp.Uuid: lambda scope, node: Typed("unhex(md5(CAST(uuid() AS VARCHAR)))", SqlType("uniqueidentifier")),
     exp.CurrentDate: _now(SqlType("date")),
 }
 _NAMED: dict[str, Handler] = {

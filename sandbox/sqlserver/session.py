@@ -34,9 +34,10 @@ class Rows:
 
 @dataclass(frozen=True)
 class Affected:
-    """A statement without rows; `count` None where SQL Server counts nothing."""
+    """A statement without rows; `count` None where SQL Server counts nothing, `word` is INSERT, UPDATE or DELETE."""
 
     count: int | None = None
+    word: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class Session:
             work = change(node, compiler)
             if self.implicit and not self.trancount:
                 yield from self.begin()
-            yield Affected(self._apply(work, compiler.binds))
+            yield Affected(self._apply(work, compiler.binds), type(node).__name__.upper())
         except duckdb.Error as error:
             raise self._translated(error) from error
 
@@ -233,8 +234,10 @@ class Session:
         if isinstance(error, duckdb.TransactionException):
             self.in_store, self.trancount = False, 0
             return SqlError(3960, "Snapshot isolation transaction aborted due to update conflict.")
-        if isinstance(error, duckdb.OutOfRangeException):
-            return SqlError(8115, f"Arithmetic overflow error: {text}")
+        if text.endswith("sandbox divides by zero"):
+            return SqlError(8134, "Divide by zero error encountered.")
+        if isinstance(error, duckdb.OutOfRangeException) or "out of range" in text:
+            return SqlError(8115, "Arithmetic overflow error converting expression to data type numeric or int.")
         if isinstance(error, duckdb.ConversionException):
             return SqlError(245, f"Conversion failed: {text}")
         return SqlError(50_000, f"sandbox: {text}")

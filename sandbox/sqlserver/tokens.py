@@ -10,7 +10,7 @@ from sandbox.sqlserver.types import MAX, SqlType, decimal_width
 COLLATION = bytes.fromhex("0904d00034")  # SQL_Latin1_General_CP1_CI_AS
 DONE, DONE_PROCEDURE, DONE_IN_PROCEDURE = 0xFD, 0xFE, 0xFF
 MORE, ERROR, COUNT, ATTENTION = 0x01, 0x02, 0x10, 0x20
-_SELECT = 0xC1
+_COMMANDS = {"SELECT": 0xC1, "INSERT": 0xC3, "DELETE": 0xC4, "UPDATE": 0xC5}
 _INTEGERS = {"tinyint": 1, "smallint": 2, "int": 4, "bigint": 8}
 
 
@@ -52,11 +52,12 @@ def col_metadata(columns: list[tuple[str, SqlType]]) -> bytes:
     return b"".join(parts)
 
 
-def done(token: int, status: int, count: int | None = None, command: int = _SELECT) -> bytes:
+def done(token: int, status: int, count: int | None = None, word: str = "SELECT") -> bytes:
     """DONE, DONEPROC or DONEINPROC."""
     if count is not None:
         status |= COUNT
-    return struct.pack("<BHHQ", token, status, command if count is not None else 0, count or 0)
+    command = _COMMANDS.get(word, 0) if count is not None else 0
+    return struct.pack("<BHHQ", token, status, command, count or 0)
 
 
 def return_status(value: int = 0) -> bytes:
