@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "plugins/utilities/lakehouse/src"
 TOKEN = "dapi-of-the-tests"
 CLUSTER = "1124-120000-sandbox1"
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # without bytecode every command takes three times as long
 VOLUME = "/Volumes/main/lighthouse/stage"
 
 

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import ClassVar, NoReturn
 
 import click
 
@@ -30,7 +30,7 @@ def fail(message: object, code: int) -> NoReturn:
 class Commands(click.Group):
     """Turns every failure a person can cause or meet into a message and an exit code."""
 
-    codes = {"upload": 4, "verify": 6}
+    codes: ClassVar[dict[str, int]] = {"upload": 4, "verify": 6, "report": 6}
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -130,14 +130,18 @@ def bookmarks(out: Path | None) -> None:
 @main.command()
 @click.option("--timings", type=click.Path(path_type=Path, dir_okay=False), help='Seconds per step: {"extract": 12.5}.')
 def report(timings: Path | None) -> None:
-    """Show what the run moved: rows, seconds and rows/s per stream."""
+    """Show what the run moved: rows, seconds and rows/s per stream. Exit code 6 when figures differ."""
     from lakehouse.manifest import read_local
     from lakehouse.published import newest
     from lakehouse.report import report as show
     from lakehouse.stage import open_stage
+    from lakehouse.verify import of_this_run, refuse_failures
 
     settings = _open()
-    show(read_local(settings.output), newest(open_stage(settings), settings.target), timings)
+    local = read_local(settings.output)
+    known = newest(open_stage(settings), settings.target)
+    show(local, known, timings)
+    refuse_failures(of_this_run(known, local))
 
 
 @main.command()
