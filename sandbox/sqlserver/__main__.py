@@ -40,10 +40,16 @@ def main(host: str, port: int, data: Path, ready: Path | None, database: str, sc
     listener = socket.create_server((host, port), backlog=64)
     listener.settimeout(0.2)
     if ready is not None:
-        _write(ready, {
-            "pid": os.getpid(), "host": host, "port": listener.getsockname()[1], "database": database,
-            "ca_file": str(certificate_file.resolve()),
-        })
+        _write(
+            ready,
+            {
+                "pid": os.getpid(),
+                "host": host,
+                "port": listener.getsockname()[1],
+                "database": database,
+                "ca_file": str(certificate_file.resolve()),
+            },
+        )
     credentials = Credentials(user, password)
     while not stopping.is_set():
         try:

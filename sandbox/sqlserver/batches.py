@@ -22,12 +22,18 @@ class Simple:
 
 _NAME = r"(?:\s+(?:\[[^\]]*\]|(?!SELECT\b|INSERT\b|UPDATE\b|DELETE\b)[A-Za-z_@#]\w*))?"
 _SIMPLE = [
-    ("isolation", r"SET\s+TRANSACTION\s+ISOLATION\s+LEVEL\s+(READ\s+UNCOMMITTED|READ\s+COMMITTED|REPEATABLE\s+READ"
-                  r"|SNAPSHOT|SERIALIZABLE)"),
+    (
+        "isolation",
+        r"SET\s+TRANSACTION\s+ISOLATION\s+LEVEL\s+(READ\s+UNCOMMITTED|READ\s+COMMITTED|REPEATABLE\s+READ"
+        r"|SNAPSHOT|SERIALIZABLE)",
+    ),
     ("implicit", r"SET\s+IMPLICIT_TRANSACTIONS\s+(ON|OFF)"),
     ("lock_timeout", r"SET\s+LOCK_TIMEOUT\s+(-?\d+)"),
-    ("set", r"SET\s+(?:NOCOUNT|XACT_ABORT|ANSI_\w+|QUOTED_IDENTIFIER|ARITHABORT|ARITHIGNORE|CONCAT_NULL_YIELDS_NULL"
-            r"|CURSOR_CLOSE_ON_COMMIT|NUMERIC_ROUNDABORT|FMTONLY\s+OFF|NO_BROWSETABLE)(?:\s+(ON|OFF))?"),
+    (
+        "set",
+        r"SET\s+(?:NOCOUNT|XACT_ABORT|ANSI_\w+|QUOTED_IDENTIFIER|ARITHABORT|ARITHIGNORE|CONCAT_NULL_YIELDS_NULL"
+        r"|CURSOR_CLOSE_ON_COMMIT|NUMERIC_ROUNDABORT|FMTONLY\s+OFF|NO_BROWSETABLE)(?:\s+(ON|OFF))?",
+    ),
     ("set", r"SET\s+(?:TEXTSIZE|DATEFIRST|DATEFORMAT|LANGUAGE|DEADLOCK_PRIORITY|QUERY_GOVERNOR_COST_LIMIT)\s+(-?\w+)"),
     ("begin", r"BEGIN\s+TRAN(?:SACTION)?\b" + _NAME),
     ("commit_if", r"IF\s+@@TRANCOUNT\s*>\s*0\s+COMMIT(?:\s+(?:TRAN(?:SACTION)?|WORK))?\b"),
@@ -53,9 +59,10 @@ def split(sql: str) -> list[Simple | str]:
                 found = pattern.match(rest)
                 if found:
                     value = (found[1] or "") if found.re.groups else ""
-                    statements.append(Simple(what, re.sub(r"\s+", " ", value).strip("[]").upper()
-                                             if what != "use" else value.strip("[]")))
-                    rest = rest[found.end():]
+                    statements.append(
+                        Simple(what, re.sub(r"\s+", " ", value).strip("[]").upper() if what != "use" else value.strip("[]"))
+                    )
+                    rest = rest[found.end() :]
                     break
             else:
                 statements.append(rest.strip())

@@ -17,16 +17,49 @@ from sandbox.sqlserver.temporal import DAY
 from sandbox.sqlserver.types import MAX, SqlType
 from sandbox.sqlserver.values import guid_sorted
 
-PROCEDURES = {10: "sp_executesql", 11: "sp_prepare", 12: "sp_execute", 13: "sp_prepexec", 15: "sp_unprepare",
-              2: "sp_cursoropen", 14: "sp_prepexecrpc"}
-_FIXED = {0x30: "tinyint", 0x32: "bit", 0x34: "smallint", 0x38: "int", 0x7F: "bigint", 0x3B: "real", 0x3E: "float",
-          0x3C: "money", 0x7A: "smallmoney", 0x3D: "datetime", 0x3A: "smalldatetime"}
-_WIDTH = {"tinyint": 1, "bit": 1, "smallint": 2, "int": 4, "bigint": 8, "real": 4, "float": 8, "money": 8,
-          "smallmoney": 4, "datetime": 8, "smalldatetime": 4}
+PROCEDURES = {
+    10: "sp_executesql",
+    11: "sp_prepare",
+    12: "sp_execute",
+    13: "sp_prepexec",
+    15: "sp_unprepare",
+    2: "sp_cursoropen",
+    14: "sp_prepexecrpc",
+}
+_FIXED = {
+    0x30: "tinyint",
+    0x32: "bit",
+    0x34: "smallint",
+    0x38: "int",
+    0x7F: "bigint",
+    0x3B: "real",
+    0x3E: "float",
+    0x3C: "money",
+    0x7A: "smallmoney",
+    0x3D: "datetime",
+    0x3A: "smalldatetime",
+}
+_WIDTH = {
+    "tinyint": 1,
+    "bit": 1,
+    "smallint": 2,
+    "int": 4,
+    "bigint": 8,
+    "real": 4,
+    "float": 8,
+    "money": 8,
+    "smallmoney": 4,
+    "datetime": 8,
+    "smalldatetime": 4,
+}
 _SIZED = {0xA7: "varchar", 0xAF: "char", 0xE7: "nvarchar", 0xEF: "nchar", 0xA5: "varbinary", 0xAD: "binary"}
-_BY_WIDTH = {0x26: {1: "tinyint", 2: "smallint", 4: "int", 8: "bigint"}, 0x68: {1: "bit"},
-             0x6D: {4: "real", 8: "float"}, 0x6E: {4: "smallmoney", 8: "money"}, 0x6F: {4: "smalldatetime",
-                                                                                       8: "datetime"}}
+_BY_WIDTH = {
+    0x26: {1: "tinyint", 2: "smallint", 4: "int", 8: "bigint"},
+    0x68: {1: "bit"},
+    0x6D: {4: "real", 8: "float"},
+    0x6E: {4: "smallmoney", 8: "money"},
+    0x6F: {4: "smalldatetime", 8: "datetime"},
+}
 _DECLARED = re.compile(r"@(\w+)\s+(?:AS\s+)?[\w\[\].]+(?:\s*\([^)]*\))?", re.IGNORECASE)
 
 
@@ -52,8 +85,8 @@ class Call:
         names = [name.lower() for name in _DECLARED.findall(declared or "")]
         given = self.arguments[skip:]
         return {
-            (argument.name.lstrip("@").lower() or (names[number] if number < len(names) else str(number))):
-            argument.parameter for number, argument in enumerate(given)
+            (argument.name.lstrip("@").lower() or (names[number] if number < len(names) else str(number))): argument.parameter
+            for number, argument in enumerate(given)
         }
 
 
@@ -236,5 +269,3 @@ def _chunks(reader: _Reader) -> bytes | None:
     while size := reader.number("I"):
         parts.append(reader.bytes(size))
     return b"".join(parts)
-
-

@@ -100,11 +100,21 @@ def _tables(specs: list[TableSpec], database: str) -> dict[str, list[dict[str, A
     aliases = {name: (parse_type(text), 257 + number) for number, (name, text) in enumerate(ALIASES.items())}
     objects = [
         {
-            "name": spec.name, "object_id": spec.object_id, "principal_id": 1, "schema_id": schema_ids[spec.schema],
-            "parent_object_id": 0, "type": "V " if spec.select else "U ",
-            "type_desc": "VIEW" if spec.select else "USER_TABLE", "create_date": CREATED, "modify_date": CREATED,
-            "is_ms_shipped": False, "is_memory_optimized": False, "temporal_type": 0, "is_external": False,
-            "lock_escalation": 0, "definition": spec.select or "",
+            "name": spec.name,
+            "object_id": spec.object_id,
+            "principal_id": 1,
+            "schema_id": schema_ids[spec.schema],
+            "parent_object_id": 0,
+            "type": "V " if spec.select else "U ",
+            "type_desc": "VIEW" if spec.select else "USER_TABLE",
+            "create_date": CREATED,
+            "modify_date": CREATED,
+            "is_ms_shipped": False,
+            "is_memory_optimized": False,
+            "temporal_type": 0,
+            "is_external": False,
+            "lock_escalation": 0,
+            "definition": spec.select or "",
         }
         for spec in specs
     ]
@@ -114,13 +124,25 @@ def _tables(specs: list[TableSpec], database: str) -> dict[str, list[dict[str, A
         for number, column in enumerate(spec.columns, start=1):
             kind = column.kind
             row = {
-                "object_id": spec.object_id, "name": column.name, "column_id": number, **_type_ids(kind),
-                "max_length": max_length(kind), **_digits(kind),
+                "object_id": spec.object_id,
+                "name": column.name,
+                "column_id": number,
+                **_type_ids(kind),
+                "max_length": max_length(kind),
+                **_digits(kind),
                 "collation_name": COLLATION if kind.name in STRINGS - {"xml"} else None,
-                "is_nullable": column.null, "is_identity": column.identity, "is_computed": bool(column.computed),
-                "is_rowguidcol": column.name == "rowguid", "is_hidden": False, "is_sparse": False,
-                "is_filestream": False, "is_xml_document": False, "generated_always_type": 0, "default_object_id": 0,
-                "encryption_type": None, "is_masked": False,
+                "is_nullable": column.null,
+                "is_identity": column.identity,
+                "is_computed": bool(column.computed),
+                "is_rowguidcol": column.name == "rowguid",
+                "is_hidden": False,
+                "is_sparse": False,
+                "is_filestream": False,
+                "is_xml_document": False,
+                "generated_always_type": 0,
+                "default_object_id": 0,
+                "encryption_type": None,
+                "is_masked": False,
             }
             if column.alias:
                 row["user_type_id"] = aliases[column.alias][1]
@@ -130,40 +152,93 @@ def _tables(specs: list[TableSpec], database: str) -> dict[str, list[dict[str, A
             if column.computed:
                 computed.append({**row, "definition": column.computed, "is_persisted": False})
         if spec.note:
-            notes.append({"class": 1, "class_desc": "OBJECT_OR_COLUMN", "major_id": spec.object_id, "minor_id": 0,
-                          "name": "MS_Description", "value": spec.note})
+            notes.append(
+                {
+                    "class": 1,
+                    "class_desc": "OBJECT_OR_COLUMN",
+                    "major_id": spec.object_id,
+                    "minor_id": 0,
+                    "name": "MS_Description",
+                    "value": spec.note,
+                }
+            )
         if not spec.select:
             _indexes(spec, schema_ids[spec.schema], indexes, index_columns, keys)
     types = [
-        {"name": name, "system_type_id": number, "user_type_id": USER_TYPE_ID.get(name, number), "schema_id": 4,
-         "principal_id": None, "max_length": length, "precision": precision, "scale": scale,
-         "collation_name": COLLATION if name in STRINGS else None, "is_nullable": name != "rowversion",
-         "is_user_defined": False, "is_assembly_type": number == 240, "is_table_type": False}
+        {
+            "name": name,
+            "system_type_id": number,
+            "user_type_id": USER_TYPE_ID.get(name, number),
+            "schema_id": 4,
+            "principal_id": None,
+            "max_length": length,
+            "precision": precision,
+            "scale": scale,
+            "collation_name": COLLATION if name in STRINGS else None,
+            "is_nullable": name != "rowversion",
+            "is_user_defined": False,
+            "is_assembly_type": number == 240,
+            "is_table_type": False,
+        }
         for name, (number, length, precision, scale) in {
             **{"timestamp" if name == "rowversion" else name: facts for name, facts in SYSTEM.items()},
         }.items()
     ]
-    types.append({**types[0], "name": "sysname", "system_type_id": 231, "user_type_id": 256, "max_length": 256,
-                  "collation_name": COLLATION, "is_nullable": False})
+    types.append(
+        {
+            **types[0],
+            "name": "sysname",
+            "system_type_id": 231,
+            "user_type_id": 256,
+            "max_length": 256,
+            "collation_name": COLLATION,
+            "is_nullable": False,
+        }
+    )
     types += [
-        {**types[0], "name": name, **_type_ids(kind), "user_type_id": number, "schema_id": 1,
-         "max_length": max_length(kind), **_digits(kind), "is_user_defined": True,
-         "collation_name": COLLATION if kind.name in STRINGS else None}
+        {
+            **types[0],
+            "name": name,
+            **_type_ids(kind),
+            "user_type_id": number,
+            "schema_id": 1,
+            "max_length": max_length(kind),
+            **_digits(kind),
+            "is_user_defined": True,
+            "collation_name": COLLATION if kind.name in STRINGS else None,
+        }
         for name, (kind, number) in aliases.items()
     ]
     databases = [
-        {"name": name, "database_id": number, "create_date": CREATED, "compatibility_level": 160,
-         "collation_name": COLLATION, "state": 0, "state_desc": "ONLINE", "user_access": 0, "is_read_only": False,
-         "snapshot_isolation_state": 1 if name == database else 0,
-         "snapshot_isolation_state_desc": "ON" if name == database else "OFF",
-         "is_read_committed_snapshot_on": False, "recovery_model_desc": "SIMPLE", "is_cdc_enabled": False}
+        {
+            "name": name,
+            "database_id": number,
+            "create_date": CREATED,
+            "compatibility_level": 160,
+            "collation_name": COLLATION,
+            "state": 0,
+            "state_desc": "ONLINE",
+            "user_access": 0,
+            "is_read_only": False,
+            "snapshot_isolation_state": 1 if name == database else 0,
+            "snapshot_isolation_state_desc": "ON" if name == database else "OFF",
+            "is_read_committed_snapshot_on": False,
+            "recovery_model_desc": "SIMPLE",
+            "is_cdc_enabled": False,
+        }
         for number, name in ((1, "master"), (2, "tempdb"), (5, database))
     ]
     return {
         "mssys.schemas": [{"name": name, "schema_id": number, "principal_id": 1} for name, number in schema_ids.items()],
-        "mssys.objects": objects, "mssys.columns": columns, "mssys.identity_columns": identities,
-        "mssys.computed_columns": computed, "mssys.extended_properties": notes, "mssys.indexes": indexes,
-        "mssys.index_columns": index_columns, "mssys.key_constraints": keys, "mssys.types": types,
+        "mssys.objects": objects,
+        "mssys.columns": columns,
+        "mssys.identity_columns": identities,
+        "mssys.computed_columns": computed,
+        "mssys.extended_properties": notes,
+        "mssys.indexes": indexes,
+        "mssys.index_columns": index_columns,
+        "mssys.key_constraints": keys,
+        "mssys.types": types,
         "mssys.databases": databases,
     }
 
@@ -183,13 +258,28 @@ def _digits(kind: SqlType) -> dict[str, int]:
 
 
 def _indexes(
-    spec: TableSpec, schema_id: int, indexes: list[dict[str, Any]], index_columns: list[dict[str, Any]],
+    spec: TableSpec,
+    schema_id: int,
+    indexes: list[dict[str, Any]],
+    index_columns: list[dict[str, Any]],
     keys: list[dict[str, Any]],
 ) -> None:
     positions = {column.name.lower(): number for number, column in enumerate(spec.columns, start=1)}
-    heap = {"object_id": spec.object_id, "name": None, "index_id": 0, "type": 0, "type_desc": "HEAP",
-            "is_unique": False, "is_primary_key": False, "is_unique_constraint": False, "is_disabled": False,
-            "has_filter": False, "filter_definition": None, "is_hypothetical": False, "data_space_id": 1}
+    heap = {
+        "object_id": spec.object_id,
+        "name": None,
+        "index_id": 0,
+        "type": 0,
+        "type_desc": "HEAP",
+        "is_unique": False,
+        "is_primary_key": False,
+        "is_unique_constraint": False,
+        "is_disabled": False,
+        "has_filter": False,
+        "filter_definition": None,
+        "is_hypothetical": False,
+        "data_space_id": 1,
+    }
     parts = [(f"PK_{spec.name}_{'_'.join(spec.key)}", spec.key, True)] if spec.key else []
     if not parts:
         indexes.append(heap)
@@ -198,14 +288,34 @@ def _indexes(
         kind = {"type": 1, "type_desc": "CLUSTERED"} if primary else {"type": 2, "type_desc": "NONCLUSTERED"}
         indexes.append({**heap, "name": name, "index_id": number, **kind, "is_unique": True, "is_primary_key": primary})
         for ordinal, column in enumerate(names, start=1):
-            index_columns.append({"object_id": spec.object_id, "index_id": number, "index_column_id": ordinal,
-                                  "column_id": positions[column.lower()], "key_ordinal": ordinal,
-                                  "partition_ordinal": 0, "is_descending_key": False, "is_included_column": False})
+            index_columns.append(
+                {
+                    "object_id": spec.object_id,
+                    "index_id": number,
+                    "index_column_id": ordinal,
+                    "column_id": positions[column.lower()],
+                    "key_ordinal": ordinal,
+                    "partition_ordinal": 0,
+                    "is_descending_key": False,
+                    "is_included_column": False,
+                }
+            )
         if primary:
-            keys.append({"name": name, "object_id": spec.object_id + 1, "principal_id": 1, "schema_id": schema_id,
-                         "parent_object_id": spec.object_id, "type": "PK", "type_desc": "PRIMARY_KEY_CONSTRAINT",
-                         "create_date": CREATED, "modify_date": CREATED, "unique_index_id": number,
-                         "is_system_named": False})
+            keys.append(
+                {
+                    "name": name,
+                    "object_id": spec.object_id + 1,
+                    "principal_id": 1,
+                    "schema_id": schema_id,
+                    "parent_object_id": spec.object_id,
+                    "type": "PK",
+                    "type_desc": "PRIMARY_KEY_CONSTRAINT",
+                    "create_date": CREATED,
+                    "modify_date": CREATED,
+                    "unique_index_id": number,
+                    "is_system_named": False,
+                }
+            )
 
 
 _COUNTS = """
@@ -216,8 +326,7 @@ _COUNTS = """
 """
 _VIEWS = [
     "CREATE OR REPLACE VIEW mssys.tables AS SELECT * EXCLUDE (definition) FROM mssys.objects WHERE type = 'U '",
-    "CREATE OR REPLACE VIEW mssys.views AS SELECT * EXCLUDE (definition, temporal_type) FROM mssys.objects "
-    "WHERE type = 'V '",
+    "CREATE OR REPLACE VIEW mssys.views AS SELECT * EXCLUDE (definition, temporal_type) FROM mssys.objects WHERE type = 'V '",
     "CREATE OR REPLACE VIEW mssys.all_objects AS SELECT * FROM mssys.objects",
     "CREATE OR REPLACE VIEW mssys.all_columns AS SELECT * FROM mssys.columns",
     "CREATE OR REPLACE VIEW mssys.sql_modules AS SELECT object_id, definition FROM mssys.objects WHERE type = 'V '",

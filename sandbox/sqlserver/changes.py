@@ -63,8 +63,10 @@ def recomputed(spec: TableSpec, compiler: Compiler) -> list[str]:
     for column in (column for column in spec.columns if column.computed):
         value = expressions.coerce(_parsed(column.computed, expressions), column.kind)
         value = f"CAST({value} AS {column.kind.store})"
-        found.append(f"UPDATE {spec.stored} AS {quote(spec.name)} SET {quote(column.name)} = {value} "
-                     f"WHERE {quote(column.name)} IS DISTINCT FROM {value}")
+        found.append(
+            f"UPDATE {spec.stored} AS {quote(spec.name)} SET {quote(column.name)} = {value} "
+            f"WHERE {quote(column.name)} IS DISTINCT FROM {value}"
+        )
     return found
 
 
@@ -116,9 +118,14 @@ def _incoming(source: exp.Expression, columns: list[ColumnSpec], compiler: Compi
             cells = item.expressions if isinstance(item, exp.Tuple) else [item]
             if len(cells) != len(columns):
                 raise wrong
-            rows.append("(" + ", ".join(
-                f"CAST({expressions.coerce(expressions.compile(cell), c.kind)} AS {c.kind.store})"
-                for cell, c in zip(cells, columns, strict=True)) + ")")
+            rows.append(
+                "("
+                + ", ".join(
+                    f"CAST({expressions.coerce(expressions.compile(cell), c.kind)} AS {c.kind.store})"
+                    for cell, c in zip(cells, columns, strict=True)
+                )
+                + ")"
+            )
         return f"SELECT * FROM (VALUES {', '.join(rows)}) AS x({', '.join(names)})", names
     query = compiler.query(source)
     if len(query.columns) != len(columns):
@@ -220,9 +227,7 @@ def _create(node: exp.Create, compiler: Compiler) -> Change:
 
 def create_sql(spec: TableSpec) -> str:
     """CREATE TABLE for DuckDB; keys are checked by the session."""
-    listed = ", ".join(
-        f"{quote(c.name)} {c.kind.store}{'' if c.null or c.computed else ' NOT NULL'}" for c in spec.columns
-    )
+    listed = ", ".join(f"{quote(c.name)} {c.kind.store}{'' if c.null or c.computed else ' NOT NULL'}" for c in spec.columns)
     return f"CREATE TABLE {spec.stored} ({listed})"
 
 

@@ -94,8 +94,12 @@ def _bit(column: pa.Array, _: SqlType) -> U8:
 
 def _number(column: pa.Array, kind: SqlType) -> U8:
     arrow, dtype = {
-        "tinyint": (pa.uint8(), "u1"), "smallint": (pa.int16(), "<i2"), "int": (pa.int32(), "<i4"),
-        "bigint": (pa.int64(), "<i8"), "real": (pa.float32(), "<f4"), "float": (pa.float64(), "<f8"),
+        "tinyint": (pa.uint8(), "u1"),
+        "smallint": (pa.int16(), "<i2"),
+        "int": (pa.int32(), "<i4"),
+        "bigint": (pa.int64(), "<i8"),
+        "real": (pa.float32(), "<f4"),
+        "float": (pa.float64(), "<f8"),
     }[kind.name]
     numbers = _raw(column.cast(arrow), dtype)
     return _little(numbers, numbers.dtype.itemsize)
@@ -163,9 +167,22 @@ def _datetime(column: pa.Array, kind: SqlType) -> U8:
 
 
 _VALUES = {
-    "bit": _bit, "tinyint": _number, "smallint": _number, "int": _number, "bigint": _number, "real": _number,
-    "float": _number, "decimal": _decimal, "numeric": _decimal, "money": _money, "smallmoney": _money, "date": _date,
-    "time": _time, "datetime2": _datetime2, "datetime": _datetime, "smalldatetime": _datetime,
+    "bit": _bit,
+    "tinyint": _number,
+    "smallint": _number,
+    "int": _number,
+    "bigint": _number,
+    "real": _number,
+    "float": _number,
+    "decimal": _decimal,
+    "numeric": _decimal,
+    "money": _money,
+    "smallmoney": _money,
+    "date": _date,
+    "time": _time,
+    "datetime2": _datetime2,
+    "datetime": _datetime,
+    "smalldatetime": _datetime,
     "datetimeoffset": _datetimeoffset,
 }
 

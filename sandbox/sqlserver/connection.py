@@ -12,9 +12,26 @@ from dataclasses import dataclass
 
 import numpy as np
 from pysqlbridge.tds import (
-    Encryption, EnvChangeType, Login7, Message, PacketStatus, PacketType, Prelogin, TdsProtocolError, TlsTunnel,
-    TransactionRequestType, build_message, env_change, error, info, login_ack, parse_sql_batch,
-    parse_transaction_request, reassemble, server_response, wrap_handshake,
+    Encryption,
+    EnvChangeType,
+    Login7,
+    Message,
+    PacketStatus,
+    PacketType,
+    Prelogin,
+    TdsProtocolError,
+    TlsTunnel,
+    TransactionRequestType,
+    build_message,
+    env_change,
+    error,
+    info,
+    login_ack,
+    parse_sql_batch,
+    parse_transaction_request,
+    reassemble,
+    server_response,
+    wrap_handshake,
 )
 from pysqlbridge.tds.login import deobfuscate_password
 from pysqlbridge.tds.prelogin import Version
@@ -143,9 +160,7 @@ class Connection:
         if asked.encryption is Encryption.NOT_SUPPORTED:
             # like a server with Force Encryption off, but the login is always inside TLS here
             return False
-        answer = server_response(
-            version=_VERSION, encryption=Encryption.ON if keep else Encryption.OFF, asked=asked
-        )
+        answer = server_response(version=_VERSION, encryption=Encryption.ON if keep else Encryption.OFF, asked=asked)
         self._sock.sendall(b"".join(build_message(PacketType.TABULAR_RESULT, answer.build())))
         tunnel = TlsTunnel(self._context)
         while not tunnel.handshake_complete:
@@ -175,9 +190,7 @@ class Connection:
         self._encrypted = self._keep
         login = Login7.parse(message.payload)
         refused = None
-        if login.uses_integrated_auth or not self._credentials.admit(
-            login.user_name, deobfuscate_password(login.password)
-        ):
+        if login.uses_integrated_auth or not self._credentials.admit(login.user_name, deobfuscate_password(login.password)):
             refused = login_failed(login.user_name)
         elif login.database and login.database.lower() not in (self._store.database.lower(), "master"):
             refused = no_database(login.database)
@@ -186,21 +199,29 @@ class Connection:
             self._flush(last=True)
             return False
         self._spid = self._store.enter(self._kill)
-        self._session = Session(self._store, self._spid, {
-            "login": login.user_name, "app": login.app_name, "host": login.host_name,
-        })
+        self._session = Session(
+            self._store,
+            self._spid,
+            {
+                "login": login.user_name,
+                "app": login.app_name,
+                "host": login.host_name,
+            },
+        )
         database = login.database or self._store.database
         size = min(max(login.packet_size, 512), 32_767)
-        self._out += b"".join([
-            env_change(EnvChangeType.DATABASE, database, "master"),
-            info(5701, f"Changed database context to '{database}'.", state=2, server=SERVER),
-            env_change(EnvChangeType.SQL_COLLATION, tokens.COLLATION, b""),
-            env_change(EnvChangeType.LANGUAGE, "us_english"),
-            info(5703, "Changed language setting to us_english.", server=SERVER),
-            login_ack(version=(16, 0, 4000)),
-            env_change(EnvChangeType.PACKET_SIZE, str(size), "4096"),
-            tokens.done(tokens.DONE, 0),
-        ])
+        self._out += b"".join(
+            [
+                env_change(EnvChangeType.DATABASE, database, "master"),
+                info(5701, f"Changed database context to '{database}'.", state=2, server=SERVER),
+                env_change(EnvChangeType.SQL_COLLATION, tokens.COLLATION, b""),
+                env_change(EnvChangeType.LANGUAGE, "us_english"),
+                info(5703, "Changed language setting to us_english.", server=SERVER),
+                login_ack(version=(16, 0, 4000)),
+                env_change(EnvChangeType.PACKET_SIZE, str(size), "4096"),
+                tokens.done(tokens.DONE, 0),
+            ]
+        )
         self._flush(last=True)
         self._packet_size = size
         return True

@@ -10,7 +10,16 @@ from sqlglot import exp
 from sandbox.sqlserver import temporal, values
 from sandbox.sqlserver.errors import NotSupported, SqlError, no_column
 from sandbox.sqlserver.types import (
-    BINARIES, DECIMALS, INTEGERS, MAX, STRINGS, TEMPORAL, TEXT_ONLY, SqlType, parse_type, sql_type,
+    BINARIES,
+    DECIMALS,
+    INTEGERS,
+    MAX,
+    STRINGS,
+    TEMPORAL,
+    TEXT_ONLY,
+    SqlType,
+    parse_type,
+    sql_type,
 )
 
 if TYPE_CHECKING:
@@ -292,7 +301,7 @@ class Expressions:
         if target.name in TEXT_ONLY and inner.kind and inner.kind.name not in STRINGS | TEXT_ONLY:
             raise NotSupported(f"CAST to {target.name}")
         sql = self.coerce(inner, target)
-        if inner.kind is not None and inner.kind.name in BINARIES and 0 < target.length and target.name in BINARIES:
+        if inner.kind is not None and inner.kind.name in BINARIES and target.length > 0 and target.name in BINARIES:
             sql = f"({sql})[1:{target.length}]" if inner.kind.length > target.length else sql
         return Typed(sql, target)
 
@@ -399,13 +408,19 @@ def data_type(node: exp.DataType) -> SqlType:
     if node.this == exp.DataType.Type.USERDEFINED:
         return parse_type(str(node.args.get("kind")))
     name = {
-        "TEXT": "text", "TIMESTAMP": "datetime2", "UUID": "uniqueidentifier", "ROWVERSION": "rowversion",
-        "UTINYINT": "tinyint", "BOOLEAN": "bit", "DOUBLE": "float", "TIMESTAMPTZ": "datetimeoffset",
-        "TIMESTAMPNTZ": "datetime2", "VARIANT": "sql_variant", "NAME": "sysname",
+        "TEXT": "text",
+        "TIMESTAMP": "datetime2",
+        "UUID": "uniqueidentifier",
+        "ROWVERSION": "rowversion",
+        "UTINYINT": "tinyint",
+        "BOOLEAN": "bit",
+        "DOUBLE": "float",
+        "TIMESTAMPTZ": "datetimeoffset",
+        "TIMESTAMPNTZ": "datetime2",
+        "VARIANT": "sql_variant",
+        "NAME": "sysname",
     }.get(node.this.name, node.this.name.lower())
-    arguments = [
-        MAX if str(argument.name).lower() == "max" else int(argument.name) for argument in node.expressions
-    ]
+    arguments = [MAX if str(argument.name).lower() == "max" else int(argument.name) for argument in node.expressions]
     if name == "sysname":
         return SqlType("nvarchar", 128)
     parse_type(name)

@@ -16,14 +16,33 @@ DATETIME, DATETIME2 = SqlType("datetime"), SqlType("datetime2", scale=7)
 VERSION = "16.0.4000.1"
 VERSION_TEXT = f"Microsoft SQL Server 2022 (sandbox counterpart) - {VERSION} (X64)\n\tDeveloper Edition (64-bit)"
 _PROPERTIES = {
-    "productversion": VERSION, "productlevel": "RTM", "edition": "Developer Edition (64-bit)",
-    "collation": "SQL_Latin1_General_CP1_CI_AS", "servername": "SANDBOX", "machinename": "SANDBOX",
-    "engineedition": 3, "productmajorversion": "16", "isclustered": 0, "ishadrenabled": 0,
+    "productversion": VERSION,
+    "productlevel": "RTM",
+    "edition": "Developer Edition (64-bit)",
+    "collation": "SQL_Latin1_General_CP1_CI_AS",
+    "servername": "SANDBOX",
+    "machinename": "SANDBOX",
+    "engineedition": 3,
+    "productmajorversion": "16",
+    "isclustered": 0,
+    "ishadrenabled": 0,
 }
 _UNITS = {
-    "day": temporal.DAY, "dd": temporal.DAY, "d": temporal.DAY, "hour": 36_000_000_000, "hh": 36_000_000_000,
-    "minute": 600_000_000, "mi": 600_000_000, "n": 600_000_000, "second": 10_000_000, "ss": 10_000_000,
-    "s": 10_000_000, "millisecond": 10_000, "ms": 10_000, "microsecond": 10, "mcs": 10,
+    "day": temporal.DAY,
+    "dd": temporal.DAY,
+    "d": temporal.DAY,
+    "hour": 36_000_000_000,
+    "hh": 36_000_000_000,
+    "minute": 600_000_000,
+    "mi": 600_000_000,
+    "n": 600_000_000,
+    "second": 10_000_000,
+    "ss": 10_000_000,
+    "s": 10_000_000,
+    "millisecond": 10_000,
+    "ms": 10_000,
+    "microsecond": 10,
+    "mcs": 10,
 }
 _NOW = f"(epoch_us(now()) * 10 + {719_162 * temporal.DAY})"
 Handler = Callable[[Expressions, exp.Expression], Typed]
@@ -205,11 +224,17 @@ def _ticks(scope: Expressions, node: exp.Expression) -> tuple[str, SqlType]:
 def _datepart(scope: Expressions, node: exp.Expression) -> Typed:
     part = node.this.name.lower()
     ticks, _ = _ticks(scope, node.expression)
-    fractions = {"nanosecond": "100 * ({t} % 10000000)", "ns": "100 * ({t} % 10000000)",
-                 "microsecond": "({t} % 10000000) // 10", "mcs": "({t} % 10000000) // 10",
-                 "millisecond": "({t} % 10000000) // 10000", "ms": "({t} % 10000000) // 10000",
-                 "second": "({t} // 10000000) % 60", "minute": "({t} // 600000000) % 60",
-                 "hour": "({t} // 36000000000) % 24"}
+    fractions = {
+        "nanosecond": "100 * ({t} % 10000000)",
+        "ns": "100 * ({t} % 10000000)",
+        "microsecond": "({t} % 10000000) // 10",
+        "mcs": "({t} % 10000000) // 10",
+        "millisecond": "({t} % 10000000) // 10000",
+        "ms": "({t} % 10000000) // 10000",
+        "second": "({t} // 10000000) % 60",
+        "minute": "({t} // 600000000) % 60",
+        "hour": "({t} // 36000000000) % 24",
+    }
     if part in fractions:
         return Typed(f"CAST({fractions[part].format(t=f'({ticks})')} AS INTEGER)", INT)
     if part in ("year", "month", "day", "quarter", "week", "dayofyear"):
@@ -258,8 +283,9 @@ def _window(scope: Expressions, node: exp.Expression) -> Typed:
     order = node.args.get("order")
     if order is not None:
         keys = [
-            "(SELECT NULL)" if isinstance(key.this, (exp.Subquery, exp.Select)) else
-            f"{scope.text(key.this)} {'DESC NULLS LAST' if key.args.get('desc') else 'ASC NULLS FIRST'}"
+            "(SELECT NULL)"
+            if isinstance(key.this, (exp.Subquery, exp.Select))
+            else f"{scope.text(key.this)} {'DESC NULLS LAST' if key.args.get('desc') else 'ASC NULLS FIRST'}"
             for key in order.expressions
         ]
         parts.append("ORDER BY " + ", ".join(keys))
@@ -316,32 +342,70 @@ def _now(kind: SqlType) -> Handler:
 
 
 _NODES: dict[type, Handler] = {
-    exp.Count: _count, exp.Sum: _sum, exp.Avg: _avg, exp.Min: _extreme("min"), exp.Max: _extreme("max"),
-    exp.Coalesce: _coalesce, exp.Nullif: _nullif, exp.If: _if, exp.Concat: _concat, exp.GroupConcat: _string_agg,
-    exp.Upper: _text_function("upper", "this"), exp.Lower: _text_function("lower", "this"), exp.Trim: _trim,
-    exp.Left: _text_function("left", "this", "expression"), exp.Right: _text_function("right", "this", "expression"),
+    exp.Count: _count,
+    exp.Sum: _sum,
+    exp.Avg: _avg,
+    exp.Min: _extreme("min"),
+    exp.Max: _extreme("max"),
+    exp.Coalesce: _coalesce,
+    exp.Nullif: _nullif,
+    exp.If: _if,
+    exp.Concat: _concat,
+    exp.GroupConcat: _string_agg,
+    exp.Upper: _text_function("upper", "this"),
+    exp.Lower: _text_function("lower", "this"),
+    exp.Trim: _trim,
+    exp.Left: _text_function("left", "this", "expression"),
+    exp.Right: _text_function("right", "this", "expression"),
     exp.Substring: _text_function("substring", "this", "start", "length"),
     exp.Replace: _text_function("replace", "this", "expression", "replacement"),
-    exp.Length: _length, exp.StrPosition: _position, exp.Abs: _same_kind("abs"), exp.Round: _same_kind("round"),
-    exp.Floor: _same_kind("floor"), exp.Ceil: _same_kind("ceil"), exp.Extract: _datepart, exp.Year: _part("year"),
-    exp.Month: _part("month"), exp.Day: _part("day"), exp.DateAdd: _dateadd, exp.DateDiff: _datediff,
-    exp.Window: _window, exp.Collate: _collate, exp.Dot: _dot, exp.ObjectId: _object_id,
-    exp.CurrentTimestamp: _now(DATETIME), exp.CurrentUser: _session("login"),
-    exp.CurrentSchema: lambda scope, node: Typed(f"schema_name({scope.text(node.this)})" if node.this is not None
-                                                 else "'dbo'", SYSNAME),
+    exp.Length: _length,
+    exp.StrPosition: _position,
+    exp.Abs: _same_kind("abs"),
+    exp.Round: _same_kind("round"),
+    exp.Floor: _same_kind("floor"),
+    exp.Ceil: _same_kind("ceil"),
+    exp.Extract: _datepart,
+    exp.Year: _part("year"),
+    exp.Month: _part("month"),
+    exp.Day: _part("day"),
+    exp.DateAdd: _dateadd,
+    exp.DateDiff: _datediff,
+    exp.Window: _window,
+    exp.Collate: _collate,
+    exp.Dot: _dot,
+    exp.ObjectId: _object_id,
+    exp.CurrentTimestamp: _now(DATETIME),
+    exp.CurrentUser: _session("login"),
+    exp.CurrentSchema: lambda scope, node: Typed(
+        f"schema_name({scope.text(node.this)})" if node.this is not None else "'dbo'", SYSNAME
+    ),
     exp.Uuid: lambda scope, node: Typed("unhex(md5(CAST(uuid() AS VARCHAR)))", SqlType("uniqueidentifier")),
     exp.CurrentDate: _now(SqlType("date")),
 }
 _NAMED: dict[str, Handler] = {
-    "db_name": _session("database"), "suser_name": _session("login"), "system_user": _session("login"),
-    "original_login": _session("login"), "user_name": _fixed("dbo"), "app_name": _session("app"),
-    "schema_name": _lookup("schema_name"), "host_name": _session("host"), "serverproperty": _property,
-    "object_schema_name": _lookup("object_schema_name"), "object_name": _lookup("object_name"),
-    "type_name": _lookup("type_name"), "quotename": _lookup("quotename", SqlType("nvarchar", 258)),
-    "schema_id": _lookup("schema_id", INT), "type_id": _lookup("type_id", INT),
-    "has_perms_by_name": lambda scope, node: constant(1, INT), "db_id": lambda scope, node: constant(5, INT),
-    "sysutcdatetime": _now(DATETIME2), "getutcdate": _now(DATETIME), "datalength": _datalength,
-    "is_member": lambda scope, node: constant(1, INT), "is_srvrolemember": lambda scope, node: constant(1, INT),
+    "db_name": _session("database"),
+    "suser_name": _session("login"),
+    "system_user": _session("login"),
+    "original_login": _session("login"),
+    "user_name": _fixed("dbo"),
+    "app_name": _session("app"),
+    "schema_name": _lookup("schema_name"),
+    "host_name": _session("host"),
+    "serverproperty": _property,
+    "object_schema_name": _lookup("object_schema_name"),
+    "object_name": _lookup("object_name"),
+    "type_name": _lookup("type_name"),
+    "quotename": _lookup("quotename", SqlType("nvarchar", 258)),
+    "schema_id": _lookup("schema_id", INT),
+    "type_id": _lookup("type_id", INT),
+    "has_perms_by_name": lambda scope, node: constant(1, INT),
+    "db_id": lambda scope, node: constant(5, INT),
+    "sysutcdatetime": _now(DATETIME2),
+    "getutcdate": _now(DATETIME),
+    "datalength": _datalength,
+    "is_member": lambda scope, node: constant(1, INT),
+    "is_srvrolemember": lambda scope, node: constant(1, INT),
     "current_request_id": lambda scope, node: constant(0, INT),
 }
 MACROS = [

@@ -26,8 +26,7 @@ _FIRST_ID = 245_575_913
 def tables(scale: float = 1.0) -> dict[str, pa.Table]:
     """Every generated table but dbo.AllTypes by `schema.name`, with plain Arrow types."""
     orders = {
-        f"{'Sales' if name.startswith('Sales') else 'Purchasing'}.{name}": table
-        for name, table in order_tables(scale).items()
+        f"{'Sales' if name.startswith('Sales') else 'Purchasing'}.{name}": table for name, table in order_tables(scale).items()
     }
     return {**orders, **small_tables()}
 
@@ -36,8 +35,10 @@ def fill(main: duckdb.DuckDBPyConnection, scale: float, database: str) -> None:
     """Tables, views and the catalog."""
     main.execute(_GUID)
     main.execute("CREATE SCHEMA mssys; CREATE SEQUENCE mssys.rowversions START 2001")
-    main.execute("CREATE OR REPLACE MACRO dbts() AS unhex(printf('%016X', (SELECT coalesce(last_value, 2000) FROM "
-                 "duckdb_sequences() WHERE sequence_name = 'rowversions')))")
+    main.execute(
+        "CREATE OR REPLACE MACRO dbts() AS unhex(printf('%016X', (SELECT coalesce(last_value, 2000) FROM "
+        "duckdb_sequences() WHERE sequence_name = 'rowversions')))"
+    )
     specs = [replace(spec, object_id=_FIRST_ID + 16 * number) for number, spec in enumerate(SPECS)]
     made = tables(scale)
     for schema in dict.fromkeys(spec.schema for spec in [*specs, TableSpec("dbo", "", [])]):

@@ -83,34 +83,36 @@ def _sales(scale: float) -> tuple[pa.Table, pa.Table]:
     freight = _half_up(subtotal * 25, 1000)
     open_order = row >= n - max(n // 200, 1)
     store = ~online
-    return pa.table({
-        "SalesOrderID": numbers(43_659 + row, pa.int32()),
-        "RevisionNumber": numbers(8 + below(2, row, 2), pa.int16()),
-        "OrderDate": numbers(ordered, _TIME),
-        "DueDate": numbers(ordered + 12 * _DAY, _TIME),
-        "ShipDate": numbers(ordered + 7 * _DAY, _TIME, ~open_order),
-        "Status": numbers(np.where(open_order, 1, 5), pa.int16()),
-        "OnlineOrderFlag": pa.array(online),
-        "SalesOrderNumber": pattern("SO#####" if n < 56_341 else "SO#########", 43_659 + row),
-        "PurchaseOrderNumber": pattern("PO#########", below(3, row, 10**9), store),
-        "AccountNumber": pattern("10-4###-######", below(4, row, 31) * 10**6 + below(5, row, CUSTOMERS)),
-        "CustomerID": numbers(11_000 + below(5, row, CUSTOMERS), pa.int32()),
-        "SalesPersonID": numbers(274 + below(6, row, 17), pa.int32(), store),
-        "TerritoryID": numbers(1 + below(7, row, 10), pa.int32()),
-        "BillToAddressID": numbers(1 + below(8, row, ADDRESSES), pa.int32()),
-        "ShipToAddressID": numbers(1 + below(8, row, ADDRESSES), pa.int32()),
-        "ShipMethodID": numbers(np.where(online, 1, 5), pa.int32()),
-        "CreditCardID": numbers(1 + below(9, row, 19_237), pa.int32(), below(10, row, 28) > 0),
-        "CreditCardApprovalCode": pattern("1#####Vi#####", below(11, row, 10**10), below(10, row, 28) > 0),
-        "CurrencyRateID": numbers(1 + below(12, row, 12_431), pa.int32(), below(13, row, 9) < 4),
-        "SubTotal": decimals(subtotal, 19, 4),
-        "TaxAmt": decimals(tax, 19, 4),
-        "Freight": decimals(freight, 19, 4),
-        "TotalDue": decimals(subtotal + tax + freight, 19, 4),
-        "Comment": choice([*_COMMENTS, None], np.where(below(14, row, 40) == 0, below(15, row, 8), 8)),
-        "rowguid": guids(16, row),
-        "ModifiedDate": numbers(ordered + 7 * _DAY + _moment(18, row), _TIME),
-    }), detail
+    return pa.table(
+        {
+            "SalesOrderID": numbers(43_659 + row, pa.int32()),
+            "RevisionNumber": numbers(8 + below(2, row, 2), pa.int16()),
+            "OrderDate": numbers(ordered, _TIME),
+            "DueDate": numbers(ordered + 12 * _DAY, _TIME),
+            "ShipDate": numbers(ordered + 7 * _DAY, _TIME, ~open_order),
+            "Status": numbers(np.where(open_order, 1, 5), pa.int16()),
+            "OnlineOrderFlag": pa.array(online),
+            "SalesOrderNumber": pattern("SO#####" if n < 56_341 else "SO#########", 43_659 + row),
+            "PurchaseOrderNumber": pattern("PO#########", below(3, row, 10**9), store),
+            "AccountNumber": pattern("10-4###-######", below(4, row, 31) * 10**6 + below(5, row, CUSTOMERS)),
+            "CustomerID": numbers(11_000 + below(5, row, CUSTOMERS), pa.int32()),
+            "SalesPersonID": numbers(274 + below(6, row, 17), pa.int32(), store),
+            "TerritoryID": numbers(1 + below(7, row, 10), pa.int32()),
+            "BillToAddressID": numbers(1 + below(8, row, ADDRESSES), pa.int32()),
+            "ShipToAddressID": numbers(1 + below(8, row, ADDRESSES), pa.int32()),
+            "ShipMethodID": numbers(np.where(online, 1, 5), pa.int32()),
+            "CreditCardID": numbers(1 + below(9, row, 19_237), pa.int32(), below(10, row, 28) > 0),
+            "CreditCardApprovalCode": pattern("1#####Vi#####", below(11, row, 10**10), below(10, row, 28) > 0),
+            "CurrencyRateID": numbers(1 + below(12, row, 12_431), pa.int32(), below(13, row, 9) < 4),
+            "SubTotal": decimals(subtotal, 19, 4),
+            "TaxAmt": decimals(tax, 19, 4),
+            "Freight": decimals(freight, 19, 4),
+            "TotalDue": decimals(subtotal + tax + freight, 19, 4),
+            "Comment": choice([*_COMMENTS, None], np.where(below(14, row, 40) == 0, below(15, row, 8), 8)),
+            "rowguid": guids(16, row),
+            "ModifiedDate": numbers(ordered + 7 * _DAY + _moment(18, row), _TIME),
+        }
+    ), detail
 
 
 def _sales_detail(owner: I64, ordered: I64, online: np.ndarray) -> tuple[pa.Table, I64]:
@@ -121,19 +123,21 @@ def _sales_detail(owner: I64, ordered: I64, online: np.ndarray) -> tuple[pa.Tabl
     price = list_price(product)
     percent = np.array([0, 0, 0, 0, 0, 2, 5, 10, 15, 35])[below(33, line, 10)] * ~online[owner]
     total = price * quantity * (100 - percent)
-    return pa.table({
-        "SalesOrderID": numbers(43_659 + owner, pa.int32()),
-        "SalesOrderDetailID": numbers(1 + line, pa.int32()),
-        "CarrierTrackingNumber": pattern("%%%%-%%%%-%%", below(34, owner, 16**10), ~online[owner]),
-        "OrderQty": numbers(quantity, pa.int16()),
-        "ProductID": numbers(FIRST_PRODUCT + product, pa.int32()),
-        "SpecialOfferID": numbers(1 + below(33, line, 10), pa.int32()),
-        "UnitPrice": decimals(price, 19, 4),
-        "UnitPriceDiscount": decimals(percent * 100, 19, 4),
-        "LineTotal": decimals(total, 38, 6),
-        "rowguid": guids(36, line),
-        "ModifiedDate": numbers(ordered[owner], _TIME),
-    }), total
+    return pa.table(
+        {
+            "SalesOrderID": numbers(43_659 + owner, pa.int32()),
+            "SalesOrderDetailID": numbers(1 + line, pa.int32()),
+            "CarrierTrackingNumber": pattern("%%%%-%%%%-%%", below(34, owner, 16**10), ~online[owner]),
+            "OrderQty": numbers(quantity, pa.int16()),
+            "ProductID": numbers(FIRST_PRODUCT + product, pa.int32()),
+            "SpecialOfferID": numbers(1 + below(33, line, 10), pa.int32()),
+            "UnitPrice": decimals(price, 19, 4),
+            "UnitPriceDiscount": decimals(percent * 100, 19, 4),
+            "LineTotal": decimals(total, 38, 6),
+            "rowguid": guids(36, line),
+            "ModifiedDate": numbers(ordered[owner], _TIME),
+        }
+    ), total
 
 
 def _purchases(scale: float) -> tuple[pa.Table, pa.Table]:
@@ -149,34 +153,38 @@ def _purchases(scale: float) -> tuple[pa.Table, pa.Table]:
     subtotal = np.add.reduceat(total, np.cumsum(lines) - lines)
     tax, freight = _half_up(subtotal * 8, 100), _half_up(subtotal * 25, 1000)
     rejected = np.where(below(52, line, 8) == 0, quantity // 20, 0)
-    header = pa.table({
-        "PurchaseOrderID": numbers(1 + row, pa.int32()),
-        "RevisionNumber": numbers(4 + below(53, row, 6), pa.int16()),
-        "Status": numbers(np.where(below(54, row, 10) == 0, 1 + below(55, row, 3), 4), pa.int16()),
-        "EmployeeID": numbers(250 + below(56, row, 12), pa.int32()),
-        "VendorID": numbers(1_492 + 2 * below(57, row, 86), pa.int32()),
-        "ShipMethodID": numbers(1 + below(58, row, 5), pa.int32()),
-        "OrderDate": numbers(ordered, _TIME),
-        "ShipDate": numbers(ordered + 9 * _DAY, _TIME, below(59, row, 50) > 0),
-        "SubTotal": decimals(subtotal, 19, 4),
-        "TaxAmt": decimals(tax, 19, 4),
-        "Freight": decimals(freight, 19, 4),
-        "TotalDue": decimals(subtotal + tax + freight, 19, 4),
-        "ModifiedDate": numbers(ordered + 9 * _DAY + _moment(60, row), _TIME),
-    })
-    detail = pa.table({
-        "PurchaseOrderID": numbers(1 + owner, pa.int32()),
-        "PurchaseOrderDetailID": numbers(1 + line, pa.int32()),
-        "DueDate": numbers(ordered[owner] + 14 * _DAY, _TIME),
-        "OrderQty": numbers(quantity, pa.int16()),
-        "ProductID": numbers(FIRST_PRODUCT + below(51, line, PRODUCTS), pa.int32()),
-        "UnitPrice": decimals(price, 19, 4),
-        "LineTotal": decimals(total, 19, 4),
-        "ReceivedQty": decimals(quantity * 100, 8, 2),
-        "RejectedQty": decimals(rejected * 100, 8, 2),
-        "StockedQty": decimals((quantity - rejected) * 100, 9, 2),
-        "ModifiedDate": numbers(ordered[owner] + 9 * _DAY + _moment(60, owner), _TIME),
-    })
+    header = pa.table(
+        {
+            "PurchaseOrderID": numbers(1 + row, pa.int32()),
+            "RevisionNumber": numbers(4 + below(53, row, 6), pa.int16()),
+            "Status": numbers(np.where(below(54, row, 10) == 0, 1 + below(55, row, 3), 4), pa.int16()),
+            "EmployeeID": numbers(250 + below(56, row, 12), pa.int32()),
+            "VendorID": numbers(1_492 + 2 * below(57, row, 86), pa.int32()),
+            "ShipMethodID": numbers(1 + below(58, row, 5), pa.int32()),
+            "OrderDate": numbers(ordered, _TIME),
+            "ShipDate": numbers(ordered + 9 * _DAY, _TIME, below(59, row, 50) > 0),
+            "SubTotal": decimals(subtotal, 19, 4),
+            "TaxAmt": decimals(tax, 19, 4),
+            "Freight": decimals(freight, 19, 4),
+            "TotalDue": decimals(subtotal + tax + freight, 19, 4),
+            "ModifiedDate": numbers(ordered + 9 * _DAY + _moment(60, row), _TIME),
+        }
+    )
+    detail = pa.table(
+        {
+            "PurchaseOrderID": numbers(1 + owner, pa.int32()),
+            "PurchaseOrderDetailID": numbers(1 + line, pa.int32()),
+            "DueDate": numbers(ordered[owner] + 14 * _DAY, _TIME),
+            "OrderQty": numbers(quantity, pa.int16()),
+            "ProductID": numbers(FIRST_PRODUCT + below(51, line, PRODUCTS), pa.int32()),
+            "UnitPrice": decimals(price, 19, 4),
+            "LineTotal": decimals(total, 19, 4),
+            "ReceivedQty": decimals(quantity * 100, 8, 2),
+            "RejectedQty": decimals(rejected * 100, 8, 2),
+            "StockedQty": decimals((quantity - rejected) * 100, 9, 2),
+            "ModifiedDate": numbers(ordered[owner] + 9 * _DAY + _moment(60, owner), _TIME),
+        }
+    )
     return header, detail
 
 

@@ -18,10 +18,24 @@ from sandbox.sqlserver.specs import quote
 from sandbox.sqlserver.types import STRINGS, SqlType
 
 Columns = list[tuple[str, SqlType | None]]
-_SELECT_PARTS = frozenset({
-    "expressions", "from_", "joins", "where", "group", "having", "order", "limit", "offset", "distinct", "with_",
-    "options", "kind", "hint",
-})
+_SELECT_PARTS = frozenset(
+    {
+        "expressions",
+        "from_",
+        "joins",
+        "where",
+        "group",
+        "having",
+        "order",
+        "limit",
+        "offset",
+        "distinct",
+        "with_",
+        "options",
+        "kind",
+        "hint",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -121,12 +135,18 @@ class Compiler:
         sql = f"{start}{left.sql} {word}{'' if node.args.get('distinct') else ' ALL'} {right.sql}"
         order = node.args.get("order")
         if order is not None:
-            keys = [f"{quote(k.this.name) if isinstance(k.this, exp.Column) else k.this.sql()}{_direction(k)}"
-                    for k in order.expressions]
+            keys = [
+                f"{quote(k.this.name) if isinstance(k.this, exp.Column) else k.this.sql()}{_direction(k)}"
+                for k in order.expressions
+            ]
             sql += f" ORDER BY {', '.join(keys)}"
         columns = [
-            (name, a if a is not None and (b is None or a.name == b.name) and (a.length or 0) >= (b.length if b else 0)
-             else (a if b is not None and a is not None and a.name not in STRINGS else b))
+            (
+                name,
+                a
+                if a is not None and (b is None or a.name == b.name) and (a.length or 0) >= (b.length if b else 0)
+                else (a if b is not None and a is not None and a.name not in STRINGS else b),
+            )
             for (name, a), (_, b) in zip(left.columns, right.columns, strict=True)
         ]
         return Query(sql, columns)
@@ -158,7 +178,8 @@ class Compiler:
             table = node.table if isinstance(node, exp.Column) else ""
             found = [
                 (name, Typed(f"{quote(source.alias)}.{quote(name)}", kind))
-                for source in scope.scope.sources if not table or source.alias.lower() == table.lower()
+                for source in scope.scope.sources
+                if not table or source.alias.lower() == table.lower()
                 for name, kind in source.columns
             ]
             if not found:
@@ -246,8 +267,11 @@ class Compiler:
                 typed = output[int(target.this) - 1][1]
                 name = str(target.this)
             else:
-                named = [(n, t) for n, t in output if isinstance(target, exp.Column) and not target.table
-                         and n.lower() == target.name.lower()]
+                named = [
+                    (n, t)
+                    for n, t in output
+                    if isinstance(target, exp.Column) and not target.table and n.lower() == target.name.lower()
+                ]
                 typed = named[0][1] if named else scope.compile(target)
                 name = quote(named[0][0]) if named else typed.sql
             if typed.kind is not None and typed.kind.name in STRINGS and not distinct and not _aggregated(typed.sql):

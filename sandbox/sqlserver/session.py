@@ -97,9 +97,16 @@ class Session:
                     yield from self._statement(node, parameters)
 
     def _statement(self, node: exp.Expression, parameters: dict[str, Parameter]) -> Iterator[Outcome]:
-        compiler = Compiler(self.store.catalog, parameters, {
-            **self.facts, "spid": self.spid, "trancount": self.trancount, "database": self.store.database,
-        })
+        compiler = Compiler(
+            self.store.catalog,
+            parameters,
+            {
+                **self.facts,
+                "spid": self.spid,
+                "trancount": self.trancount,
+                "database": self.store.database,
+            },
+        )
         try:
             if isinstance(node, exp.Query):
                 query = compiler.query(node)
@@ -157,12 +164,15 @@ class Session:
         assert work.spec is not None
         spec = work.spec
         key = ", ".join(f'"{name}"' for name in spec.key)
-        found = self.cursor.execute(
-            f"SELECT {key} FROM {spec.stored} GROUP BY {key} HAVING count(*) > 1 LIMIT 1").fetchone()
+        found = self.cursor.execute(f"SELECT {key} FROM {spec.stored} GROUP BY {key} HAVING count(*) > 1 LIMIT 1").fetchone()
         if found:
-            raise SqlError(2627, f"Violation of PRIMARY KEY constraint 'PK_{spec.name}_{'_'.join(spec.key)}'. "
-                                 f"Cannot insert duplicate key in object '{spec.full_name}'. The duplicate key value "
-                                 f"is ({', '.join(map(str, found))}).", severity=14)
+            raise SqlError(
+                2627,
+                f"Violation of PRIMARY KEY constraint 'PK_{spec.name}_{'_'.join(spec.key)}'. "
+                f"Cannot insert duplicate key in object '{spec.full_name}'. The duplicate key value "
+                f"is ({', '.join(map(str, found))}).",
+                severity=14,
+            )
 
     # transactions
 
@@ -229,8 +239,11 @@ class Session:
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         missing = re.search(r"NOT NULL constraint failed: (\w+)\.(\w+)", text)
         if missing:
-            return SqlError(515, f"Cannot insert the value NULL into column '{missing[2]}', table '{missing[1]}'; "
-                                 "column does not allow nulls. INSERT fails.")
+            return SqlError(
+                515,
+                f"Cannot insert the value NULL into column '{missing[2]}', table '{missing[1]}'; "
+                "column does not allow nulls. INSERT fails.",
+            )
         if isinstance(error, duckdb.TransactionException):
             self.in_store, self.trancount = False, 0
             return SqlError(3960, "Snapshot isolation transaction aborted due to update conflict.")
@@ -251,8 +264,18 @@ def _kind_of(kind: pa.DataType) -> SqlType:
     """The SQL Server type of a DuckDB result column without a declared one."""
     if pa.types.is_decimal(kind):
         return SqlType("decimal", 0, kind.precision, kind.scale)
-    names = {pa.bool_(): "bit", pa.uint8(): "tinyint", pa.int16(): "smallint", pa.int32(): "int", pa.int8(): "smallint",
-             pa.int64(): "bigint", pa.float32(): "real", pa.float64(): "float", pa.date32(): "date", pa.null(): "int"}
+    names = {
+        pa.bool_(): "bit",
+        pa.uint8(): "tinyint",
+        pa.int16(): "smallint",
+        pa.int32(): "int",
+        pa.int8(): "smallint",
+        pa.int64(): "bigint",
+        pa.float32(): "real",
+        pa.float64(): "float",
+        pa.date32(): "date",
+        pa.null(): "int",
+    }
     if kind in names:
         return SqlType(names[kind])
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):

@@ -23,9 +23,7 @@ class ColumnSpec:
     @property
     def kind(self) -> SqlType:
         base = parse_type(self.type)
-        return SqlType(
-            base.name, base.length, base.precision, base.scale, self.null, self.identity, bool(self.computed)
-        )
+        return SqlType(base.name, base.length, base.precision, base.scale, self.null, self.identity, bool(self.computed))
 
 
 @dataclass(frozen=True)

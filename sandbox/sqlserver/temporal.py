@@ -123,11 +123,9 @@ def to_text(sql: str, kind: SqlType, style: int | None) -> str:
 MACROS = [
     f"CREATE OR REPLACE MACRO datetime_ticks(v) AS ((v + {DAYS_1900 * 25_920_000}) // 3) * 100000 "
     f"+ (((v + {DAYS_1900 * 25_920_000}) % 3) * 100000 + 1) // 3",
-    "CREATE OR REPLACE MACRO offset_ticks(v) AS CAST(v // 4096 AS BIGINT) "
-    "+ (CAST(v % 4096 AS BIGINT) - 2048) * 600000000",
+    "CREATE OR REPLACE MACRO offset_ticks(v) AS CAST(v // 4096 AS BIGINT) + (CAST(v % 4096 AS BIGINT) - 2048) * 600000000",
     f"CREATE OR REPLACE MACRO ticks_date(t) AS DATE '0001-01-01' + CAST(t // {DAY} AS INTEGER)",
-    f"CREATE OR REPLACE MACRO ticks_datetime(t) AS (t // {DAY} - {DAYS_1900}) * 25920000 "
-    f"+ ((t % {DAY}) * 3 + 50000) // 100000",
+    f"CREATE OR REPLACE MACRO ticks_datetime(t) AS (t // {DAY} - {DAYS_1900}) * 25920000 + ((t % {DAY}) * 3 + 50000) // 100000",
     "CREATE OR REPLACE MACRO time_text(r, digits) AS printf('%02d:%02d:%02d', r // 36000000000, "
     "r // 600000000 % 60, r // 10000000 % 60) || CASE WHEN digits > 0 THEN '.' || left(printf('%07d', "
     "CASE WHEN digits = 3 THEN (r % 10000000 + 5000) // 10000 * 10000 ELSE r % 10000000 END), digits) ELSE '' END",

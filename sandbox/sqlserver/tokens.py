@@ -24,9 +24,17 @@ def type_info(kind: SqlType) -> bytes:
     if name in ("time", "datetime2", "datetimeoffset"):
         return bytes([{"time": 0x29, "datetime2": 0x2A, "datetimeoffset": 0x2B}[name], kind.scale])
     simple = {
-        "bit": b"\x68\x01", "real": b"\x6d\x04", "float": b"\x6d\x08", "money": b"\x6e\x08", "smallmoney": b"\x6e\x04",
-        "datetime": b"\x6f\x08", "smalldatetime": b"\x6f\x04", "date": b"\x28", "uniqueidentifier": b"\x24\x10",
-        "xml": b"\xf1\x00", "rowversion": b"\xad\x08\x00",
+        "bit": b"\x68\x01",
+        "real": b"\x6d\x04",
+        "float": b"\x6d\x08",
+        "money": b"\x6e\x08",
+        "smallmoney": b"\x6e\x04",
+        "datetime": b"\x6f\x08",
+        "smalldatetime": b"\x6f\x04",
+        "date": b"\x28",
+        "uniqueidentifier": b"\x24\x10",
+        "xml": b"\xf1\x00",
+        "rowversion": b"\xad\x08\x00",
     }
     if name in simple:
         return simple[name]
@@ -38,8 +46,7 @@ def type_info(kind: SqlType) -> bytes:
     if token is None:
         raise NotSupported(f"a {name} value in a result")
     size = 0xFFFF if kind.length == MAX else max(kind.length, 1) * (2 if name.startswith("n") else 1)
-    return bytes([token]) + struct.pack("<H", size) + (COLLATION if name in ("varchar", "char", "nvarchar", "nchar")
-                                                       else b"")
+    return bytes([token]) + struct.pack("<H", size) + (COLLATION if name in ("varchar", "char", "nvarchar", "nchar") else b"")
 
 
 def col_metadata(columns: list[tuple[str, SqlType]]) -> bytes:
@@ -66,8 +73,7 @@ def return_status(value: int = 0) -> bytes:
 
 def return_handle(value: int, ordinal: int = 0) -> bytes:
     """RETURNVALUE of an int output parameter: the handle of a prepared statement."""
-    return struct.pack("<BH", 0xAC, ordinal) + b"\0" + struct.pack("<BIH", 1, 0, 0) + b"\x26\x04\x04" + struct.pack(
-        "<i", value)
+    return struct.pack("<BH", 0xAC, ordinal) + b"\0" + struct.pack("<BIH", 1, 0, 0) + b"\x26\x04\x04" + struct.pack("<i", value)
 
 
 def _b(text: str) -> bytes:
