@@ -63,6 +63,7 @@ def main(
     volumes: tuple[str, ...],
     clusters: tuple[str, ...],
 ) -> None:
+    """Serves until SIGTERM."""
     token = os.environ.pop("SANDBOX_TOKEN", "")
     if not token:
         raise click.UsageError("SANDBOX_TOKEN is not set: the access token clients must show, such as dapi0123456789.")
@@ -74,9 +75,7 @@ def main(
         raise click.UsageError(str(error)) from None
     runs = Runs(storage)
     listener = socket.create_server((host, port), backlog=256)
-    config = uvicorn.Config(
-        build(storage, runs, clusters, token), http="httptools", log_level="warning", access_log=False
-    )
+    config = uvicorn.Config(build(storage, runs, clusters, token), http="httptools", log_level="warning", access_log=False)
     if ready:
         told = {
             "pid": os.getpid(),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import itertools
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +31,7 @@ class Dbfs:
         self._next = itertools.count(1)
 
     def routes(self) -> list[Route]:
+        """All paths below /api/2.0/dbfs."""
         gets = {"get-status": self.get_status, "list": self.list, "read": self.read}
         posts = {"create": self.create, "add-block": self.add_block, "close": self.close}
         posts |= {"mkdirs": self.mkdirs, "move": self.move, "delete": self.delete}
@@ -40,12 +40,14 @@ class Dbfs:
         return [*routes, Route("/api/2.0/dbfs/put", self.put, methods=["POST"])]
 
     def get_status(self, query: dict[str, Any]) -> dict[str, Any]:
+        """One file or folder."""
         local = self._storage.dbfs(query.get("path"))
         if not local.exists():
             raise missing(query["path"])
         return self._info(local)
 
     def list(self, query: dict[str, Any]) -> dict[str, Any]:
+        """A folder's entries, or the file itself."""
         local = self._storage.dbfs(query.get("path"))
         if not local.exists():
             raise missing(query["path"])
@@ -55,6 +57,7 @@ class Dbfs:
         return {"files": found} if found else {}
 
     def read(self, query: dict[str, Any]) -> dict[str, Any]:
+        """At most 1 MB from an offset, base64."""
         local = self._storage.dbfs(query.get("path"))
         offset, length = _number(query, "offset", 0), _number(query, "length", BLOCK // 2)
         if not local.exists():
@@ -62,15 +65,14 @@ class Dbfs:
         if local.is_dir():
             raise invalid(f"Cannot read {query['path']}: it is a directory.")
         if length > BLOCK:
-            raise ApiError(
-                400, "MAX_READ_SIZE_EXCEEDED", f"The read length {length} exceeds the limit of {BLOCK} bytes."
-            )
+            raise ApiError(400, "MAX_READ_SIZE_EXCEEDED", f"The read length {length} exceeds the limit of {BLOCK} bytes.")
         with local.open("rb") as file:
             file.seek(offset)
             data = file.read(length)
         return {"bytes_read": len(data), "data": base64.b64encode(data).decode()}
 
     def create(self, body: dict[str, Any]) -> dict[str, Any]:
+        """A stream to write blocks to."""
         local = self._target(body.get("path"), body.get("overwrite"))
         local.write_bytes(b"")  # visible at once, and short until closed: so is the real one's
         handle = next(self._next)
@@ -78,6 +80,7 @@ class Dbfs:
         return {"handle": handle}
 
     def add_block(self, body: dict[str, Any]) -> dict[str, Any]:
+        """One block of at most 1 MB, base64."""
         local = self._opened(body)
         data = _decoded(body.get("data"))
         if len(data) > BLOCK:
@@ -88,11 +91,13 @@ class Dbfs:
         return {}
 
     def close(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Ends a stream."""
         self._opened(body)
         del self._handles[body["handle"]]
         return {}
 
     def mkdirs(self, body: dict[str, Any]) -> dict[str, Any]:
+        """A folder and its parents."""
         local = self._storage.dbfs(body.get("path"))
         try:
             local.mkdir(parents=True, exist_ok=True)
@@ -101,6 +106,7 @@ class Dbfs:
         return {}
 
     def move(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Renames; never over something."""
         source = self._storage.dbfs(body.get("source_path"))
         target = self._storage.dbfs(body.get("destination_path"))
         if not source.exists():
@@ -112,12 +118,11 @@ class Dbfs:
         return {}
 
     def delete(self, body: dict[str, Any]) -> dict[str, Any]:
+        """A file, or a folder; recursively where asked."""
         local = self._storage.dbfs(body.get("path"))
         if local.is_dir():
             if any(local.iterdir()) and not body.get("recursive"):
-                raise ApiError(
-                    400, "IO_ERROR", f"Directory {body['path']} is not empty; use recursive=true to delete it."
-                )
+                raise ApiError(400, "IO_ERROR", f"Directory {body['path']} is not empty; use recursive=true to delete it.")
             shutil.rmtree(local)
         elif local.exists():
             local.unlink()
@@ -148,7 +153,7 @@ class Dbfs:
         hidden = self._storage.incoming()
         with hidden.open("wb") as out:
             shutil.copyfileobj(file, out, BLOCK)
-        os.replace(hidden, target)
+        hidden.replace(target)
 
     def _target(self, path: object, overwrite: object) -> Path:
         local = self._storage.dbfs(path)

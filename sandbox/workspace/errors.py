@@ -16,6 +16,7 @@ class ApiError(Exception):
         self.message = message
 
     def response(self) -> Response:
+        """The error as an HTTP answer."""
         return answer({"error_code": self.code, "message": self.message}, self.status)
 
 
@@ -25,12 +26,15 @@ def answer(body: object, status: int = 200, headers: dict[str, str] | None = Non
 
 
 def missing(path: str) -> ApiError:
+    """404: nothing at this path."""
     return ApiError(404, "RESOURCE_DOES_NOT_EXIST", f"No file or directory exists on path {path}.")
 
 
 def exists(path: str) -> ApiError:
+    """400: something is there already."""
     return ApiError(400, "RESOURCE_ALREADY_EXISTS", f"A file or directory already exists at the input path {path}.")
 
 
 def invalid(message: str) -> ApiError:
+    """400: a parameter makes no sense."""
     return ApiError(400, "INVALID_PARAMETER_VALUE", message)

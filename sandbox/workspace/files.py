@@ -7,7 +7,6 @@ one PUT per part to a presigned URL without credentials, complete-upload; or abo
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
 import shutil
 from dataclasses import dataclass, field
@@ -44,6 +43,7 @@ class Files:
         self._uploads: dict[str, _Upload] = {}
 
     def routes(self) -> list[Route]:
+        """All paths below /api/2.0/fs, and the presigned URLs."""
         return [
             Route("/api/2.0/fs/files{path:path}", self.file, methods=["GET", "HEAD", "PUT", "DELETE", "POST"]),
             Route("/api/2.0/fs/directories{path:path}", self.directory, methods=["GET", "HEAD", "PUT", "DELETE"]),
@@ -52,6 +52,7 @@ class Files:
         ]
 
     async def file(self, request: Request) -> Response:
+        """GET, HEAD, PUT, DELETE of a file; POST for multipart."""
         path = request.path_params["path"]
         local = self._storage.volume(path)
         if request.method == "PUT":
@@ -72,6 +73,7 @@ class Files:
         return FileResponse(local, media_type="application/octet-stream")
 
     async def directory(self, request: Request) -> Response:
+        """GET (list), HEAD, PUT, DELETE of a directory."""
         path = request.path_params["path"]
         local = self._storage.volume(path)
         if request.method == "PUT":
@@ -122,15 +124,14 @@ class Files:
             raise invalid(f"Unknown action: {action}")
         parts = msgspec.json.decode(await request.body(), type=dict[str, Any])["parts"]
         numbers = [part["part_number"] for part in parts]
-        if numbers != list(range(1, len(upload.etags) + 1)) or any(
-            upload.etags[p["part_number"]] != p["etag"] for p in parts
-        ):
+        if numbers != list(range(1, len(upload.etags) + 1)) or any(upload.etags[p["part_number"]] != p["etag"] for p in parts):
             raise invalid("The parts of the upload are not the parts that were sent.")
         await run_in_threadpool(self._join, upload, len(parts), local)
         self._uploads.pop(request.query_params["session_token"], None)
         return answer({})
 
     async def part_urls(self, request: Request) -> Response:
+        """Presigned URLs for parts of an upload."""
         body = msgspec.json.decode(await request.body(), type=dict[str, Any])
         upload = self._session(body.get("session_token"))
         first, count = int(body["start_part_number"]), int(body["count"])
@@ -177,7 +178,7 @@ class Files:
             hidden.unlink()
             raise
         local.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(hidden, local)
+        hidden.replace(local)
 
 
 async def _receive(request: Request, target: Path) -> str:

@@ -28,6 +28,7 @@ class Jobs:
         self._clusters = clusters
 
     def routes(self) -> list[Route]:
+        """runs/* of every version."""
         gets = {"get": self.get, "get-output": self.get_output, "list": self.list}
         posts = {"submit": self.submit, "cancel": self.cancel}
         return [
@@ -38,6 +39,7 @@ class Jobs:
         ]
 
     def submit(self, body: dict[str, Any], _: str) -> dict[str, Any]:
+        """Starts a run of one Python file."""
         tasks = body.get("tasks")
         if tasks is None:  # the form of API 2.0: the run is the task
             tasks = [{"task_key": "main", **body}]
@@ -49,9 +51,7 @@ class Jobs:
             raise invalid("Missing required field: a spark_python_task with a python_file must be specified.")
         file, parameters = str(job["python_file"]), job.get("parameters") or []
         if not file.startswith(("dbfs:/", "/Volumes/", "/Workspace/")):
-            raise invalid(
-                f"Invalid python file reference: {file}. It must be a path in DBFS, a volume or the workspace."
-            )
+            raise invalid(f"Invalid python file reference: {file}. It must be a path in DBFS, a volume or the workspace.")
         if not all(isinstance(each, str) for each in parameters):
             raise invalid("parameters must be strings")
         if len(json.dumps(parameters)) > PARAMETER_LIMIT:
@@ -86,18 +86,16 @@ class Jobs:
             if key not in [each.get("environment_key") for each in body.get("environments") or []]:
                 raise invalid(f"The environment {key} is not defined.")
             if file.startswith("dbfs:/"):
-                raise invalid(
-                    "Python files in DBFS are not supported with serverless compute; use a volume or a workspace file."
-                )
+                raise invalid("Python files in DBFS are not supported with serverless compute; use a volume or a workspace file.")
             return {"environment_key": key}, {}
-        raise invalid(
-            "Missing required field: one of new_cluster, existing_cluster_id or environment_key must be specified."
-        )
+        raise invalid("Missing required field: one of new_cluster, existing_cluster_id or environment_key must be specified.")
 
     def get(self, query: dict[str, Any], base: str) -> dict[str, Any]:
+        """A run and its task."""
         return _described(self._find(query), base)
 
     def get_output(self, query: dict[str, Any], base: str) -> dict[str, Any]:
+        """Logs and error of a run."""
         run = self._find(query)
         logs, cut = self._runs.logs(run)
         output: dict[str, Any] = {"metadata": _described(run, base), "logs": logs, "logs_truncated": cut}
@@ -108,6 +106,7 @@ class Jobs:
         return output
 
     def list(self, query: dict[str, Any], base: str) -> dict[str, Any]:
+        """Runs, newest first, a page at a time."""
         limit, start = int(query.get("limit") or PAGE_LIMIT), int(query.get("page_token") or query.get("offset") or 0)
         if not 0 < limit <= PAGE_LIMIT:
             raise invalid(f"limit must be from 1 to {PAGE_LIMIT}")
@@ -124,6 +123,7 @@ class Jobs:
         return page
 
     def cancel(self, body: dict[str, Any], _: str) -> dict[str, Any]:
+        """Ends a run."""
         self._runs.cancel(self._find(body))
         return {}
 

@@ -15,7 +15,8 @@ from pathlib import Path
 
 
 def main(order_file: str) -> int:
-    from pysail.spark import SparkConnectServer  # type: ignore[import-untyped]
+    """Runs the order; the exit code of the submitted file, 1 after an exception."""
+    from pysail.spark import SparkConnectServer
 
     order = json.loads(Path(order_file).read_text())
     server = SparkConnectServer("127.0.0.1", 0)  # stops as soon as nobody holds it

@@ -48,6 +48,7 @@ class Run(msgspec.Struct, kw_only=True):
 
     @property
     def active(self) -> bool:
+        """Whether the run has not ended."""
         return self.life_cycle_state not in ENDED
 
 
@@ -85,6 +86,7 @@ class Runs:
         return self._runs.get(run_id) or next((r for r in self._runs.values() if r.task_run_id == run_id), None)
 
     def newest_first(self) -> list[Run]:
+        """All runs of this workspace, also from before a restart."""
         return sorted(self._runs.values(), key=lambda run: -run.run_id)
 
     def logs(self, run: Run) -> tuple[str, bool]:
@@ -96,6 +98,7 @@ class Runs:
         return data[-LOG_LIMIT:].decode(errors="replace"), len(data) > LOG_LIMIT
 
     def cancel(self, run: Run, result: str = "CANCELED", why: str = "Run cancelled.") -> None:
+        """Ends a run's process and notes why."""
         with self._lock:
             if not run.active:
                 return

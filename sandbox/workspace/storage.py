@@ -90,7 +90,7 @@ def _tree_size(folder: Path) -> int:
     total = 0
     for where, _, names in os.walk(folder):
         for name in names:
-            total += os.stat(os.path.join(where, name)).st_size
+            total += Path(where, name).stat().st_size
     return total
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import duckdb_extension_delta
+import duckdb_extension_delta  # type: ignore[import-untyped]
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
@@ -171,7 +171,7 @@ def test_a_late_old_full_load_does_not_bring_old_rows_back(workspace: Workspace,
 
 def test_a_volume_and_serverless_compute_work_as_dbfs_does(workspace: Workspace, output: Path) -> None:
     make_load(output, "Good Ação", [keyed([(1, "a", 1)])], table="good")
-    volume = {"LAKEHOUSE_STAGE": "/Volumes/main/lighthouse/stage/x", "DATABRICKS_CLUSTER_ID": ""}
+    volume: dict[str, Any] = {"LAKEHOUSE_STAGE": "/Volumes/main/lighthouse/stage/x", "DATABRICKS_CLUSTER_ID": ""}
     run(workspace, output, **volume)
     assert rows(workspace, "good", "Id") == [(1,)]
     assert lakehouse(workspace, output, "verify", **volume).returncode == 0

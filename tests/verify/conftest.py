@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "convert"))
-from lakehouse_kit import Workspace  # noqa: E402
+from lakehouse_kit import Workspace
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ def say(line: str) -> None:
 
 
 def fail(message: object, code: int) -> NoReturn:
+    """Says what went wrong and ends with the step's exit code."""
     say(str(message))
     sys.exit(code)
 
@@ -33,6 +34,7 @@ class Commands(click.Group):
     codes: ClassVar[dict[str, int]] = {"upload": 4, "verify": 6, "report": 6}
 
     def invoke(self, ctx: click.Context) -> object:
+        """Runs a command; a failure ends the process with its exit code, never with a traceback."""
         try:
             return super().invoke(ctx)
         except WorkspaceError as error:
@@ -97,18 +99,14 @@ def verify(again: bool) -> None:
 
     settings = _open()
     stage, local = open_stage(settings), read_local(settings.output)
-    if again:
-        results = check_again(stage, settings, local, say)
-    else:
-        results = of_this_run(newest(stage, settings.target), local)
+    known = None if again else newest(stage, settings.target)
+    results = check_again(stage, settings, local, say) if again else of_this_run(known, local)
     show_results("Verified again" if again else "Verified", results)
-    refuse_failures(results)
+    refuse_failures(results, again)
 
 
 @main.command()
-@click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), help="Write <source>.json here, not to standard output."
-)
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Write <source>.json here, not to standard output.")
 def bookmarks(out: Path | None) -> None:
     """Print the Singer state that Delta really holds, per source; {} when there is none."""
     from lakehouse.published import newest

@@ -42,9 +42,7 @@ def check_again(stage: Stage, settings: Settings, local: list[Staged], say: Say)
     jobs.wait_for_others(say)
     known = newest(stage, settings.target)
     if known is None:
-        raise ConvertError(
-            f"Nothing was ever published on {stage.url} for {settings.target}: run lakehouse convert first."
-        )
+        raise ConvertError(f"Nothing was ever published on {stage.url} for {settings.target}: run lakehouse convert first.")
     in_ledger = {load.load_id: load.source for load in latest_per_stream(known)}
     loads = _manifests(stage, in_ledger, local)
     return _run(stage, settings, jobs, loads, sorted(staged_loads(stage)), say, check_only=True)
@@ -106,9 +104,7 @@ def _run(
     return _results(stage, settings, jobs, run, loads, digest[:12])
 
 
-def _results(
-    stage: Stage, settings: Settings, jobs: Jobs, run: Run, loads: list[Staged], order: str
-) -> list[LoadResult]:
+def _results(stage: Stage, settings: Settings, jobs: Jobs, run: Run, loads: list[Staged], order: str) -> list[LoadResult]:
     """The document comes first, also of a failed run: it says which loads failed and why."""
     document = newest(stage, settings.target, order) or (newest(stage, settings.target) if run.succeeded else None)
     told = {load.load_id: load for load in document.loads} if document else {}

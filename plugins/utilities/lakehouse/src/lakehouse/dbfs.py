@@ -23,6 +23,7 @@ class DbfsStage(DbfsReading):
 
     def send(self, source: str, files: dict[str, Path]) -> str:
         # The CLI's exit code is no evidence (0.18 swallows some errors): the caller lists what arrived.
+        """One CLI call for all files, from a temporary folder of hard links to them."""
         output = self.settings.output
         with tempfile.TemporaryDirectory(prefix=".sending-", dir=output) as name:
             folder = Path(name, "tree")
@@ -49,9 +50,7 @@ def executable() -> str:
     beside = Path(sys.executable).with_name("databricks")
     found = str(beside) if os.access(beside, os.X_OK) else shutil.which("databricks")
     if not found:
-        raise UploadError(
-            f"The Databricks CLI is missing: no `databricks` beside {sys.executable} or on PATH. Nothing was sent."
-        )
+        raise UploadError(f"The Databricks CLI is missing: no `databricks` beside {sys.executable} or on PATH. Nothing was sent.")
     return found
 
 

@@ -19,18 +19,26 @@ class LakehouseError(Exception):
 
 
 class ConfigError(LakehouseError):
+    """A setting or a command line; nothing was contacted."""
+
     exit_code = 2
 
 
 class UploadError(LakehouseError):
+    """A local file, or the way to the stage."""
+
     exit_code = 4
 
 
 class ConvertError(LakehouseError):
+    """The job failed, or published nothing that can be used."""
+
     exit_code = 5
 
 
 class VerifyError(LakehouseError):
+    """Figures of source, Parquet and Delta differ."""
+
     exit_code = 6
 
 
@@ -45,10 +53,13 @@ class WorkspaceError(LakehouseError):
 
     @property
     def missing(self) -> bool:
+        """Whether the answer is: there is no such file, folder or run."""
         return self.status == 404 or self.code in ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
 
 
 class AccessDenied(WorkspaceError):
+    """The workspace refused the token (401 or 403); the token itself is never in the message."""
+
     def __init__(self, host: str, status: int, message: str) -> None:
         advice = "Check DATABRICKS_TOKEN: it may be mistyped, expired, or lack permission."
         super().__init__(f"{host} refused the token", status, "access denied", f"{message.rstrip('.')}. {advice}")

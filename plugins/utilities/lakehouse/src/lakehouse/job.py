@@ -82,6 +82,7 @@ def kind(arrow: str) -> str:
 
 
 def quoted(name: str) -> str:
+    """A name for SQL, whatever is in it."""
     return "`" + name.replace("`", "``") + "`"
 
 
@@ -98,14 +99,17 @@ class Load:
 
     @property
     def load_id(self) -> str:
+        """See docs/contracts.md, Names."""
         return str(self.manifest["load_id"])
 
     @property
     def stream(self) -> tuple[str, str]:
+        """Source and stream: what a bookmark belongs to."""
         return str(self.manifest["source"]), str(self.manifest["stream"])
 
     @property
     def columns(self) -> list[dict[str, Any]]:
+        """The manifest's schema, in order."""
         return list(self.manifest["schema"])
 
     @property
@@ -115,16 +119,19 @@ class Load:
 
     @property
     def cursor(self) -> str | None:
+        """The cursor column under its name in Delta, None for a load without."""
         cursor = self.manifest["cursor"]
         return self.column(cursor["column"]) if cursor else None
 
     def column(self, name: str) -> str:
+        """The name in Delta of a column of the source. Raises Refused for an unknown one."""
         for each in self.columns:
             if each["name"] == name:
                 return str(each["column"])
         raise Refused(f"column {name} is not in the manifest's schema")
 
     def schema(self) -> T.StructType:
+        """The table's columns; all may be NULL in Delta."""
         return T.StructType([T.StructField(c["column"], delta_type(c["type"]), True) for c in self.columns])
 
 
@@ -134,10 +141,12 @@ def read_texts(spark: SparkSession, paths: list[str]) -> list[str]:
 
 
 def sha256(text: str) -> str:
+    """Hex digest of a text's UTF-8 bytes."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read_order(spark: SparkSession, stage: str, file: str, digest: str) -> dict[str, Any]:
+    """The order that was sent with the run. Ends the job when it is another one."""
     for text in read_texts(spark, [f"{stage}/{file}"]):
         if sha256(text) == digest:
             return dict(json.loads(text))
@@ -172,6 +181,7 @@ class Target:
 
     @property
     def by_path(self) -> bool:
+        """Tables by path rather than by name."""
         return "/" in self.where
 
     def sql(self, table: str) -> str:
@@ -181,12 +191,12 @@ class Target:
         return ".".join(quoted(part) for part in (*self.where.split("."), table))
 
     def prepare(self) -> None:
+        """Makes the schema, where tables have names."""
         if not self.by_path:
-            self.spark.sql(
-                "CREATE SCHEMA IF NOT EXISTS " + ".".join(quoted(p) for p in self.where.split("."))
-            ).collect()
+            self.spark.sql("CREATE SCHEMA IF NOT EXISTS " + ".".join(quoted(p) for p in self.where.split("."))).collect()
 
     def read(self, table: str) -> DataFrame:
+        """A whole table."""
         if self.by_path:
             return self.spark.read.format("delta").load(f"{self.where}/{table}")
         return self.spark.read.table(self.sql(table))
@@ -241,12 +251,11 @@ class Staged:
         self._times_as_bigint: bool | None = None  # does this engine read TIME columns as bigint?
 
     def read(self, load: Load, paths: list[str] | None = None) -> DataFrame:
+        """The rows of all parts of a load (or of `paths`), with the table's columns."""
         paths = [f"{load.folder}/{each['path']}" for each in load.manifest["files"]] if paths is None else paths
         if not paths:
             return self._spark.createDataFrame([], load.schema())
-        return self._parquet(load, paths).select(
-            *(F.expr(staged_sql(each)).alias(each["column"]) for each in load.columns)
-        )
+        return self._parquet(load, paths).select(*(F.expr(staged_sql(each)).alias(each["column"]) for each in load.columns))
 
     def read_in_order(self, load: Load) -> DataFrame:
         """The same rows with `_file` and `_row`, the order in which the tap wrote them."""
@@ -331,9 +340,7 @@ def fact_sql(column: str, arrow: str) -> dict[str, str]:
             "max": f"max({micros})",
         }
     if what == "time64":
-        seconds = " + ".join(
-            f"cast(substr({name}, {at}, 2) as bigint) * {unit}" for at, unit in ((1, 3600), (4, 60), (7, 1))
-        )
+        seconds = " + ".join(f"cast(substr({name}, {at}, 2) as bigint) * {unit}" for at, unit in ((1, 3600), (4, 60), (7, 1)))
         nanos = f"({seconds}) * 1000000000 + cast(substr({name}, 10, 7) as bigint) * 100"
         return facts | {"sum": f"sum({nanos})", "min": f"min({name})", "max": f"max({name})"}
     return facts | {"length": f"sum(cast(octet_length({name}) as bigint))"}
@@ -349,11 +356,7 @@ class Facts:
 
 def measure(frame: DataFrame, load: Load) -> Facts:
     """Every fact of the load's columns over a frame with its Delta columns: one pass, one row."""
-    plan = [
-        (c["name"], c["type"], fact, sql)
-        for c in load.columns
-        for fact, sql in fact_sql(c["column"], c["type"]).items()
-    ]
+    plan = [(c["name"], c["type"], fact, sql) for c in load.columns for fact, sql in fact_sql(c["column"], c["type"]).items()]
     selected = [F.expr(sql).alias(f"f{number}") for number, (_, _, _, sql) in enumerate(plan)]
     row = frame.agg(F.count(F.lit(1)).alias("n"), *selected).collect()[0]
     columns: dict[str, dict[str, str | None]] = {}
@@ -363,6 +366,7 @@ def measure(frame: DataFrame, load: Load) -> Facts:
 
 
 def fact_text(value: Any, arrow: str, fact: str) -> str | None:
+    """A measured value as the manifest writes it; sum and length of nothing are 0."""
     if value is None:
         return "0" if fact in ("sum", "length") else None
     if kind(arrow) == "timestamp" and fact in ("min", "max"):
@@ -436,9 +440,7 @@ class Converter:
                 return Outcome(load, "already", True, row["delta_rows"])
         if any(row["load_id"] > load.load_id for row in self._of_stream(load)) and load.manifest["mode"] == "overwrite":
             self._commit(load, None)
-            return Outcome(
-                load, "already", None, None, ["a later full load of this stream is in Delta: not needed any more"]
-            )
+            return Outcome(load, "already", None, None, ["a later full load of this stream is in Delta: not needed any more"])
         frame = self.staged.read(load)
         problems = differences(load, promised(load), measure(frame, load), "the staged files")
         if problems:
@@ -588,9 +590,7 @@ def read_ledger(target: Target) -> list[dict[str, Any]]:
     if not target.fields(LEDGER):
         return []
     names = ("load_id", "source", "stream", "table_name", "mode", "rows", "source_rows", "delta_rows", "bookmark")
-    return sorted(
-        (row.asDict() for row in target.read(LEDGER).select(*names).collect()), key=lambda row: str(row["load_id"])
-    )
+    return sorted((row.asDict() for row in target.read(LEDGER).select(*names).collect()), key=lambda row: str(row["load_id"]))
 
 
 def document(order: dict[str, Any], ledger: list[dict[str, Any]], outcomes: Iterable[Outcome]) -> dict[str, Any]:
@@ -622,6 +622,7 @@ def document(order: dict[str, Any], ledger: list[dict[str, Any]], outcomes: Iter
 
 
 def publish(spark: SparkSession, stage: str, job: str, content: dict[str, Any]) -> None:
+    """Writes the document as one line into a folder of its own; the newest folder counts."""
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
     line = json.dumps(content, ensure_ascii=True, separators=(",", ":"))
     spark.createDataFrame([(line,)], "value string").coalesce(1).write.text(f"{stage}/_published/{now}-{job}")
@@ -640,6 +641,7 @@ def configure(spark: SparkSession, settings: dict[str, str]) -> None:
 
 
 def run(spark: SparkSession, options: argparse.Namespace) -> list[Outcome]:
+    """Applies (or only checks) the loads of the order; one outcome per load, oldest load first."""
     stage = options.stage.rstrip("/")
     order = read_order(spark, stage, options.order, options.order_sha256)
     order["id"] = options.order_sha256[:12]
@@ -688,6 +690,7 @@ def attempt(step: Callable[[Load], Outcome], load: Load) -> Outcome:
 
 
 def main() -> None:
+    """Parses the command line, runs, and exits with 1 when a load failed."""
     parser = argparse.ArgumentParser(description="Applies staged loads to Delta tables.")
     parser.add_argument("--stage", required=True)
     parser.add_argument("--target", required=True)
@@ -701,15 +704,15 @@ def main() -> None:
         {
             "spark.sql.session.timeZone": "UTC",
             "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
+            # INT96, the default, is nanoseconds to many readers: they overflow before 1678 and after 2262.
+            "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
             "spark.databricks.delta.schema.autoMerge.enabled": "false",
         },
     )
     outcomes = run(spark, options)
     failed = [each for each in outcomes if each.status == "failed"]
     if failed:
-        raise SystemExit(
-            f"{len(failed)} of {len(outcomes)} loads failed: no ledger row for them, their bookmarks stay."
-        )
+        raise SystemExit(f"{len(failed)} of {len(outcomes)} loads failed: no ledger row for them, their bookmarks stay.")
     print(f"{len(outcomes)} loads done.")
 
 

@@ -27,26 +27,32 @@ class Run:
 
     @property
     def run_id(self) -> int:
+        """The run's number."""
         return int(self.told["run_id"])
 
     @property
     def page(self) -> str:
+        """The address of the run's page, for people."""
         return str(self.told.get("run_page_url", ""))
 
     @property
     def state(self) -> str:
+        """PENDING, RUNNING, TERMINATED …"""
         return str(self.told["state"].get("life_cycle_state"))
 
     @property
     def ended(self) -> bool:
+        """Whether the state is final."""
         return self.state in ENDED
 
     @property
     def succeeded(self) -> bool:
+        """Ended, and well."""
         return self.ended and self.told["state"].get("result_state") == "SUCCESS"
 
     @property
     def message(self) -> str:
+        """Result and explanation, as the workspace words them."""
         return f"{self.told['state'].get('result_state') or self.state}: {self.told['state'].get('state_message', '')}"
 
 
@@ -90,13 +96,12 @@ class Jobs:
             if run.ended:
                 return run
             if time.monotonic() > until:
-                raise ConvertError(
-                    f"Run {run_id} has not ended in time: {run.page}. It may go on; running again is safe."
-                )
+                raise ConvertError(f"Run {run_id} has not ended in time: {run.page}. It may go on; running again is safe.")
             time.sleep(pause)
             pause = min(pause * 1.3, POLL[1])
 
     def get(self, run_id: int) -> Run:
+        """The run as it is now."""
         return Run(self._workspace.get("/2.1/jobs/runs/get", run_id=run_id))
 
     def log_tail(self, run: Run) -> str:

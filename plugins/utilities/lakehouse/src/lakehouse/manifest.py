@@ -28,6 +28,8 @@ class PartFile(msgspec.Struct, frozen=True):
 
 
 class Column(msgspec.Struct, frozen=True):
+    """One column: its names at the source and in Delta, its Arrow type and the source's."""
+
     name: str
     column: str
     type: str
@@ -69,10 +71,12 @@ class Staged:
 
     @property
     def load_id(self) -> str:
+        """The load's id."""
         return self.manifest.load_id
 
     @property
     def sha256(self) -> str:
+        """Hex digest of the manifest as it was read."""
         return hashlib.sha256(self.text).hexdigest()
 
     @property
@@ -90,9 +94,7 @@ def parse(source: str, where: str, text: bytes) -> Staged:
     try:
         version = msgspec.json.decode(text, type=_Versioned).version
         if version != VERSION:
-            raise UploadError(
-                f"{where}: manifest version {version}; this program knows version {VERSION}. Nothing was sent."
-            )
+            raise UploadError(f"{where}: manifest version {version}; this program knows version {VERSION}. Nothing was sent.")
         manifest = msgspec.json.decode(text, type=Manifest)
     except msgspec.MsgspecError as error:
         raise UploadError(f"{where}: not a manifest: {error}. Nothing was sent; run the extraction again.") from None
@@ -115,6 +117,7 @@ def read_local(output: Path) -> list[Staged]:
 
 
 def file_sha256(file: Path) -> str:
+    """Hex digest of a file, read in pieces of 1 MiB."""
     digest = hashlib.sha256()
     with file.open("rb") as data:
         while chunk := data.read(CHUNK):

@@ -11,6 +11,8 @@ from lakehouse.manifest import Staged
 
 @dataclass(frozen=True)
 class Pruned:
+    """Loads, files and bytes that were removed."""
+
     loads: int
     files: int
     bytes: int
@@ -23,12 +25,7 @@ def prune(output: Path, local: list[Staged], committed: set[str]) -> Pruned:
     committed stay: the next extraction uses them.
     """
     done = [load for load in local if load.load_id in committed]
-    kept = {
-        output / load.source / file.path
-        for load in local
-        if load.load_id not in committed
-        for file in load.manifest.files
-    }
+    kept = {output / load.source / file.path for load in local if load.load_id not in committed for file in load.manifest.files}
     files = size = 0
     for load in done:
         manifest = output / load.path
@@ -44,9 +41,7 @@ def prune(output: Path, local: list[Staged], committed: set[str]) -> Pruned:
                 shutil.rmtree(file)
             continue
         in_spool = file.is_relative_to(spool)
-        if not hidden and (
-            in_spool and file.name.split("-0")[0][:29] not in committed or file.parent.name == "_manifests"
-        ):
+        if not hidden and ((in_spool and file.name.split("-0")[0][:29] not in committed) or file.parent.name == "_manifests"):
             continue
         files, size = files + 1, size + file.stat().st_size
         file.unlink()

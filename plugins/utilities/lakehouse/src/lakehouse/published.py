@@ -30,6 +30,8 @@ class LoadResult(msgspec.Struct, frozen=True):
 
 
 class Published(msgspec.Struct, frozen=True):
+    """One published document."""
+
     version: int
     published_at: str
     target: str
@@ -41,9 +43,7 @@ class Published(msgspec.Struct, frozen=True):
 
 def newest(stage: Stage, target: str, order: str | None = None) -> Published | None:
     """The newest document about `target`, of one order if given; None when nothing was published."""
-    folders = sorted(
-        (name for name in stage.folders(FOLDER) if order is None or name.endswith(f"-{order}")), reverse=True
-    )
+    folders = sorted((name for name in stage.folders(FOLDER) if order is None or name.endswith(f"-{order}")), reverse=True)
     for folder in folders[:LOOK_BACK]:
         document = _read(stage, f"{FOLDER}/{folder}")
         if document and document.target == target:

@@ -28,11 +28,7 @@ def report(local: list[Staged], known: Published | None, timings: Path | None) -
         show(f"{len(rows)} loads, {total:,} rows", names, rows, left=2)
     else:
         print("No manifests here: nothing was extracted, or everything is in Delta and pruned.")
-    dead = {
-        f"{load.source}/{load.manifest.stream}": load.manifest.dead_letters
-        for load in local
-        if load.manifest.dead_letters
-    }
+    dead = {f"{load.source}/{load.manifest.stream}": load.manifest.dead_letters for load in local if load.manifest.dead_letters}
     for stream, count in dead.items():
         print(f"  {stream}: {count:,} records were put aside (dead letters)")
     if timings:

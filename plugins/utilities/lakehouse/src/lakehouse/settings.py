@@ -81,15 +81,13 @@ class Settings(BaseModel):
             except ValueError as error:
                 raise ValueError(f"is not JSON ({error})") from None
         if not isinstance(value, dict | None):
-            raise ValueError("must be a JSON object")
+            raise ValueError("must be a JSON object")  # noqa: TRY004  (pydantic collects ValueErrors)
         return value
 
     @model_validator(mode="after")
     def _compute(self) -> Settings:
         if self.cluster_id and self.new_cluster:
-            raise ValueError(
-                "DATABRICKS_CLUSTER_ID and LAKEHOUSE_NEW_CLUSTER are both set: the job runs on one; unset the other"
-            )
+            raise ValueError("DATABRICKS_CLUSTER_ID and LAKEHOUSE_NEW_CLUSTER are both set: the job runs on one; unset the other")
         if not self.cluster_id and not self.new_cluster and not self.on_volume:
             raise ValueError(
                 "the job has nothing to run on: set DATABRICKS_CLUSTER_ID (such as 1124-120000-abcdefgh) or "
@@ -100,6 +98,7 @@ class Settings(BaseModel):
 
     @property
     def on_volume(self) -> bool:
+        """Whether the stage is in a Unity Catalog volume."""
         return self.stage.startswith("/Volumes/")
 
 
@@ -109,9 +108,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
     try:
         return Settings.model_validate({name: value for name, value in given.items() if value})
     except ValidationError as error:
-        raise ConfigError(
-            "\n".join(["The settings are not usable:", *(_problem(each) for each in error.errors())])
-        ) from None
+        raise ConfigError("\n".join(["The settings are not usable:", *(_problem(each) for each in error.errors())])) from None
 
 
 def _unquoted(value: str) -> str:

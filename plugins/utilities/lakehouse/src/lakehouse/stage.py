@@ -68,6 +68,7 @@ class DbfsReading(Stage):
             yield str(each["path"]).rsplit("/", 1)[1], int(each["file_size"]), bool(each["is_dir"])
 
     def read(self, path: str) -> bytes:
+        """Reads 1 MiB at a time: DBFS gives no more."""
         data = b""
         while True:
             where: dict[str, Any] = {"path": _plain(f"{self.url}/{path}"), "offset": len(data), "length": BLOCK}
@@ -77,9 +78,11 @@ class DbfsReading(Stage):
             data += block
 
     def write(self, path: str, data: bytes) -> None:
+        """Sends one multipart form."""
         self.workspace.post_file("/2.0/dbfs/put", {"path": _plain(f"{self.url}/{path}"), "overwrite": "true"}, data)
 
     def remove(self, path: str) -> None:
+        """Removes a file, or a folder with all in it."""
         self.workspace.post("/2.0/dbfs/delete", {"path": _plain(f"{self.url}/{path}"), "recursive": True})
 
 
@@ -98,17 +101,21 @@ class VolumeStage(Stage):
                 return
 
     def read(self, path: str) -> bytes:
+        """Downloads a file."""
         return self.workspace.download(f"/2.0/fs/files{quote(f'{self.url}/{path}')}")
 
     def write(self, path: str, data: bytes) -> None:
+        """Uploads a file in one request."""
         self.workspace.upload(f"/2.0/fs/files{quote(f'{self.url}/{path}')}", data)
 
     def send(self, source: str, files: dict[str, Path]) -> str:
+        """Sends through databricks-sdk."""
         from lakehouse.volumes import send
 
         return send(self, source, files)
 
     def remove(self, path: str) -> None:
+        """Removes a file; one that is not there is fine."""
         where = quote(f"{self.url}/{path}")
         try:
             self.workspace.delete(f"/2.0/fs/files{where}")

@@ -24,8 +24,7 @@ def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], l
     print(title)
     for row in [list(columns), *texts]:
         cells = [
-            cell.ljust(width) if n < left else cell.rjust(width)
-            for n, (cell, width) in enumerate(zip(row, widths, strict=True))
+            cell.ljust(width) if n < left else cell.rjust(width) for n, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         print("  " + "  ".join(cells).rstrip())
 

@@ -53,11 +53,7 @@ def _missing(stage: Stage, source: str, wanted: dict[str, int]) -> list[str]:
     folders = sorted({path.rsplit("/", 1)[0] for path in wanted})
     with ThreadPoolExecutor(LISTS) as pool:
         listed = pool.map(lambda folder: stage.sizes(f"{source}/{folder}"), folders)
-        there = {
-            f"{folder}/{name}": size
-            for folder, sizes in zip(folders, listed, strict=True)
-            for name, size in sizes.items()
-        }
+        there = {f"{folder}/{name}": size for folder, sizes in zip(folders, listed, strict=True) for name, size in sizes.items()}
     return [path for path, size in wanted.items() if there.get(path) != size]
 
 
@@ -65,9 +61,7 @@ def _check(root: Path, paths: list[str], sizes: dict[str, int], hashes: dict[str
     for path in paths:
         file = root / path
         if not file.is_file():
-            raise UploadError(
-                f"{file} is named by a manifest, but it is not there. Nothing was sent; run the extraction again."
-            )
+            raise UploadError(f"{file} is named by a manifest, but it is not there. Nothing was sent; run the extraction again.")
         if file.stat().st_size != sizes[path] or (path in hashes and file_sha256(file) != hashes[path]):
             raise UploadError(
                 f"{file} is not what its manifest says (size or SHA-256). Nothing was sent; run the extraction again."

@@ -33,15 +33,20 @@ def of_this_run(known: Published | None, local: list[Staged]) -> list[LoadResult
     return [told[load.load_id] for load in local if load.load_id in told]
 
 
-def refuse_failures(results: list[LoadResult]) -> None:
-    """VerifyError when figures differ, ConvertError when a load failed otherwise; each problem on a line."""
+def refuse_failures(results: list[LoadResult], again: bool = False) -> None:
+    """VerifyError when figures differ, ConvertError when a load failed otherwise; each problem on a line.
+
+    `again` says that the loads were equal once, when they were applied.
+    """
     failed = [each for each in results if each.status == "failed" or each.equal is False]
     if not failed:
         return
     lines = [f"  {each.source}/{each.stream} → {each.table} ({each.load_id}): {problem}"
              for each in failed for problem in each.problems]  # fmt: skip
-    if any(each.equal is False for each in failed):
-        raise VerifyError(
-            "\n".join(["Figures differ:", *lines, "No ledger row was written for these loads; their bookmarks stay."])
-        )
-    raise ConvertError("\n".join(["Loads failed:", *lines, "The others are in Delta. Running again is safe."]))
+    if not any(each.equal is False for each in failed):
+        raise ConvertError("\n".join(["Loads failed:", *lines, "The others are in Delta. Running again is safe."]))
+    if again:
+        advice = "They were equal when they were applied: somebody changed these tables. Nothing was written now."
+    else:
+        advice = "No ledger row was written for these loads; their bookmarks stay."
+    raise VerifyError("\n".join(["Figures differ:", *lines, advice]))

@@ -38,9 +38,11 @@ class Workspace:
         )
 
     def get(self, path: str, /, **query: Any) -> dict[str, Any]:
+        """GET with a query; the JSON answer."""
         return dict(self._retrying(self._call, "GET", path, params=query).json())
 
     def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """POST of JSON; the JSON answer."""
         return dict(self._retrying(self._call, "POST", path, json=body).json())
 
     def post_file(self, path: str, fields: Mapping[str, str], data: bytes) -> None:
@@ -48,12 +50,15 @@ class Workspace:
         self._retrying(self._call, "POST", path, data=dict(fields), files={"file": ("file", data)})
 
     def download(self, path: str) -> bytes:
+        """GET of a file's bytes."""
         return self._retrying(self._call, "GET", path).content
 
     def upload(self, path: str, data: bytes) -> None:
+        """PUT of a file's bytes, over one that is there."""
         self._retrying(self._call, "PUT", path, data=data, params={"overwrite": "true"})
 
     def delete(self, path: str) -> None:
+        """DELETE of a file."""
         self._retrying(self._call, "DELETE", path)
 
     def _call(self, method: str, path: str, **more: Any) -> requests.Response:

@@ -1,0 +1,59 @@
+"""`lakehouse verify`, `report` and `prune`: what is equal is said, what differs is named, what is needed stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+from deltalake import DeltaTable
+from lakehouse_kit import Workspace, lakehouse, make_load
+
+
+def converted(workspace: Workspace, output: Path) -> None:
+    for command in ("upload", "convert"):
+        done = lakehouse(workspace, output, command)
+        assert done.returncode == 0, done.stderr
+
+
+def test_verify_again_finds_what_was_changed_in_delta_and_changes_nothing(workspace: Workspace, output: Path) -> None:
+    data = pa.table({"Id": [1, 2], "Total": [10, 20]})
+    make_load(output, "Orders", [data])
+    make_load(output, "Keyed", [data], mode="merge", key_columns=["Id"])
+    make_load(output, "Log", [data], mode="append")
+    converted(workspace, output)
+    equal = lakehouse(workspace, output, "verify", "--again")
+    assert equal.returncode == 0 and equal.stdout.count("yes") == 3, equal.stdout + equal.stderr
+    DeltaTable(str(workspace.delta / "keyed")).update(updates={"Total": "21"}, predicate="Id = 2")
+    DeltaTable(str(workspace.delta / "orders")).delete("Id = 1")
+    differs = lakehouse(workspace, output, "verify", "--again")
+    assert differs.returncode == 6 and differs.stdout.count("NO") == 2, differs.stdout + differs.stderr
+    assert "column Total: sum 30 in the manifest, 31 in Delta" in differs.stderr
+    assert "2 rows in the manifest, 1 in Delta" in differs.stderr
+    assert DeltaTable(str(workspace.delta / "orders")).to_pyarrow_table().num_rows == 1
+
+
+def test_a_load_that_is_not_in_delta_is_named(workspace: Workspace, output: Path) -> None:
+    make_load(output, "Orders", [pa.table({"Id": [1]})])
+    converted(workspace, output)
+    late = make_load(output, "Late", [pa.table({"Id": [1]})], started=1)
+    for command in ("verify", "report"):
+        told = lakehouse(workspace, output, command)
+        assert told.returncode == 6 and f"sqlserver/Late ({late.load_id})" in told.stderr
+    report = lakehouse(workspace, output, "report").stdout
+    assert "2 loads, 2 rows" in report and "—" in report
+
+
+def test_prune_removes_what_is_in_delta_and_nothing_else(workspace: Workspace, output: Path) -> None:
+    done = make_load(output, "Orders", [pa.table({"Id": [1]})])
+    converted(workspace, output)
+    kept = make_load(output, "Late", [pa.table({"Id": [1]})], started=1)
+    spool = output.parent / "spool/tap-mssql/Late"
+    spool.mkdir(parents=True)
+    (spool / f"{done.load_id}-0001-012345abcdef.parquet").write_bytes(b"x")
+    resumable = spool / f"{kept.load_id}-0001-012345abcdef.parquet"
+    resumable.write_bytes(b"x")
+    (output / "sqlserver/Late/.half").write_bytes(b"x")
+    (output / "sqlserver/Late/nobody-names-me.parquet").write_bytes(b"x")
+    assert lakehouse(workspace, output, "prune").returncode == 0
+    left = {file for file in output.parent.rglob("*") if file.is_file()}
+    assert left == {kept.path, resumable, output / "sqlserver" / kept.manifest["files"][0]["path"]}
