@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from sqlglot import TokenType
 from sqlglot.dialects.tsql import TSQL
 from sqlglot.errors import TokenError
-from sqlglot.tokens import TokenType
 
 from sandbox.sqlserver.errors import bad_syntax
 

@@ -239,6 +239,6 @@ def rows() -> list[list[Any]]:
     ]
     nulls: list[Any] = [4, *([None] * (len(low) - 1))]
     exact = [6, *awkward[1:]]
-    exact[13:15] = [0.1, 0.1]
+    exact[13:15] = [struct.unpack("<f", struct.pack("<f", 0.1))[0], 0.1]
     exact[21:23] = ["2026-11-24T16:12:24.123", "2026-11-24T16:12:24.1234568"]
     return [low, high, zero, nulls, awkward, exact]

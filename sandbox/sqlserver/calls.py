@@ -65,6 +65,8 @@ _DECLARED = re.compile(r"@(\w+)\s+(?:AS\s+)?[\w\[\].]+(?:\s*\([^)]*\))?", re.IGN
 
 @dataclass(frozen=True)
 class Argument:
+    """A parameter of a call, with its name as sent (may be empty)."""
+
     name: str
     parameter: Parameter
     output: bool
@@ -78,6 +80,7 @@ class Call:
     arguments: list[Argument]
 
     def value(self, position: int) -> Any:
+        """The value at a position; None when there is none."""
         return self.arguments[position].parameter.value if position < len(self.arguments) else None
 
     def named(self, declared: str, skip: int) -> dict[str, Parameter]:

@@ -119,7 +119,9 @@ def _tables(specs: list[TableSpec], database: str) -> dict[str, list[dict[str, A
         for spec in specs
     ]
     columns, identities, computed, notes = [], [], [], []
-    indexes, index_columns, keys = [], [], []
+    indexes: list[dict[str, Any]] = []
+    index_columns: list[dict[str, Any]] = []
+    keys: list[dict[str, Any]] = []
     for spec in specs:
         for number, column in enumerate(spec.columns, start=1):
             kind = column.kind

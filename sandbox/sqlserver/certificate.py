@@ -39,7 +39,7 @@ def make(folder: Path) -> tuple[Path, Path]:
         .sign(key, hashes.SHA256())
     )
     private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    with open(os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+    with os.fdopen(os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(private)
     certificate_file.write_bytes(built.public_bytes(serialization.Encoding.PEM))
     return certificate_file, key_file

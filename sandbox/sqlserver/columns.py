@@ -34,6 +34,7 @@ class Fixed:
 
     @property
     def widths(self) -> I64:
+        """Bytes each row takes."""
         width = self.block.shape[1]
         if self.valid is None:
             return np.full(len(self.block), width, dtype=np.int64)
@@ -54,6 +55,7 @@ class Varying:
 
     @property
     def widths(self) -> I64:
+        """Bytes each row takes."""
         width = self.prefix.shape[1] + self.lengths + self.suffix
         return width if self.valid is None else np.where(self.valid, width, len(self.null))
 
@@ -89,7 +91,8 @@ def _little(values: npt.NDArray[Any], width: int) -> U8:
 
 
 def _bit(column: pa.Array, _: SqlType) -> U8:
-    return column.cast(pa.uint8()).fill_null(0).to_numpy().reshape(-1, 1)
+    bits: U8 = column.cast(pa.uint8()).fill_null(0).to_numpy().reshape(-1, 1)
+    return bits
 
 
 def _number(column: pa.Array, kind: SqlType) -> U8:

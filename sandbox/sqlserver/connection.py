@@ -8,6 +8,7 @@ import select
 import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,10 +51,13 @@ _VERSION = Version(16, 0, 4000)
 
 @dataclass(frozen=True)
 class Credentials:
+    """The one login the server knows."""
+
     user: str
     password: str
 
     def admit(self, user: str, password: str) -> bool:
+        """Whether they are right; takes the same time for any wrong password."""
         same = hmac.compare_digest(password.encode(), self.password.encode())
         return user.lower() == self.user.lower() and same
 
@@ -227,10 +231,8 @@ class Connection:
         return True
 
     def _kill(self) -> None:
-        try:
+        with suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
         if self._session is not None:
             self._session.cursor.interrupt()
 
@@ -365,10 +367,10 @@ class Connection:
         """The ENVCHANGE by which a client knows its transaction."""
         if what == "begin":
             self._descriptor += 1
-            return env_change(EnvChangeType.BEGIN_TRAN, self._descriptor.to_bytes(8, "little"), b"")
+            return bytes(env_change(EnvChangeType.BEGIN_TRAN, self._descriptor.to_bytes(8, "little"), b""))
         kind = EnvChangeType.COMMIT_TRAN if what == "commit" else EnvChangeType.ROLLBACK_TRAN
-        return env_change(kind, b"", self._descriptor.to_bytes(8, "little"))
+        return bytes(env_change(kind, b"", self._descriptor.to_bytes(8, "little")))
 
 
 def _error(problem: SqlError) -> bytes:
-    return error(problem.number, str(problem)[:4_000], severity=problem.severity, state=problem.state, server=SERVER)
+    return bytes(error(problem.number, str(problem)[:4_000], severity=problem.severity, state=problem.state, server=SERVER))

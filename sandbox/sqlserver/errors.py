@@ -28,20 +28,25 @@ class NotSupported(SqlError):
 
 
 def login_failed(user: str) -> SqlError:
+    """18456."""
     return SqlError(18_456, f"Login failed for user '{user}'.", severity=14)
 
 
 def no_database(name: str) -> SqlError:
+    """4060."""
     return SqlError(4_060, f'Cannot open database "{name}" requested by the login. The login failed.', severity=11)
 
 
 def no_object(name: str) -> SqlError:
+    """208."""
     return SqlError(208, f"Invalid object name '{name}'.")
 
 
 def no_column(name: str) -> SqlError:
+    """207."""
     return SqlError(207, f"Invalid column name '{name}'.")
 
 
 def bad_syntax(near: str) -> SqlError:
+    """102."""
     return SqlError(102, f"Incorrect syntax near '{near}'.", severity=15)

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from sandbox.sqlserver.queries import Compiler
 
 INT, BIGINT, BIT = SqlType("int"), SqlType("bigint"), SqlType("bit")
-_COMPARISONS = {exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">="}
-_ARITHMETIC = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}
+_COMPARISONS: dict[Any, str] = {exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">="}
+_ARITHMETIC: dict[Any, str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}
 _TIME_ORDER = ("time", "date", "smalldatetime", "datetime", "datetime2", "datetimeoffset")
 
 
@@ -57,6 +57,7 @@ class Scope:
     outer: Scope | None = None
 
     def column(self, name: str, table: str) -> Typed:
+        """Raises SqlError 207, 209 (ambiguous) or 4104 (no such table here)."""
         scope: Scope | None = self
         while scope is not None:
             found = [
@@ -85,6 +86,7 @@ def _quoted(name: str) -> str:
 
 
 def constant(value: Any, kind: SqlType) -> Typed:
+    """A kept value as an expression."""
     return Typed(values.literal(value, kind), kind, True, value)
 
 
@@ -111,6 +113,7 @@ class Expressions:
         return call(self, node)
 
     def text(self, node: exp.Expression) -> str:
+        """The DuckDB expression alone."""
         return self.compile(node).sql
 
     # constants and names
@@ -373,6 +376,7 @@ class Expressions:
         return Typed(f"CASE {text}{f' ELSE {self.as_kind(last, kind)}' if last is not None else ''} END", kind)
 
     def as_kind(self, value: Typed, kind: SqlType | None) -> str:
+        """Converted where both types are known."""
         return value.sql if kind is None or value.kind is None else self.coerce(value, kind)
 
     def widest(self, items: list[Typed]) -> SqlType | None:

@@ -126,10 +126,7 @@ def _extreme(name: str) -> Handler:
 
 def _coalesce(scope: Expressions, node: exp.Expression) -> Typed:
     items = [scope.compile(item) for item in (node.this, *node.expressions)]
-    if node.args.get("is_null"):
-        kind = items[0].kind or items[1].kind
-    else:
-        kind = scope.widest(items)
+    kind = (items[0].kind or items[1].kind) if node.args.get("is_null") else scope.widest(items)
     return Typed(f"coalesce({', '.join(scope.as_kind(item, kind) for item in items)})", kind.plain if kind else None)
 
 

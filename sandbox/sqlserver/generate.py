@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -58,7 +59,8 @@ def fill(main: duckdb.DuckDBPyConnection, scale: float, database: str) -> None:
     main.execute("CHECKPOINT")
     for (schema, name), text in VIEWS.items():
         number = max(spec.object_id for spec in specs) + 16
-        query = Compiler(catalog.Catalog(main)).query(sqlglot.parse_one(text, read="tsql"))
+        statement: Any = sqlglot.parse_one(text, read="tsql")
+        query = Compiler(catalog.Catalog(main)).query(statement)
         main.execute(f"CREATE VIEW {quote(schema)}.{quote(name)} AS {query.sql}")
         listed = [ColumnSpec(column, str(kind), kind.nullable) for column, kind in query.columns if kind is not None]
         specs.append(TableSpec(schema, name, listed, select=" ".join(text.split()), object_id=number))

@@ -199,7 +199,8 @@ def _lines_per_order(row: I64, online: np.ndarray, total: int) -> I64:
     weight = np.cumsum(np.where(online, spread, spread * 12 + 4_000) + 1)
     extra = np.maximum(total - len(row), 0)
     upto = weight * extra // weight[-1]
-    return 1 + np.diff(upto, prepend=0)
+    lines: I64 = 1 + np.diff(upto, prepend=0)
+    return lines
 
 
 def _moment(salt: int, row: I64) -> I64:

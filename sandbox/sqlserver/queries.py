@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -98,10 +99,11 @@ class Compiler:
         return self._bind(changed, target) if value.sql.startswith("CAST($") else values.literal(changed, target)
 
     def _bind(self, value: Any, kind: SqlType) -> str:
-        if isinstance(value, (int, bytes, str)) or value is None:
-            sent = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-        else:
-            sent = value if isinstance(value, float) else f"{value:f}" if isinstance(value, Decimal) else str(value)
+        sent = value
+        if isinstance(value, Decimal):
+            sent = f"{value:f}"
+        elif isinstance(value, (int, dt.date)) and not isinstance(value, bool):
+            sent = str(value)
         self.binds.append(sent)
         return f"CAST(${len(self.binds)} AS {kind.store})"
 
@@ -246,9 +248,9 @@ class Compiler:
     def table(self, node: exp.Table) -> tuple[str, list[tuple[str, SqlType]]]:
         """A table's quoted name and columns; raises 208."""
         full = ".".join(part for part in (node.catalog, node.db, node.name) if part)
-        if node.catalog and node.catalog.lower() != self.catalog.database.lower():
-            if not (node.db.lower() == "sys" and node.name.lower() == "databases"):
-                raise no_object(full)
+        elsewhere = node.catalog and node.catalog.lower() != self.catalog.database.lower()
+        if elsewhere and not (node.db.lower() == "sys" and node.name.lower() == "databases"):
+            raise no_object(full)
         if node.name.startswith("#"):
             raise NotSupported("a temporary table")
         found = self.catalog.find(node.db, node.name)
@@ -293,7 +295,7 @@ class Compiler:
         return sql
 
 
-def _unwrapped(node: exp.Expression) -> exp.Expression:
+def _unwrapped(node: Any) -> Any:
     return node.this if isinstance(node, exp.Paren) else node
 
 

@@ -74,6 +74,7 @@ class Session:
         self.cursor = self.store.cursor()
 
     def close(self) -> None:
+        """Roll back what is open and let go of the store."""
         if self.in_store:
             self.cursor.execute("ROLLBACK")
         self.cursor.close()
@@ -96,7 +97,7 @@ class Session:
                 if node is not None:
                     yield from self._statement(node, parameters)
 
-    def _statement(self, node: exp.Expression, parameters: dict[str, Parameter]) -> Iterator[Outcome]:
+    def _statement(self, node: Any, parameters: dict[str, Parameter]) -> Iterator[Outcome]:
         compiler = Compiler(
             self.store.catalog,
             parameters,
@@ -109,7 +110,7 @@ class Session:
         )
         try:
             if isinstance(node, exp.Query):
-                query = compiler.query(node)
+                query = compiler.query(node)  # type: ignore[arg-type]
                 if self.implicit and not self.trancount and node.find(exp.Table):
                     yield from self.begin()
                 yield self._rows(query.sql, query.columns, compiler.binds)

@@ -22,6 +22,7 @@ class ColumnSpec:
 
     @property
     def kind(self) -> SqlType:
+        """The declared type with the column's own facts."""
         base = parse_type(self.type)
         return SqlType(base.name, base.length, base.precision, base.scale, self.null, self.identity, bool(self.computed))
 
@@ -41,6 +42,7 @@ class TableSpec:
 
     @property
     def full_name(self) -> str:
+        """`schema.name`."""
         return f"{self.schema}.{self.name}"
 
     @property
@@ -49,10 +51,12 @@ class TableSpec:
         return f"{quote(self.schema)}.{quote(self.name)}"
 
     def dump(self) -> str:
+        """As JSON."""
         return json.dumps(asdict(self), ensure_ascii=False)
 
     @classmethod
     def load(cls, text: str) -> TableSpec:
+        """From JSON."""
         fields = json.loads(text)
         return cls(**{**fields, "columns": [ColumnSpec(**column) for column in fields["columns"]]})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import threading
 from collections.abc import Callable
@@ -13,7 +14,11 @@ from sandbox.sqlserver import functions, generate, temporal
 from sandbox.sqlserver.catalog import Catalog
 from sandbox.sqlserver.errors import SqlError
 
-STAMP = "1"  # raised when what the generator makes changes
+
+def _stamp() -> str:
+    """Changes whenever the code that makes the data may have changed."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
 
 
 class Store:
@@ -23,7 +28,7 @@ class Store:
         self.database = database
         stamp = folder / "version"
         file = folder / "store.duckdb"
-        wanted = f"{STAMP} {scale} {database}\n"
+        wanted = f"{_stamp()} {scale} {database}\n"
         fresh = not file.exists() or not stamp.exists() or stamp.read_text() != wanted
         if fresh:
             stamp.unlink(missing_ok=True)
@@ -46,6 +51,7 @@ class Store:
         self._killers: dict[int, Callable[[], None]] = {}
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A connection of its own to the same database."""
         return self._main.cursor()
 
     def enter(self, killer: Callable[[], None]) -> int:
@@ -56,6 +62,7 @@ class Store:
             return spid
 
     def leave(self, spid: int) -> None:
+        """The session has ended."""
         with self._lock:
             self._killers.pop(spid, None)
 
@@ -70,4 +77,5 @@ class Store:
         killer()
 
     def close(self) -> None:
+        """Write everything and close the file."""
         self._main.close()

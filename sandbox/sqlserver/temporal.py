@@ -44,8 +44,8 @@ def keep(ticks: int, offset: int, kind: SqlType) -> int | dt.date:
         return (ticks // DAY - DAYS_1900) * 25_920_000 + (ticks % DAY * 3 + 50_000) // 100_000
     if kind.name == "smalldatetime":
         return (ticks + 300_000_000) // 600_000_000 - DAYS_1900 * 1_440
-    unit = 10 ** (7 - kind.scale)
-    rounded = (ticks + unit // 2) // unit * unit
+    unit: int = 10 ** (7 - kind.scale)
+    rounded: int = (ticks + unit // 2) // unit * unit
     if kind.name == "time":
         return rounded % DAY
     if kind.name == "datetimeoffset":

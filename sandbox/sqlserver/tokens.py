@@ -42,11 +42,11 @@ def type_info(kind: SqlType) -> bytes:
         token = {"text": 0x23, "ntext": 0x63, "image": 0x22}[name]
         collation = b"" if name == "image" else COLLATION
         return bytes([token]) + b"\xff\xff\xff\x7f" + collation + b"\x01" + _us("sandbox")
-    token = {"varchar": 0xA7, "char": 0xAF, "nvarchar": 0xE7, "nchar": 0xEF, "varbinary": 0xA5, "binary": 0xAD}.get(name)
-    if token is None:
+    sized = {"varchar": 0xA7, "char": 0xAF, "nvarchar": 0xE7, "nchar": 0xEF, "varbinary": 0xA5, "binary": 0xAD}.get(name)
+    if sized is None:
         raise NotSupported(f"a {name} value in a result")
     size = 0xFFFF if kind.length == MAX else max(kind.length, 1) * (2 if name.startswith("n") else 1)
-    return bytes([token]) + struct.pack("<H", size) + (COLLATION if name in ("varchar", "char", "nvarchar", "nchar") else b"")
+    return bytes([sized]) + struct.pack("<H", size) + (COLLATION if name in ("varchar", "char", "nvarchar", "nchar") else b"")
 
 
 def col_metadata(columns: list[tuple[str, SqlType]]) -> bytes:
@@ -68,6 +68,7 @@ def done(token: int, status: int, count: int | None = None, word: str = "SELECT"
 
 
 def return_status(value: int = 0) -> bytes:
+    """RETURNSTATUS of a procedure."""
     return struct.pack("<Bi", 0x79, value)
 
 
