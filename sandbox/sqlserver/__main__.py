@@ -35,8 +35,8 @@ def main(host: str, port: int, data: Path, ready: Path | None, database: str, sc
     store = Store(data, database, scale)
     certificate_file, key_file = certificate.make(data)
     context = certificate.context(certificate_file, key_file)
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0) if stopping.is_set() else stopping.set())
     stopping = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     listener = socket.create_server((host, port), backlog=64)
     listener.settimeout(0.2)
     if ready is not None:
