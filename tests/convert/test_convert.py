@@ -175,3 +175,12 @@ def test_a_volume_and_serverless_compute_work_as_dbfs_does(workspace: Workspace,
     run(workspace, output, **volume)
     assert rows(workspace, "good", "Id") == [(1,)]
     assert lakehouse(workspace, output, "verify", **volume).returncode == 0
+
+
+def test_a_late_old_keyed_load_adds_what_is_missing_and_overwrites_nothing_newer(workspace: Workspace, output: Path) -> None:
+    cursor = {"column": "Changed", "from": None, "to": "9"}
+    make_load(output, "Keyed", [keyed([(1, "new", 9)])], started=5, cursor=cursor, **MERGE)
+    run(workspace, output)
+    make_load(output, "Keyed", [keyed([(1, "old", 3), (2, "only here", 3)])], started=1, cursor=cursor, **MERGE)
+    run(workspace, output)
+    assert rows(workspace, "keyed", "Id", "Name") == [(1, "new"), (2, "only here")]

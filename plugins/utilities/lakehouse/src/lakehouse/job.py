@@ -438,14 +438,14 @@ class Converter:
         for row in self.ledger:
             if row["load_id"] == load.load_id:
                 return Outcome(load, "already", True, row["delta_rows"])
-        if any(row["load_id"] > load.load_id for row in self._of_stream(load)) and load.manifest["mode"] == "overwrite":
+        if load.manifest["mode"] == "overwrite" and self._late(load):
             self._commit(load, None)
             return Outcome(load, "already", None, None, ["a later full load of this stream is in Delta: not needed any more"])
         frame = self.staged.read(load)
         problems = differences(load, promised(load), measure(frame, load), "the staged files")
         if problems:
             return Outcome(load, "failed", False, None, problems)
-        said = getattr(self, "_" + load.manifest["mode"])(load, frame)
+        said, frame = getattr(self, "_" + load.manifest["mode"])(load, frame)
         crash("after-data")
         found = measure(self._in_delta(load, frame), load)
         problems = differences(load, said, found, "Delta")
@@ -464,11 +464,13 @@ class Converter:
         problems = differences(load, said, found, "Delta")
         return Outcome(load, "failed" if problems else "already", not problems, found.rows, problems)
 
-    def _overwrite(self, load: Load, frame: DataFrame) -> Facts:
-        self.target.write(frame, load.manifest["table"], "overwrite", load.load_id)
-        return promised(load)
+    # Each mode returns what Delta must hold now, and the rows the load answers for.
 
-    def _append(self, load: Load, frame: DataFrame) -> Facts:
+    def _overwrite(self, load: Load, frame: DataFrame) -> tuple[Facts, DataFrame]:
+        self.target.write(frame, load.manifest["table"], "overwrite", load.load_id)
+        return promised(load), frame
+
+    def _append(self, load: Load, frame: DataFrame) -> tuple[Facts, DataFrame]:
         table, schema = load.manifest["table"], load.schema()
         self._continues(load)
         schema.add(T.StructField(LOAD_ID, T.StringType(), True))
@@ -476,7 +478,7 @@ class Converter:
         # An append is one Delta commit: the load's rows are all there (a run died before the ledger row), or none is.
         if load.manifest["rows"] and not self._in_delta(load, frame).limit(1).collect():
             self.target.write(frame.withColumn(LOAD_ID, F.lit(load.load_id)), table, "append", load.load_id)
-        return promised(load)
+        return promised(load), frame
 
     def _continues(self, load: Load) -> None:
         """An append must start where the ledger ends, or rows would be missing or double."""
@@ -490,7 +492,7 @@ class Converter:
                 "set the state from the ledger (lakehouse bookmarks) and extract again"
             )
 
-    def _merge(self, load: Load, frame: DataFrame) -> Facts:
+    def _merge(self, load: Load, frame: DataFrame) -> tuple[Facts, DataFrame]:
         table, keys = load.manifest["table"], load.keys
         if not keys:
             raise Refused("mode merge without key columns")
@@ -501,11 +503,26 @@ class Converter:
             frame = self._deduplicated(load)
             said = measure(frame, load)
         self.target.ensure(table, load.schema(), load.load_id)
+        if load.cursor and self._late(load):
+            frame = self._not_outdated(load, frame)
+            said = measure(frame, load)
         if load.manifest["rows"]:
             self._conf("spark.databricks.delta.commitInfo.userMetadata", load.load_id)
             frame.createOrReplaceTempView("_staged")
             self.spark.sql(merge_sql(self.target.sql(table), load)).collect()
-        return said
+        return said, frame
+
+    def _late(self, load: Load) -> bool:
+        """Whether a load that began later is in Delta already."""
+        return any(row["load_id"] > load.load_id for row in self._of_stream(load))
+
+    def _not_outdated(self, load: Load, frame: DataFrame) -> DataFrame:
+        """The rows that Delta does not hold in a newer version, by cursor."""
+        names = [*load.keys, str(load.cursor)]
+        newer = self.target.read(load.manifest["table"]).select(*(F.col(quoted(n)).alias(f"_{i}") for i, n in enumerate(names)))
+        on = [F.col(quoted(key)) == F.col(f"_{number}") for number, key in enumerate(load.keys)]
+        on.append(F.col(f"_{len(load.keys)}") > F.col(quoted(names[-1])))
+        return frame.join(newer, on, "left_anti")
 
     def _duplicates(self, load: Load, frame: DataFrame) -> bool:
         return int(frame.select(*map(quoted, load.keys)).distinct().count()) != int(load.manifest["rows"])
@@ -556,7 +573,7 @@ class Converter:
 
 
 def merge_sql(table: str, load: Load) -> str:
-    """MERGE of the view `_staged`; a row that is older than the one in Delta, by cursor, changes nothing."""
+    """MERGE of the view `_staged`, which has one row per key."""
     names = [quoted(each["column"]) for each in load.columns]
     on = " AND ".join(f"t.{quoted(key)} = s.{quoted(key)}" for key in load.keys)
     sets = ", ".join(f"t.{name} = s.{name}" for name in names)
