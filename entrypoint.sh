@@ -151,13 +151,12 @@ stop() {
 lakehouse=$project/.meltano/utilities/lakehouse/venv/bin/lakehouse
 
 finish() {
+  say "finish    what an earlier run left staged"
   step 5 "$lakehouse" prune
-  if compgen -G "$project/output/docker_elt/*/_manifests/*.json" >/dev/null; then
-    say "finish    loads that an earlier run left staged"
-    upload
-    convert
-    step 5 "$lakehouse" prune
-  fi
+  if compgen -G "$project/output/docker_elt/*/_manifests/*.json" >/dev/null; then upload; fi
+  # Also without local files: a container that is gone may have left loads in the workspace.
+  step 5 "$lakehouse" convert
+  step 5 "$lakehouse" prune
 }
 
 bookmarks() {

@@ -52,8 +52,6 @@ class SqlColumn:
             return f"CONVERT(nvarchar(max), {quoted}) AS {quoted}"
         if self.type == "sql_variant":
             return f"CONVERT(nvarchar(4000), {quoted}) AS {quoted}"
-        if self.type == "time" and self.scale > 6:
-            return f"DATEDIFF_BIG(nanosecond, CONVERT(time(7), '00:00'), {quoted}) AS {quoted}"
         return quoted
 
     @property

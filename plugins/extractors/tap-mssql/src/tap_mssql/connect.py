@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any
 
@@ -26,7 +27,7 @@ def connection_string(settings: Settings) -> str:
         "ApplicationIntent": settings.application_intent,
         "MultiSubnetFailover": "yes" if settings.multi_subnet_failover else "no",
     }
-    if settings.server_certificate:
+    if settings.server_certificate and settings.encrypt == "strict":
         pairs["ServerCertificate"] = str(settings.server_certificate)
     if settings.host_name_in_certificate:
         pairs["HostNameInCertificate"] = settings.host_name_in_certificate
@@ -39,6 +40,9 @@ def _braced(value: str) -> str:
 
 def connect(settings: Settings) -> Connection:
     """Opens a connection, autocommit on. Raises ConnectionRefused within `login_timeout` seconds, saying what to mend."""
+    if settings.server_certificate:
+        # The driver takes ServerCertificate with Encrypt=strict only; else its OpenSSL trusts what this variable names.
+        os.environ["SSL_CERT_FILE"] = str(settings.server_certificate)
     try:
         connection = mssql_python.connect(connection_string(settings), autocommit=True, timeout=settings.login_timeout)
     except (mssql_python.Error, RuntimeError) as error:

@@ -100,18 +100,10 @@ def as_declared(batch: pa.RecordBatch, source: Source) -> pa.RecordBatch:
     arrays = []
     for column, values in zip(source.columns, batch.columns, strict=True):
         try:
-            arrays.append(_cast(values, column.arrow.type))
+            arrays.append(pc.cast(values, column.arrow.type))
         except pa.ArrowInvalid as error:
             raise ReadFailed(f"stream {source.table.stream}, column {column.name!r} ({column.declared}): {error}") from error
     return pa.RecordBatch.from_arrays(arrays, schema=source.schema)
-
-
-def _cast(values: pa.Array, target: pa.DataType) -> pa.Array:
-    if values.type == target:
-        return values
-    if pa.types.is_integer(values.type) and pa.types.is_time(target):
-        return values.view(target)
-    return pc.cast(values, target)
 
 
 @contextmanager

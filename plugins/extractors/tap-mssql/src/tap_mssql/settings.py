@@ -24,7 +24,7 @@ class Settings(BaseModel):
     database: str = Field(description="Database to read.", examples=["AdventureWorks"])
     encrypt: Literal["yes", "strict", "no"] = Field("yes", description="TLS: yes, strict (TDS 8) or no (login only).")
     trust_server_certificate: bool = Field(False, description="True accepts any certificate: only where nobody can listen.")
-    server_certificate: Path | None = Field(None, description="PEM file the server's certificate must match.")
+    server_certificate: Path | None = Field(None, description="PEM file of the authority to trust, or of the server itself.")
     host_name_in_certificate: str = Field("", description="Name to expect in the certificate when it is not `host`.")
     application_name: str = Field("tap-mssql", description="What sys.dm_exec_sessions shows.")
     application_intent: Literal["ReadOnly", "ReadWrite"] = Field("ReadOnly", description="ReadOnly lets a listener route to a replica.")
