@@ -85,7 +85,7 @@ class Sandbox:
             "API_PASSWORD": api.secret,
             "DATABRICKS_HOST": f"http://127.0.0.1:{workspace.facts['port']}",
             "DATABRICKS_TOKEN": workspace.secret,
-            "DATABRICKS_CLUSTER_ID": "sandbox",
+            "DATABRICKS_CLUSTER_ID": "1124-120000-sandbox1",
             "LAKEHOUSE_STAGE": "dbfs:/lighthouse/stage",
             "LAKEHOUSE_TARGET": "dbfs:/lighthouse/delta",
         }
