@@ -9,11 +9,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from sandbox import launch, project
-
 from bench import measure
 from bench.figures import Figure, report
 from bench.measure import Measured
+from sandbox import launch, project
 
 LINE = ["meltano", "run", "tap-mssql", "target-parquet-sqlserver", "tap-rest-api-msdk", "target-parquet-api"]
 PUBLISHED_LINE = ["meltano", "run", "tap-mssql", "target-jsonl-sqlserver", "tap-rest-api-msdk", "target-jsonl-api"]
@@ -60,7 +59,9 @@ def _lakehouse(folder: Path, variables: dict[str, str]) -> Measured:
 
 
 def _published(folder: Path, variables: dict[str, str]) -> Measured:
-    shutil.copytree(launch.ROOT / "bench/published", folder, symlinks=True, ignore=shutil.ignore_patterns("output", "state", "run"))
+    shutil.copytree(
+        launch.ROOT / "bench/published", folder, symlinks=True, ignore=shutil.ignore_patterns("output", "state", "run")
+    )
     return _good(measure.run(PUBLISHED_LINE, folder, project.environment(folder, variables)))
 
 

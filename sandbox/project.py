@@ -31,4 +31,11 @@ def environment(folder: Path, variables: dict[str, str]) -> dict[str, str]:
     """A bare environment with the pipeline's variables."""
     path = f"{ROOT}/.venv/bin:/usr/local/bin:/usr/bin:/bin"
     kept = {name: os.environ[name] for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE") if name in os.environ}
-    return {**kept, "PATH": path, "HOME": str(folder), "LANG": "C.UTF-8", "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false", **variables}
+    return {
+        **kept,
+        "PATH": path,
+        "HOME": str(folder),
+        "LANG": "C.UTF-8",
+        "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false",
+        **variables,
+    }

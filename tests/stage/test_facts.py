@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from singer_arrow.facts import FactsOfColumn, exact_sum, time_text
 
 EPOCH = datetime(1970, 1, 1)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from singer_arrow import types
 from singer_arrow.errors import TypeRefused, ValueRefused
 from singer_arrow.records import RecordDecoder

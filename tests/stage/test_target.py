@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from singer_arrow import documents, names
 from singer_arrow.documents import LoadDocument
 from singer_arrow.parts import PartWriter
@@ -53,7 +54,9 @@ def load(folder: Path, rows: int = 10, complete: bool = True, limit: int = 1_000
     from singer_arrow.parts import PartLimits
 
     spool = folder / "spool" / names.folder(STREAM)
-    writer = PartWriter(spool, "20261124T000000Z-abc", SCHEMA, {"amount": "money"}, limits=PartLimits(part_rows=limit, group_rows=1))
+    writer = PartWriter(
+        spool, "20261124T000000Z-abc", SCHEMA, {"amount": "money"}, limits=PartLimits(part_rows=limit, group_rows=1)
+    )
     for number in range(rows):
         writer.write(pa.RecordBatch.from_pylist([{"id": number, "amount": Decimal("0.1000")}], schema=SCHEMA))
     writer.close()

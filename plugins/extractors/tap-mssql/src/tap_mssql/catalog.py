@@ -11,7 +11,8 @@ from tap_mssql.columns import SqlColumn, quote
 
 QUERY = """
 SELECT s.name, o.name, RTRIM(o.type), c.column_id, c.name,
-       COALESCE(b.name, t.name), c.max_length, c.precision, c.scale, c.is_nullable, c.is_identity, c.is_computed, c.collation_name,
+       COALESCE(b.name, t.name), c.max_length, c.precision, c.scale, c.is_nullable, c.is_identity, c.is_computed,
+       c.collation_name,
        i.index_id, i.is_primary_key, ic.key_ordinal, r.row_estimate
 FROM sys.objects AS o
 JOIN sys.schemas AS s ON s.schema_id = o.schema_id

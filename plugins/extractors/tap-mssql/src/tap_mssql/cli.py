@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 from singer_arrow.errors import ArrowSingerError
-
 from tap_mssql.errors import TapError
 from tap_mssql.tap import TapMssql
 
@@ -18,5 +17,7 @@ def main() -> None:
         sys.stderr.write(f"tap-mssql: {error}\n")
         sys.exit(1)
     except OSError as error:
-        sys.stderr.write(f"tap-mssql: {error.strerror}: {error.filename or ''}; nothing of this load is staged; mend it and run again\n")
+        sys.stderr.write(
+            f"tap-mssql: {error.strerror}: {error.filename or ''}; nothing of this load is staged; mend it and run again\n"
+        )
         sys.exit(1)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import pyarrow as pa
+
 from singer_arrow import types
 
 _AS_TEXT = frozenset({"hierarchyid", "geography", "geometry"})

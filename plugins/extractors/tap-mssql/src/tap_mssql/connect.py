@@ -53,15 +53,21 @@ def connect(settings: Settings) -> Connection:
 
 
 _REASONS: tuple[tuple[str, str], ...] = (
-    (r"Failed to load the driver|libltdl|libodbc", "the driver needs system libraries: apt-get install libltdl7 libkrb5-3 libgssapi-krb5-2"),
+    (
+        r"Failed to load the driver|libltdl|libodbc",
+        "the driver needs system libraries: apt-get install libltdl7 libkrb5-3 libgssapi-krb5-2",
+    ),
     (r"Login failed for user", "the login was refused: check TAP_MSSQL_USER and TAP_MSSQL_PASSWORD"),
     (r"Cannot open database", "the database does not exist or this login may not open it: check TAP_MSSQL_DATABASE"),
     (
         r"certificate|SSL Provider|TLS|self.signed",
-        "the server's certificate is not trusted: set server_certificate (TAP_MSSQL_SERVER_CERTIFICATE) to its PEM file, or, where nobody "
-        "can listen, trust_server_certificate",
+        "the server's certificate is not trusted: set TAP_MSSQL_SERVER_CERTIFICATE to its PEM file "
+        "(or, only where nobody can listen, TAP_MSSQL_TRUST_SERVER_CERTIFICATE to true)",
     ),
-    (r"TCP Provider|timeout|refused|No such host|not known|network|10061|server is not found", "the server does not answer: check TAP_MSSQL_HOST and TAP_MSSQL_PORT"),
+    (
+        r"TCP Provider|timeout|refused|No such host|not known|network|server is not found",
+        "the server does not answer: check TAP_MSSQL_HOST and TAP_MSSQL_PORT",
+    ),
 )
 
 

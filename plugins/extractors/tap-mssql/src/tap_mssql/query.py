@@ -35,7 +35,7 @@ def maximum(table: Table, column: SqlColumn) -> str:
 
 
 def facts(table: Table, columns: Sequence[SqlColumn], window: Window | None) -> str:
-    """One row: the rows the source has for this load, then for each column finer than a microsecond its values that have such a digit."""
+    """One row: the rows the source has for this load, then per column finer than a microsecond its values with such a digit."""
     lost = "".join(f", {_finer(c)}" for c in columns if c.has_100_ns)
     return f"SELECT COUNT_BIG(*){lost} FROM {table.quoted}{_where(window)}"
 

@@ -65,7 +65,12 @@ def _allows_snapshot(connection: Connection, settings: Settings) -> bool:
 
 
 def describe(
-    connection: Connection, table: Table, columns: Sequence[SqlColumn], cursor: SqlColumn | None, bookmark: str | None, order: Sequence[str]
+    connection: Connection,
+    table: Table,
+    columns: Sequence[SqlColumn],
+    cursor: SqlColumn | None,
+    bookmark: str | None,
+    order: Sequence[str],
 ) -> Source:
     """Fixes the load's upper bound and counts its rows at the source. Raises ReadFailed."""
     with _failing(table), connection.cursor() as statement:

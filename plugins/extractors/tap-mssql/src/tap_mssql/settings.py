@@ -27,14 +27,20 @@ class Settings(BaseModel):
     server_certificate: Path | None = Field(None, description="PEM file of the authority to trust, or of the server itself.")
     host_name_in_certificate: str = Field("", description="Name to expect in the certificate when it is not `host`.")
     application_name: str = Field("tap-mssql", description="What sys.dm_exec_sessions shows.")
-    application_intent: Literal["ReadOnly", "ReadWrite"] = Field("ReadOnly", description="ReadOnly lets a listener route to a replica.")
+    application_intent: Literal["ReadOnly", "ReadWrite"] = Field(
+        "ReadOnly", description="ReadOnly lets a listener route to a replica."
+    )
     multi_subnet_failover: bool = Field(False, description="Tries all addresses of an availability group listener at once.")
     login_timeout: int = Field(10, ge=1, description="Seconds for one connection attempt.")
     query_timeout: int = Field(0, ge=0, description="Seconds for one statement to answer; 0 waits as long as it takes.")
     filter_dbs: str = Field("", description="Schemas to discover, separated by commas; all unless set (published name).")
-    default_replication_method: Literal["FULL_TABLE", "INCREMENTAL"] = Field("FULL_TABLE", description="Of streams that name none.")
+    default_replication_method: Literal["FULL_TABLE", "INCREMENTAL"] = Field(
+        "FULL_TABLE", description="Of streams that name none."
+    )
     cursor_array_size: int = Field(65_536, ge=1, description="Rows the driver fetches at a time.")
-    snapshot: Literal["auto", "always", "never"] = Field("auto", description="SNAPSHOT isolation: where the database allows it, or not.")
+    snapshot: Literal["auto", "always", "never"] = Field(
+        "auto", description="SNAPSHOT isolation: where the database allows it, or not."
+    )
     part_rows: int = Field(1_000_000, ge=1, description="Most rows in one part.")
     use_date_datatype: Literal[True] = Field(True, description="Dates are dates, always (published name).")
     use_singer_decimal: Literal[True] = Field(True, description="Decimals in RECORDs are exact text, always (published name).")
@@ -53,7 +59,7 @@ class Settings(BaseModel):
 
 
 def parse(config: dict[str, Any]) -> Settings:
-    """Checks a configuration. Raises SettingsRefused naming every wrong setting; unset (null or empty) ones take their default."""
+    """Checks a configuration. Raises SettingsRefused naming every wrong setting; unset ones take their default."""
     given = {k: v for k, v in config.items() if k not in _BUILT_IN and v not in (None, "")}
     try:
         return Settings.model_validate(given)

@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
+from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
+from singer_sdk.streams import Stream
+
 from singer_arrow import documents, names, types
 from singer_arrow.documents import Cursor, LoadDocument, PartFile
 from singer_arrow.facts import utc_text
 from singer_arrow.parts import PartLimits, PartWriter
-from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
-from singer_sdk.streams import Stream
-
 from tap_mssql import read
 from tap_mssql.catalog import Table
 from tap_mssql.columns import SqlColumn
+from tap_mssql.connect import Connection
 from tap_mssql.errors import SelectionRefused
 from tap_mssql.read import Source
 from tap_mssql.records import records
@@ -74,7 +75,7 @@ class TableStream(Stream):
         value = self.stream_state.get("replication_key_value")
         return None if value is None else str(value)
 
-    def _source(self, connection: read.Connection) -> Source:
+    def _source(self, connection: Connection) -> Source:
         return read.describe(connection, self.table, self.columns, self.cursor_column, self._bookmark(), self.primary_keys)
 
     def get_records(self, context: Any) -> Iterable[dict[str, Any]]:
@@ -109,7 +110,9 @@ class TableStream(Stream):
         for part in writer.files[told:]:
             yield PARQUET, [_uri(folder, part)]
         seconds = time.monotonic() - clock
-        self.logger.info("read %s: %d rows in %.1f s, %.0f rows/s", self.name, writer.rows, seconds, writer.rows / max(seconds, 1e-9))
+        self.logger.info(
+            "read %s: %d rows in %.1f s, %.0f rows/s", self.name, writer.rows, seconds, writer.rows / max(seconds, 1e-9)
+        )
 
     def _writer(self, folder: Path, source: Source, started: datetime) -> PartWriter:
         load_id = names.load_id(RUN_ID, "tap-mssql", self.name, started)

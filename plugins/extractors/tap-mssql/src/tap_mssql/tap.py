@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
-from singer_arrow import names
 from singer_sdk import Tap
 
+from singer_arrow import names
 from tap_mssql import catalog, settings
 from tap_mssql.connect import Connection, connect
 from tap_mssql.errors import SelectionRefused
@@ -22,7 +22,7 @@ class TapMssql(Tap):
     name = "tap-mssql"
     package_name = "tap-mssql"
     dynamic_catalog = True
-    config_jsonschema: dict[str, Any] = {"type": "object", "properties": settings.json_schema()["properties"]}
+    config_jsonschema: ClassVar[dict[str, Any]] = {"type": "object", "properties": settings.json_schema()["properties"]}
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Our own check: every problem at once, with the setting's name (the SDK's stops at JSON types)."""

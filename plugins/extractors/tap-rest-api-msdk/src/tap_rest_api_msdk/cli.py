@@ -7,7 +7,6 @@ import os
 import sys
 
 from singer_arrow.errors import ArrowSingerError
-
 from tap_rest_api_msdk.errors import ConfigRefused, TapError
 from tap_rest_api_msdk.tap import TapRestApi
 

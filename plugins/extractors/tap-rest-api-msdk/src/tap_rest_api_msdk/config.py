@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 from singer_arrow import names
 from singer_arrow.errors import NameRefused
-
 from tap_rest_api_msdk import schemas
 from tap_rest_api_msdk.retry import Patience
 from tap_rest_api_msdk.settings import CONFIG, NOT_HERE, JsonSchema

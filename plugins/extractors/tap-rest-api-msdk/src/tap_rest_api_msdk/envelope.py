@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from singer_arrow.records import RecordDecoder
 
+from singer_arrow.records import RecordDecoder
 from tap_rest_api_msdk import jsonpaths
 
 Place = list[str]

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+
 from singer_arrow import types
 from singer_arrow.errors import TypeRefused
-
 from tap_rest_api_msdk.settings import JsonSchema
 
 EXAMPLE = (

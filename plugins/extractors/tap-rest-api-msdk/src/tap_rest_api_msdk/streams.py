@@ -13,12 +13,12 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 import pyarrow as pa
-from singer_arrow.documents import Mode
-from singer_arrow.errors import ArrowSingerError
-from singer_arrow.records import RecordDecoder
 from singer_sdk import Stream
 from singer_sdk.helpers.types import Context, Record
 
+from singer_arrow.documents import Mode
+from singer_arrow.errors import ArrowSingerError
+from singer_arrow.records import RecordDecoder
 from tap_rest_api_msdk import bookmarks, envelope, schemas
 from tap_rest_api_msdk.client import ApiClient
 from tap_rest_api_msdk.config import StreamConfig

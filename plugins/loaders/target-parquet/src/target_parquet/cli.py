@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import click
-from singer_arrow.errors import ArrowSingerError
 
+from singer_arrow.errors import ArrowSingerError
 from target_parquet import settings as settings_of
 from target_parquet.errors import TargetError
 from target_parquet.run import Run

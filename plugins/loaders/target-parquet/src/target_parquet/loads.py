@@ -12,13 +12,13 @@ from urllib.parse import unquote, urlparse
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from singer_arrow import documents, names, types
 from singer_arrow.documents import Cursor, LoadDocument, Manifest, PartFile
 from singer_arrow.errors import DamagedPart
 from singer_arrow.facts import FactsOfColumn, utc_text
 from singer_arrow.parts import CheckedPart, PartLimits, PartWriter, check_part
 from singer_arrow.records import RecordDecoder
-
 from target_parquet.errors import IncompleteLoad, MessageRefused
 from target_parquet.messages import Message
 from target_parquet.settings import Settings
@@ -123,7 +123,7 @@ class RecordsLoad:
         self._run_id = run_id
         self._started = datetime.now(UTC)
         self._keys = schema.key_properties or []
-        self._cursor = (schema.bookmark_properties or [None])[0]
+        self._cursor = next(iter(schema.bookmark_properties or ()), None)
         self._source_types, arrow, json_columns = _declared(schema)
         self.schema = arrow
         self._decoder = RecordDecoder(self.stream, arrow, json_columns, settings.extra_fields == "ignore")

@@ -36,7 +36,7 @@ class Run:
             "RECORD": self._on_record,
             "BATCH": self._on_batch,
             "STATE": self._on_state,
-            "ACTIVATE_VERSION": lambda message: None,
+            "ACTIVATE_VERSION": self._on_version,
         }
 
     def consume(self, lines: Iterable[bytes]) -> None:
@@ -99,6 +99,9 @@ class Run:
         if not isinstance(load, PartsLoad):
             raise MessageRefused(f"stream {stream}: records and parts in one load")
         load.take(part)
+
+    def _on_version(self, message: Message) -> None:
+        """Nothing to do: a full load overwrites its table anyway."""
 
     def _on_state(self, message: Message) -> None:
         self._state = message.value

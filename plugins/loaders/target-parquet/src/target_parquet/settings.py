@@ -39,7 +39,7 @@ class Settings(BaseModel):
 
 
 def parse(config: dict[str, Any]) -> Settings:
-    """Checks a configuration. Raises SettingsRefused naming every wrong setting; unset (null or empty) ones take their default."""
+    """Checks a configuration. Raises SettingsRefused naming every wrong setting; unset ones take their default."""
     given = {name: value for name, value in config.items() if value not in (None, "")}
     try:
         return Settings.model_validate(given)

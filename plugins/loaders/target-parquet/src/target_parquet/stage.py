@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
+
 from singer_arrow import documents, durable, names
 from singer_arrow.documents import Manifest
-
 from target_parquet.errors import StageBusy
 
 MANIFESTS = "_manifests"

@@ -99,9 +99,7 @@ class Manifest(msgspec.Struct, kw_only=True):
 def columns_of(stream: str, schema: pa.Schema, source_types: dict[str, str]) -> list[Column]:
     """The manifest's columns of an Arrow schema. Raises NameRefused or TypeRefused, naming stream and column."""
     in_delta = names.column_names(stream, schema.names)
-    return [
-        Column(f.name, in_delta[f.name], types.type_text(f.type), f.nullable, source_types.get(f.name, "")) for f in schema
-    ]
+    return [Column(f.name, in_delta[f.name], types.type_text(f.type), f.nullable, source_types.get(f.name, "")) for f in schema]
 
 
 def manifest_of(document: LoadDocument, source: str, files: list[PartFile], bookmark: dict[str, Any] | None) -> Manifest:

@@ -23,9 +23,7 @@ class RecordDecoder:
     `extra_fields` is true: a value that would not arrive is never dropped in silence.
     """
 
-    def __init__(
-        self, stream: str, schema: pa.Schema, json_columns: Collection[str] = (), extra_fields: bool = False
-    ) -> None:
+    def __init__(self, stream: str, schema: pa.Schema, json_columns: Collection[str] = (), extra_fields: bool = False) -> None:
         self.stream = stream
         self.schema = schema
         self._json_columns = frozenset(json_columns)

@@ -53,8 +53,11 @@ _SQL_PLAIN: dict[str, pa.DataType] = {
     "datetimeoffset": pa.timestamp("us", tz="UTC"),
     **dict.fromkeys(("rowversion", "timestamp", "binary", "varbinary", "image"), pa.binary()),
     **dict.fromkeys(
-        ("char", "varchar", "nchar", "nvarchar", "text", "ntext", "sysname", "uniqueidentifier", "xml", "string")
-        + ("hierarchyid", "geography", "geometry", "sql_variant"),
+        ("char", "varchar", "nchar", "nvarchar", "text", "ntext", "sysname", "uniqueidentifier", "xml", "string"),
+        pa.string(),
+    ),
+    **dict.fromkeys(
+        ("hierarchyid", "geography", "geometry", "sql_variant"),  # as the text the server prints
         pa.string(),
     ),
 }
