@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 from sandbox.launch import ROOT
 
-LINKED = (".venv", "entrypoint.sh", "logging.yaml", "meltano.yml", "plugins", ".env.save")
+COPIED = ("entrypoint.sh", "meltano.yml")  # a script finds its folder by its own path; Meltano refuses a link that leaves it
+LINKED = (".venv", "logging.yaml", "plugins", ".env.save")
 PLUGIN_KINDS = ("extractors", "loaders", "utilities")
 
 
 def make(folder: Path) -> Path:
     """Links the project's files into `folder`, and returns it."""
     folder.mkdir(parents=True, exist_ok=True)
+    for name in COPIED:
+        shutil.copy(ROOT / name, folder / name)
     for name in LINKED:
-        if name == "entrypoint.sh":
-            (folder / name).write_bytes((ROOT / name).read_bytes())
-            (folder / name).chmod(0o755)
-        elif not (folder / name).exists():
+        if not (folder / name).exists():
             (folder / name).symlink_to(ROOT / name)
     (folder / ".meltano").mkdir(exist_ok=True)
     for kind in PLUGIN_KINDS:
