@@ -172,10 +172,10 @@ bookmarks() {
 set_state() {
   local file=$project/output/.bookmarks/$2.json
   local kept=$project/state/dev:$1-to-target-parquet-$2/state.json
-  [ -s "$file" ] || printf '{}' >"$file"
   # Nothing to say and nothing said before: the usual first run.
-  if [ -e "$kept" ] || [ "$(cat "$file")" != '{}' ]; then
-    step 5 meltano --log-level=error state set --force --input-file "$file" "dev:$1-to-target-parquet-$2"
+  if [ -e "$kept" ] || [ -s "$file" ]; then
+    printf '{"singer_state": %s}' "$(cat "$file" 2>/dev/null || printf '{}')" >"$file.meltano"
+    step 5 meltano --log-level=error state set --force --input-file "$file.meltano" "dev:$1-to-target-parquet-$2"
   fi
 }
 
