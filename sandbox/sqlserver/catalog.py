@@ -365,6 +365,12 @@ _VIEWS = [
     SELECT k.name AS CONSTRAINT_NAME, s.name AS TABLE_SCHEMA, o.name AS TABLE_NAME, 'PRIMARY KEY' AS CONSTRAINT_TYPE
     FROM mssys.key_constraints k JOIN mssys.objects o ON o.object_id = k.parent_object_id
     JOIN mssys.schemas s ON s.schema_id = o.schema_id""",
+    """CREATE OR REPLACE VIEW msinfo.constraint_column_usage AS
+    SELECT s.name AS TABLE_SCHEMA, o.name AS TABLE_NAME, c.name AS COLUMN_NAME, k.name AS CONSTRAINT_NAME
+    FROM mssys.key_constraints k JOIN mssys.objects o ON o.object_id = k.parent_object_id
+    JOIN mssys.schemas s ON s.schema_id = o.schema_id
+    JOIN mssys.index_columns ic ON ic.object_id = o.object_id AND ic.index_id = k.unique_index_id
+    JOIN mssys.columns c ON c.object_id = o.object_id AND c.column_id = ic.column_id""",
     """CREATE OR REPLACE VIEW msinfo.key_column_usage AS
     SELECT k.name AS CONSTRAINT_NAME, s.name AS TABLE_SCHEMA, o.name AS TABLE_NAME, c.name AS COLUMN_NAME,
            CAST(ic.key_ordinal AS INTEGER) AS ORDINAL_POSITION
