@@ -15,8 +15,9 @@ RUN python3 -m venv .venv \
     && .venv/bin/uv pip install --python .venv/bin/python -r requirements.txt
 COPY meltano.yml logging.yaml ./
 COPY plugins plugins
+# One after the other: side by side, two plugins would each unpack what they share (pyarrow, numpy), and link nothing.
 # Installers and their cache stay behind: nothing is installed at run time.
-RUN PATH=/project/.venv/bin:$PATH meltano --log-level=warning install \
+RUN PATH=/project/.venv/bin:$PATH meltano --log-level=warning install --parallelism=1 \
     && rm -rf .cache .venv/bin/uv .venv/bin/uvx .venv/bin/pip* .venv/lib/python3*/site-packages/pip .venv/lib/python3*/site-packages/pip-* \
        .meltano/run .meltano/logs .meltano/meltano.db \
     && mkdir -p output state .meltano/run .meltano/logs \
@@ -27,7 +28,7 @@ FROM ${BASE_IMAGE}
 # The Microsoft driver loads these by name.
 RUN apt-get update \
     && apt-get install -y --no-install-recommends libltdl7 libkrb5-3 libgssapi-krb5-2 \
-    && rm -rf /var/lib/apt/lists/* \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin \
     && groupadd --gid 10001 meltano && useradd --uid 10001 --gid 10001 --home-dir /tmp --no-create-home meltano
 COPY --from=build /project /project
 WORKDIR /project
