@@ -1,0 +1,285 @@
+"""Runs `entrypoint.sh` in a throw-away project folder, and compares Delta with the source without the project's own code."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import mssql_python
+import psutil
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import DeltaTable
+from sandbox import project
+from sandbox.launch import Counterpart, Sandbox
+from sandbox.sqlserver.orders import order_tables
+
+SCALE = 0.02
+AS_TEXT = {"hierarchyid": "{}.ToString()", "geography": "{}.ToString()", "sql_variant": "CONVERT(nvarchar(max), {})"}
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended, everything it said, how long it took, and the argument lists seen when watched."""
+
+    code: int
+    text: str
+    seconds: float
+    command_lines: frozenset[str] = frozenset()
+
+
+@dataclass
+class Pipeline:
+    """A project folder, and the environment that points it at the sandbox."""
+
+    sandbox: Sandbox
+    folder: Path
+    environment: dict[str, str]
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @classmethod
+    def make(cls, sandbox: Sandbox, parent: Path, name: str) -> Pipeline:
+        folder = project.make(parent / "project")
+        places = {"LAKEHOUSE_STAGE": f"dbfs:/{name}/stage", "LAKEHOUSE_TARGET": f"dbfs:/{name}/delta"}
+        return cls(sandbox, folder, project.environment(folder, sandbox.environment | places))
+
+    @property
+    def output(self) -> Path:
+        return self.folder / "output"
+
+    @property
+    def delta(self) -> Path:
+        return self.sandbox.workspace.data / "dbfs" / self.environment["LAKEHOUSE_TARGET"].removeprefix("dbfs:/")
+
+    def start(self, *command: str, **changes: str) -> subprocess.Popen[bytes]:
+        """Starts `entrypoint.sh` in a session of its own; what it says goes to a file. An empty change unsets."""
+        environment = {name: value for name, value in (self.environment | changes).items() if value}
+        log = self.folder.parent / f"log-{len(self.processes)}"
+        with log.open("wb") as said:
+            process = subprocess.Popen(
+                [str(self.folder / "entrypoint.sh"), *command],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
+            )
+        self.processes.append(process)
+        return process
+
+    def said(self, process: subprocess.Popen[bytes]) -> str:
+        return (self.folder.parent / f"log-{self.processes.index(process)}").read_text()
+
+    def run(self, *command: str, watch: bool = False, **changes: str) -> Result:
+        began = time.monotonic()
+        process = self.start(*command, **changes)
+        with watched(process.pid) if watch else _nothing() as seen:
+            code = process.wait(200)
+        return Result(code, self.said(process), time.monotonic() - began, frozenset(seen))
+
+    def table(self, name: str) -> pa.Table:
+        return DeltaTable(str(self.delta / name)).to_pyarrow_table()
+
+    def tables(self) -> set[str]:
+        return {each.name for each in self.delta.iterdir()} - {"_loads"}
+
+    def ledger(self) -> list[dict[str, Any]]:
+        return list(self.table("_loads").to_pylist())
+
+    def manifest(self, stream: str) -> dict[str, Any]:
+        """The newest local manifest of a stream of SQL Server."""
+        paths = sorted(self.output.glob("docker_elt/sqlserver/_manifests/*.json"))
+        return next(m for m in (json.loads(path.read_text()) for path in reversed(paths)) if m["stream"] == stream)
+
+
+@contextmanager
+def _nothing() -> Iterator[set[str]]:
+    yield set()
+
+
+@contextmanager
+def watched(pid: int) -> Iterator[set[str]]:
+    """Reads the argument lists of a process and all below it, over and over until the block ends."""
+    seen: set[str] = set()
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.02):
+            for process in tree(pid):
+                with suppress(psutil.Error):
+                    seen.add("\0".join(process.cmdline()))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        thread.join()
+
+
+def tree(pid: int) -> list[psutil.Process]:
+    """A process and everything below it, whatever process group it is in."""
+    try:
+        root = psutil.Process(pid)
+        return [root, *root.children(recursive=True)]
+    except psutil.Error:
+        return []
+
+
+def kill_tree(pid: int) -> None:
+    """`kill -9` for all at one moment: stopped first, so that none can start another meanwhile."""
+    stopped: set[psutil.Process] = set()
+    while new := set(tree(pid)) - stopped:
+        for process in new:
+            with suppress(psutil.Error):
+                process.send_signal(signal.SIGSTOP)
+        stopped |= new
+    for process in stopped:
+        with suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(stopped, 10)
+
+
+def mine(folder: Path) -> list[psutil.Process]:
+    """Every process that works in a project folder or was started with its environment."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if process.status() != psutil.STATUS_ZOMBIE and process.environ().get("MELTANO_PROJECT_ROOT") == str(folder):
+                found.append(process)
+    return found
+
+
+def strays(output: Path) -> list[str]:
+    """Names that are nobody's data: temp names, and parts no manifest names."""
+    hidden = [path for path in output.rglob("*") if path.name.startswith(".") and path.parent != output]
+    hidden += [path for path in output.iterdir() if path.name.startswith(".") and path.name not in (".lock", ".bookmarks")]
+    hidden += [path for path in output.rglob("*.tmp")]
+    return sorted(str(path.relative_to(output)) for path in {*hidden, *half_written(output)})
+
+
+def half_written(output: Path) -> Iterable[Path]:
+    """Parts below docker_elt that no manifest names; raises where a manifest names one that is not there."""
+    for source in output.glob("docker_elt/*"):
+        named = set()
+        for manifest in source.glob("_manifests/*.json"):
+            for file in json.loads(manifest.read_text())["files"]:
+                part = source / file["path"]
+                assert part.stat().st_size == file["bytes"], f"{manifest} names {part}"
+                named.add(part)
+        yield from set(source.rglob("*.parquet")) - named
+
+
+# --- the source ------------------------------------------------------------------------------------------------------
+
+
+def connect(server: Counterpart) -> Any:
+    parts = {
+        "SERVER": f"127.0.0.1,{server.facts['port']}", "DATABASE": server.facts["database"], "UID": "reader",
+        "PWD": server.secret, "Encrypt": "yes", "TrustServerCertificate": "yes",
+    }  # fmt: skip
+    return mssql_python.connect(";".join(f"{name}={value}" for name, value in parts.items()), autocommit=True)
+
+
+def execute(server: Counterpart, sql: str) -> None:
+    connection = connect(server)
+    connection.cursor().execute(sql)
+    connection.close()
+
+
+def rows(server: Counterpart, sql: str) -> list[Any]:
+    connection = connect(server)
+    found = list(connection.cursor().execute(sql).fetchall())
+    connection.close()
+    return found
+
+
+def arrow(server: Counterpart, sql: str) -> pa.Table:
+    """On a connection of its own: a reader that is garbage-collected closes what its cursor runs by then."""
+    connection = connect(server)
+    cursor = connection.cursor()
+    cursor.execute(sql)
+    with cursor.arrow_reader(batch_size=65_536) as reader:
+        table = pa.Table.from_batches(list(reader), reader.schema)
+    connection.close()
+    return table
+
+
+def snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def source_tables(server: Counterpart) -> dict[str, pa.Table]:
+    """Every table and view of SQL Server, by the name it has in Delta."""
+    listed: dict[tuple[str, str], list[str]] = {}
+    for schema, table, column, kind in rows(
+        server,
+        "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE FROM INFORMATION_SCHEMA.COLUMNS "
+        "ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION",
+    ):
+        item = AS_TEXT.get(kind, "{}").format(f"[{column}]")
+        listed.setdefault((schema, table), []).append(f"{item} AS [{column}]")
+    return {
+        f"{snake(schema)}_{snake(table)}": arrow(server, f"SELECT {', '.join(items)} FROM [{schema}].[{table}]")
+        for (schema, table), items in listed.items()
+    }
+
+
+@cache
+def api_tables() -> dict[str, pa.Table]:
+    """What the API serves, by the name it has in Delta."""
+    return {f"api_{snake(name)}": table for name, table in order_tables(SCALE).items()}
+
+
+def assert_delta_is_the_source(pipeline: Pipeline) -> None:
+    """Same tables, same rows, same values in every column; and no load twice in the ledger."""
+    expected = source_tables(pipeline.sandbox.sqlserver) | api_tables()
+    assert pipeline.tables() == set(expected)
+    for name, table in expected.items():
+        assert_same(name, table, pipeline.table(name))
+    loads = [row["load_id"] for row in pipeline.ledger()]
+    assert len(loads) == len(set(loads))
+
+
+def assert_same(name: str, expected: pa.Table, found: pa.Table) -> None:
+    renamed = expected.rename_columns([re.sub(r"[ ,;{}()\n\t=]", "_", column) for column in expected.column_names])
+    assert found.column_names == renamed.column_names, name
+    assert found.num_rows == renamed.num_rows, name
+    left = pa.table({c: as_delta(renamed.column(c), found.schema.field(c).type) for c in found.column_names})
+    order = [(c, "ascending") for c in found.column_names]
+    left, right = left.sort_by(order), found.sort_by(order)
+    for column in found.column_names:
+        same = left.column(column).combine_chunks().equals(right.column(column).combine_chunks())
+        assert same, f"{name}.{column}: {left.column(column)[:5]} at the source, {right.column(column)[:5]} in Delta"
+
+
+def as_delta(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    """A column of the source as docs/contracts.md has it in Delta; digits below a microsecond are cut."""
+    if pa.types.is_time(column.type) and pa.types.is_string(kind):
+        unit = {"s": 10**9, "ms": 10**6, "us": 1000, "ns": 1}[column.type.unit]
+        integers = column.cast(pa.int32() if column.type.bit_width == 32 else pa.int64()).to_pylist()
+        return pa.chunked_array([pa.array([None if each is None else _clock(each * unit) for each in integers], kind)])
+    if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
+        column = pc.floor_temporal(column, unit="microsecond")
+    return column.cast(kind, safe=False)
+
+
+def _clock(nanoseconds: int) -> str:
+    seconds, rest = divmod(nanoseconds, 10**9)
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{rest // 100:07d}"
+
+
+def total(column: pa.ChunkedArray) -> Decimal:
+    return sum((each for each in column.to_pylist() if each is not None), Decimal(0))

@@ -1,0 +1,41 @@
+"""One run at a time; and stopping one stops all of it."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from chain_kit import Pipeline, half_written, mine
+
+
+def snapshot(folder: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*") if path.name != ".lock"}
+
+
+def test_a_second_run_changes_nothing_and_a_stopped_run_leaves_no_process(pipeline: Callable[[str], Pipeline]) -> None:
+    one = pipeline("locked")
+    running = one.start("extract")
+    until = time.monotonic() + 60
+    while not any("venv/bin/tap-mssql" in " ".join(process.cmdline()) for process in mine(one.folder)):
+        assert time.monotonic() < until, one.said(running)
+        with pytest.raises(subprocess.TimeoutExpired):
+            running.wait(0.02)
+
+    for process in (everything := mine(one.folder)):
+        process.suspend()
+    before = snapshot(one.output)
+    second = one.run()
+    assert second.code == 7
+    assert second.text.count("\n") == 1 and f"another run holds {one.output}/.lock" in second.text
+    assert snapshot(one.output) == before
+    for process in everything:
+        process.resume()
+
+    running.terminate()
+    assert running.wait(20) == 130
+    assert "interrupted" in one.said(running).splitlines()[-1]
+    assert mine(one.folder) == []
+    assert list(half_written(one.output)) == []

@@ -1,0 +1,72 @@
+"""Running again: nothing twice, only what is new, also where the working folder is gone."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from chain_kit import Pipeline, Result, assert_delta_is_the_source, execute, rows, strays, total
+
+STREAM, TABLE = "Sales-SalesOrderHeader", "sales_sales_order_header"
+COPIED = (
+    "RevisionNumber, OrderDate, DueDate, ShipDate, Status, OnlineOrderFlag, PurchaseOrderNumber, AccountNumber, CustomerID, "
+    "SalesPersonID, TerritoryID, BillToAddressID, ShipToAddressID, ShipMethodID, CreditCardID, CreditCardApprovalCode, "
+    "CurrencyRateID, SubTotal, TaxAmt, Freight, Comment"
+)
+
+
+def insert_orders(pipeline: Pipeline, count: int) -> None:
+    """Copies of the first orders, modified later than any other."""
+    server = pipeline.sandbox.sqlserver
+    newest = rows(server, "SELECT MAX(ModifiedDate) FROM Sales.SalesOrderHeader")[0][0]
+    first = rows(server, "SELECT MIN(SalesOrderID) FROM Sales.SalesOrderHeader")[0][0]
+    execute(
+        server,
+        f"INSERT INTO Sales.SalesOrderHeader ({COPIED}, rowguid, ModifiedDate) SELECT {COPIED}, NEWID(), "
+        f"DATEADD(minute, SalesOrderID - {first} + 1, '{newest:%Y-%m-%dT%H:%M:%S}.{newest.microsecond // 1000:03d}') "
+        f"FROM Sales.SalesOrderHeader WHERE SalesOrderID < {first + count}",
+    )
+
+
+def assert_orders_are_exact(pipeline: Pipeline) -> None:
+    count, money = rows(pipeline.sandbox.sqlserver, "SELECT COUNT(*), SUM(SubTotal) FROM Sales.SalesOrderHeader")[0]
+    found = pipeline.table(TABLE)
+    assert (found.num_rows, total(found["SubTotal"])) == (count, money)
+
+
+def test_a_run_again_reads_only_what_is_new_and_loads_nothing_twice(
+    first: tuple[Pipeline, Result], pipeline: Callable[[str], Pipeline], tmp_path: Path
+) -> None:
+    one, _ = first
+    before = {name: one.table(name).num_rows for name in one.tables()}
+    ledger = one.ledger()
+    assert len(ledger) == len(before) == len({row["load_id"] for row in ledger})
+    assert {row["rows"] for row in ledger} == {row["delta_rows"] for row in ledger}
+    old = one.manifest(STREAM)
+    insert_orders(one, 7)
+
+    again = one.run()
+    assert again.code == 0, again.text
+    new = one.manifest(STREAM)
+    assert new["rows"] == new["source_rows"] == 7
+    assert new["cursor"]["from"] == old["cursor"]["to"]
+    after = {name: one.table(name).num_rows for name in one.tables()}
+    assert after == before | {TABLE: before[TABLE] + 7, "sales_v_order_totals": before["sales_v_order_totals"]}
+    later = one.ledger()
+    assert {row["load_id"] for row in ledger} < {row["load_id"] for row in later}
+    assert len(later) == 2 * len(ledger) == len({row["load_id"] for row in later})
+    assert strays(one.output) == []
+    assert_orders_are_exact(one)
+
+    insert_orders(one, 3)
+    elsewhere = pipeline("elsewhere")
+    elsewhere.environment |= {name: value for name, value in one.environment.items() if name.startswith("LAKEHOUSE_")}
+    resumed = elsewhere.run()
+    assert resumed.code == 0, resumed.text
+    assert elsewhere.manifest(STREAM)["rows"] == 3
+    assert strays(elsewhere.output) == []
+    assert len({row["load_id"] for row in elsewhere.ledger()}) == len(elsewhere.ledger()) == 3 * len(ledger)
+    assert_orders_are_exact(elsewhere)
+    assert_delta_is_the_source(elsewhere)
+    shutil.rmtree(elsewhere.folder)
