@@ -179,6 +179,17 @@ def test_hardened_run_resumes_and_doubles_nothing(image: Image, services: Sandbo
     assert delta_rows(services) == source_rows(services)
 
 
+def test_plain_meltano_run_works_in_the_image(image: Image, variables: dict[str, str], work: Path) -> None:
+    """The line of the README, and behind it one manifest per stream."""
+    env = write_env(work / "plain.env", variables)
+    line = "meltano run tap-mssql target-parquet-sqlserver tap-rest-api-msdk target-parquet-api"
+    script = f"{line} && ls output/docker_elt/*/_manifests/*.json"
+    done = image.run("--network", "host", "--env-file", str(env), *mounted(work), TAG, "sh", "-c", script)
+    assert done.returncode == 0, done.stderr[-3000:]
+    folders = [Path(name).parts[2] for name in done.stdout.split() if name.endswith(".json")]
+    assert folders.count("api") == 4 and folders.count("sqlserver") > 4
+
+
 def test_unreachable_server_ends_with_the_step_s_exit_code(image: Image, variables: dict[str, str], work: Path) -> None:
     env = write_env(work / "third.env", variables | {"DATABRICKS_HOST": "http://127.0.0.1:1"})
     done = image.run("--network", "host", "--env-file", str(env), *mounted(work), TAG)

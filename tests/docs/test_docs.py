@@ -1,0 +1,290 @@
+"""What the documents say is so: commands, variables, exit codes, links, and both languages alike."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+from sandbox import project  # noqa: E402
+
+README, PORTUGUESE = ROOT / "README.md", ROOT / "README.pt-BR.md"
+DOCUMENTS = [README, PORTUGUESE, ROOT / "sandbox/README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PLUGINS = {each["name"]: each for kind in yaml.safe_load((ROOT / "meltano.yml").read_text())["plugins"].values() for each in kind}
+NOT_VARIABLES = {"NAME_FILE"}  # words in the documents that look like variables
+MELTANO = "meltano run tap-mssql target-parquet-sqlserver tap-rest-api-msdk target-parquet-api"
+
+
+def run(*command: str, cwd: Path = ROOT, **more: str) -> subprocess.CompletedProcess[str]:
+    """Runs a command with no variable of the pipeline set."""
+    ours = re.compile(r"(TAP_|API_|DATABRICKS_|LAKEHOUSE_|MELTANO_|TARGET_)")
+    environment = {name: value for name, value in os.environ.items() if not ours.match(name)} | more
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=60)
+
+
+def fenced(document: Path, language: str = "bash") -> list[str]:
+    """The lines of a document's fenced blocks in one language, without comments."""
+    blocks = re.findall(rf"^```{language}\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL)
+    lines = [re.sub(r"\s+#.*", "", line).strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def refuses_unknown_options(tmp_path: Path) -> None:
+    """The demo itself is the chain that tests/chain runs; here: the script is whole, and says its usage."""
+    done = run("scripts/demo", "--unknown")
+    assert done.returncode == 2 and "usage: scripts/demo [--keep]" in done.stderr
+
+
+def collects_every_test(tmp_path: Path) -> None:
+    """These tests are run by it; here: it hands everything to pytest, and names what it leaves out."""
+    text = (ROOT / "scripts/test").read_text()
+    assert text.rstrip().endswith('exec .venvs/test/bin/python -m pytest ${marks:+-m "$marks"} "$@"')
+    assert run("bash", "-n", "scripts/test").returncode == 0
+
+
+def template_has_every_needed_variable(tmp_path: Path) -> None:
+    """A copied template leaves nothing missing; only the values are somebody's own."""
+    folder = project.make(tmp_path / "project")
+    shutil.copy(folder / ".env.save", folder / ".env")
+    done = run("./entrypoint.sh", "check", cwd=folder)
+    assert "missing" not in done.stderr, done.stderr
+
+
+IMAGE = "tests/container/test_image.py"
+COMMANDS: dict[str, Callable[[Path], None] | str] = {  # command: what runs it, here or as a named test elsewhere
+    "scripts/demo": refuses_unknown_options,
+    "scripts/test": collects_every_test,
+    "docker build -t lighthouse-ingestion-pipeline .": f"{IMAGE}::test_help_needs_no_configuration",
+    "cp .env.save .env": template_has_every_needed_variable,
+    "docker run --env-file .env lighthouse-ingestion-pipeline": f"{IMAGE}::test_env_file_run_loads_every_row",
+    f".venv/bin/{MELTANO}": f"{IMAGE}::test_plain_meltano_run_works_in_the_image",
+}
+
+
+def all_commands() -> list[str]:
+    return list(dict.fromkeys(line for document in DOCUMENTS for line in fenced(document)))
+
+
+@pytest.mark.parametrize("command", all_commands())
+def test_every_fenced_command_is_run(command: str, tmp_path: Path) -> None:
+    assert command in COMMANDS, f"no test runs {command!r}: add it to COMMANDS"
+    check = COMMANDS[command]
+    if callable(check):
+        check(tmp_path)
+        return
+    file, _, name = check.partition("::")
+    tree = ast.parse((ROOT / file).read_text())
+    assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def test_no_command_is_listed_that_no_document_has() -> None:
+    assert sorted(COMMANDS) == sorted(all_commands())
+
+
+def test_entrypoint_extracts_with_the_line_of_the_readme() -> None:
+    assert [line.strip() for line in (ROOT / "entrypoint.sh").read_text().splitlines() if MELTANO.partition(" run ")[2] in line]
+    assert f".venv/bin/{MELTANO}" in fenced(README)
+
+
+@pytest.mark.parametrize("document", [README, PORTUGUESE], ids=["en", "pt"])
+def test_inline_commands_exist(document: Path) -> None:
+    """`scripts/x WORD`: the script is there, and its usage or text knows the word."""
+    for command in re.findall(r"`((?:scripts|\./)[^`]+)`", document.read_text()):
+        words = shlex.split(command)
+        script = ROOT / words[0]
+        assert script.is_file() and os.access(script, os.X_OK), command
+        assert all(word in script.read_text() for word in words[1:]), command
+
+
+@cache
+def documented() -> set[str]:
+    return variables_in(README)
+
+
+def variables_in(document: Path) -> set[str]:
+    """Names in backticks that are environment variables."""
+    return set(re.findall(r"`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?:=[^`]*)?`", document.read_text())) - NOT_VARIABLES
+
+
+def entrypoint_list(name: str) -> list[str]:
+    return (ROOT / "entrypoint.sh").read_text().split(f"readonly {name}=(")[1].split(")")[0].split()
+
+
+def test_every_variable_of_the_template_is_documented() -> None:
+    names = re.findall(r"^#?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.save").read_text(), re.MULTILINE)
+    assert len(names) > 10 and [name for name in names if name not in documented()] == []
+
+
+def test_every_variable_of_the_entrypoint_is_documented() -> None:
+    required, optional = entrypoint_list("required"), entrypoint_list("optional")
+    assert [name for name in required + optional if name not in documented()] == []
+    rows = [row.split("|") for row in README.read_text().splitlines() if row.startswith("| `")]
+    needed = {name for row in rows if len(row) > 3 and row[2].strip() == "yes" for name in re.findall(r"`(\w+)`", row[1])}
+    assert needed == set(required)
+    template = re.findall(r"^([A-Z][A-Z0-9_]+)=", (ROOT / ".env.save").read_text(), re.MULTILINE)
+    assert set(required) <= set(template)
+
+
+def test_every_documented_variable_is_read_by_something() -> None:
+    read = {*entrypoint_list("required"), *entrypoint_list("optional")}
+    lakehouse = (ROOT / "plugins/utilities/lakehouse/src/lakehouse/settings.py").read_text()
+    assert [name for name in documented() if name not in read and f'"{name}"' not in lakehouse] == []
+
+
+def declared(plugin: str) -> set[str]:
+    return {setting["name"] for setting in PLUGINS[plugin]["settings"]}
+
+
+def with_parts(names: set[str]) -> set[str]:
+    """`batch_config.encoding.format` is declared: so is `batch_config`."""
+    return names | {name.partition(".")[0] for name in names}
+
+
+def test_every_setting_of_tap_mssql_and_target_parquet_is_in_meltano_yml() -> None:
+    from tap_mssql.settings import Settings as Tap
+    from target_parquet.settings import Settings as Target
+
+    assert set(Tap.model_fields) - declared("tap-mssql") == set()
+    assert set(Target.model_fields) - declared("target-parquet") == set()
+
+
+def test_every_setting_of_tap_rest_api_msdk_is_in_meltano_yml_or_described_by_about() -> None:
+    from tap_rest_api_msdk.settings import CONFIG
+
+    missing = set(CONFIG["properties"]) - with_parts(declared("tap-rest-api-msdk"))
+    about = run(str(Path(sys.executable).parent / "tap-rest-api-msdk"), "--about").stdout
+    assert [name for name in missing if not re.search(rf"\b{name}\b", about)] == []
+    assert [name for name in missing if not CONFIG["properties"][name]["description"]] == []
+    assert not missing or "meltano invoke tap-rest-api-msdk --about" in README.read_text()
+
+
+def test_every_declared_setting_is_known_to_its_plugin() -> None:
+    """Meltano accepts a misspelt setting in silence; this does not."""
+    from tap_mssql.settings import _BUILT_IN
+    from tap_mssql.settings import Settings as Tap
+    from tap_rest_api_msdk.settings import CONFIG
+    from target_parquet.settings import Settings as Target
+
+    known: dict[str, Any] = {
+        "tap-mssql": {*Tap.model_fields, *_BUILT_IN},
+        "tap-rest-api-msdk": set(CONFIG["properties"]),
+        "target-parquet": set(Target.model_fields),
+    }
+    for plugin, settings in known.items():
+        assert {name.partition(".")[0] for name in declared(plugin)} - settings == set(), plugin
+    for plugin, each in PLUGINS.items():
+        parent = each.get("inherit_from", plugin)
+        assert set(each.get("config", {})) - known.get(parent, set()) == set(), plugin
+
+
+def test_every_setting_of_lakehouse_is_documented() -> None:
+    from lakehouse.settings import VARIABLES
+
+    assert [variable for variable, _ in VARIABLES.values() if variable not in documented()] == []
+
+
+@cache
+def entrypoint_help() -> str:
+    done = run("./entrypoint.sh", "help")
+    assert done.returncode == 0
+    return done.stdout
+
+
+def exit_codes(document: Path) -> list[int]:
+    return [int(code) for code in re.findall(r"^\| (\d+) \|", document.read_text(), re.MULTILINE)]
+
+
+def test_exit_codes_are_those_of_the_help() -> None:
+    line = next(line for line in entrypoint_help().splitlines() if line.startswith("exit:"))
+    assert exit_codes(README) == [int(code) for code in re.findall(r"(?:^exit:|,) (\d+) ", line)]
+
+
+def test_every_command_of_the_help_is_a_function_and_documented() -> None:
+    commands = re.findall(r"^  ([a-z]+) ", entrypoint_help(), re.MULTILINE)
+    text, readme = (ROOT / "entrypoint.sh").read_text(), README.read_text()
+    assert len(commands) >= 9
+    for command in commands:
+        assert re.search(rf"^{command}\(\) \{{", text, re.MULTILINE), command
+    assert "`entrypoint.sh help` lists the steps" in readme
+    steps = [step for step in commands if step in ("extract", "upload", "convert", "verify")]
+    assert steps == ["extract", "upload", "convert", "verify"]
+    assert [step for step in steps if not re.search(rf"^\| {step} \|", readme, re.MULTILINE)] == []
+
+
+def outline(document: Path) -> dict[str, Any]:
+    """What both languages share."""
+    text = document.read_text()
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    return {
+        "headings": [len(marks) for marks in re.findall(r"^(#+) ", prose, re.MULTILINE)],
+        "commands": fenced(document),
+        "variables": sorted(variables_in(document)),
+        "exit codes": exit_codes(document),
+        "tables": [len(row.split("|")) for row in prose.splitlines() if row.startswith("|")],
+        "links": [link for link in re.findall(r"\]\(([^)]+)\)", text) if not link.startswith("README")],
+        "versions": re.findall(r"\d+\.\d+\.\d+", text),
+        "code": sorted(set(re.findall(r"`([^`\n]+)`", prose))),
+    }
+
+
+def test_both_languages_say_the_same() -> None:
+    english, portuguese = outline(README), outline(PORTUGUESE)
+    for part, found in english.items():
+        assert portuguese[part] == found, part
+
+
+@cache
+def tracked() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
+    return [path for name in listed.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def anchors(document: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_relative_links_resolve() -> None:
+    broken = []
+    for document in (path for path in tracked() if path.suffix == ".md"):
+        for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
+            target, _, anchor = link.partition("#")
+            if re.match(r"[a-z]+:", link):
+                continue
+            file = document.parent / target if target else document
+            if not file.exists() or (anchor and anchor not in anchors(file)):
+                broken.append(f"{document.relative_to(ROOT)}: {link}")
+    assert broken == []
+
+
+def test_tests_named_in_the_guarantees_exist() -> None:
+    named = set(re.findall(r"\btests/\w+", (ROOT / "docs/semantics.md").read_text()))
+    assert named and [name for name in sorted(named) if not list((ROOT / name).glob("test_*.py"))] == []
+
+
+FOREIGN = re.compile(
+    rb"^\s*(?:--(?:extra-)?index-url|--find-links|-i |-f )|https?://[^\s\"']*/simple\b|://[^\s/\"']*(?:artifact|nexus|pypi|mirror)"
+    rb"|(?<![\w.${}-])/(?:work|root|home|opt/wheels)/",
+    re.MULTILINE | re.IGNORECASE,
+)
+
+
+def test_no_index_host_and_no_path_of_a_machine_is_tracked() -> None:
+    found = []
+    for path in tracked():
+        text = b"" if path == Path(__file__) else path.read_bytes()
+        found += [f"{path.relative_to(ROOT)}: {match.group().decode(errors='replace')}" for match in FOREIGN.finditer(text)]
+    assert found == []
