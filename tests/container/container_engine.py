@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -25,12 +26,13 @@ AUTHORITIES = Path("/usr/local/share/ca-certificates")  # of a network that look
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 PASSED_ON = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "http_proxy", "https_proxy", "no_proxy")
 START_SECONDS = 30
-# What python:3.11-slim looks like to a Dockerfile: `python3`, `pip`, and no packages kept by apt.
+MEMORY_BYTES = 6 << 30
+# What python:3.11-slim looks like to a Dockerfile: `python3`, `pip`, no bytecode, and no packages kept by apt.
 HOOKS = (
     'rm -f "$1"/usr/lib/python3.11/EXTERNALLY-MANAGED',
     'for n in python python3 python3.11; do ln -sf /usr/bin/python3.11 "$1"/usr/local/bin/$n; done',
     f'cp {AUTHORITIES}/*.crt "$1"{AUTHORITIES}/ 2>/dev/null || :; chroot "$1" update-ca-certificates >/dev/null 2>&1',
-    'rm -f "$1"/var/cache/apt/*.bin',
+    'rm -f "$1"/var/cache/apt/*.bin; find "$1"/usr/lib/python3* -name __pycache__ -prune -exec rm -r {} +',
 )
 
 
@@ -90,6 +92,7 @@ def engine(work: Path) -> Iterator[Engine]:
     archive = base_archive(work)
     data, run, pid, log = work / "data", work / "exec", work / "dockerd.pid", work / "dockerd.log"
     host = f"unix://{work}/docker.sock"
+    _in_memory(data)
     options = ["--storage-driver=overlay2", "--bridge=none", "--iptables=false", "--ip6tables=false"]
     command = ["dockerd", "-H", host, "--data-root", str(data), "--exec-root", str(run), "--pidfile", str(pid), *options]
     with log.open("wb") as output:
@@ -108,6 +111,14 @@ def engine(work: Path) -> Iterator[Engine]:
         _unmount(work)
         for path in (data, run):
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _in_memory(data: Path) -> None:
+    """Layers are many small files, quickest made and removed in memory; on the disk where memory is short."""
+    data.mkdir()
+    free = int(re.findall(r"MemAvailable: +(\d+) kB", Path("/proc/meminfo").read_text())[0]) * 1024
+    if free > 2 * MEMORY_BYTES:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={MEMORY_BYTES},mode=0700", "tmpfs", str(data)], check=False)
 
 
 def _wait(started: Engine, daemon: subprocess.Popen[bytes], log: Path) -> None:
