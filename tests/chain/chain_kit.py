@@ -21,6 +21,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
+
 from sandbox import project
 from sandbox.launch import Counterpart, Sandbox
 from sandbox.sqlserver.orders import order_tables
@@ -115,7 +116,7 @@ def watched(pid: int) -> Iterator[set[str]]:
     over = threading.Event()
 
     def look() -> None:
-        while not over.wait(0.02):
+        while not over.wait(0.05):
             for process in tree(pid):
                 with suppress(psutil.Error):
                     seen.add("\0".join(process.cmdline()))
@@ -164,10 +165,9 @@ def mine(folder: Path) -> list[psutil.Process]:
 
 def strays(output: Path) -> list[str]:
     """Names that are nobody's data: temp names, and parts no manifest names."""
-    hidden = [path for path in output.rglob("*") if path.name.startswith(".") and path.parent != output]
-    hidden += [path for path in output.iterdir() if path.name.startswith(".") and path.name not in (".lock", ".bookmarks")]
-    hidden += [path for path in output.rglob("*.tmp")]
-    return sorted(str(path.relative_to(output)) for path in {*hidden, *half_written(output)})
+    allowed = {output / ".lock", output / ".bookmarks", *output.glob("docker_elt/*/.lock")}
+    hidden = {path for path in output.rglob("*") if path.name.startswith(".") or path.name.endswith(".tmp")}
+    return sorted(str(path.relative_to(output)) for path in {*(hidden - allowed), *half_written(output)})
 
 
 def half_written(output: Path) -> Iterable[Path]:

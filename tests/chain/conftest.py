@@ -11,6 +11,7 @@ import pytest
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).parent)]
 from chain_kit import SCALE, Pipeline, Result, kill_tree  # noqa: E402
+
 from sandbox.launch import Sandbox, sandbox  # noqa: E402
 
 

@@ -1,0 +1,167 @@
+"""What goes wrong outside is told in one message that names it, with the exit code of the step, and leaves nothing by halves."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from chain_kit import Pipeline, Result, assert_same, source_tables, strays
+
+from sandbox.launch import Counterpart, counterpart
+
+REQUIRED = (
+    "TAP_MSSQL_HOST", "TAP_MSSQL_USER", "TAP_MSSQL_PASSWORD", "TAP_MSSQL_DATABASE", "API_HOST", "API_USER", "API_PASSWORD",
+    "DATABRICKS_HOST", "DATABRICKS_TOKEN",
+)  # fmt: skip
+PREFIX = re.compile(r"^\S+ \[\w+ *\] \S+ +")  # of Meltano's log lines
+ONE_TABLE = {"TAP_MSSQL__SELECT": '["HumanResources-Department.*"]'}
+
+
+def assert_refused(result: Result, code: int, *named: str) -> None:
+    """One message says so; Meltano repeats what a tap says when it discovers."""
+    assert result.code == code, result.text
+    assert "Traceback" not in result.text
+    told = {PREFIX.sub("", line) for line in result.text.splitlines() if all(word in line for word in named)}
+    assert len(told) == 1, result.text
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def refused(pipeline: Callable[[str], Pipeline]) -> Pipeline:
+    return pipeline("refused")
+
+
+@pytest.mark.parametrize("command", [(), ("extract",), ("check",)])
+def test_all_missing_variables_are_named_at_once(command: tuple[str, ...], refused: Pipeline) -> None:
+    result = refused.run(*command, **dict.fromkeys(REQUIRED, ""))
+    for name in REQUIRED:
+        assert_refused(result, 2, f"{name} is missing, for example: {name}=")
+    assert "nothing was connected to, nothing was changed" in result.text
+    assert not refused.output.joinpath("docker_elt").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"TAP_MSSQL_PORT": "fourteen"}, ("TAP_MSSQL_PORT=fourteen", "from 1 to 65535")),
+        ({"TAP_MSSQL_PORT": "65536"}, ("TAP_MSSQL_PORT=65536", "from 1 to 65535")),
+        ({"API_HOST": "api.example.com"}, ("API_HOST is no URL", "https://")),
+        ({"TAP_MSSQL_PASSWORD_FILE": "/nowhere"}, ("TAP_MSSQL_PASSWORD and TAP_MSSQL_PASSWORD_FILE", "keep one")),
+        ({"API_PASSWORD": "", "API_PASSWORD_FILE": "/nowhere"}, ("API_PASSWORD_FILE", "cannot read /nowhere")),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused_before_anything_is_connected_to(
+    changes: dict[str, str], named: tuple[str, ...], refused: Pipeline
+) -> None:
+    assert_refused(refused.run("extract", **changes), 2, *named)
+    assert not refused.output.joinpath("docker_elt").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        pytest.param({"TAP_MSSQL_PASSWORD": "wrong"}, ("TAP_MSSQL_PASSWORD", "login was refused", "127.0.0.1"), id="password"),
+        pytest.param({"TAP_MSSQL_PORT": "1"}, ("TAP_MSSQL_HOST", "does not answer", "127.0.0.1,1"), id="unreachable"),
+        pytest.param({"TAP_MSSQL_SERVER_CERTIFICATE": ""}, ("TAP_MSSQL_SERVER_CERTIFICATE", "127.0.0.1"), id="certificate"),
+        pytest.param({"TAP_MSSQL_DATABASE": "Nope"}, ("TAP_MSSQL_DATABASE", "'Nope'", "127.0.0.1"), id="database"),
+    ],
+)
+def test_a_source_that_cannot_be_read_is_named(changes: dict[str, str], named: tuple[str, ...], refused: Pipeline) -> None:
+    result = refused.run("extract", **changes)
+    assert_refused(result, 3, *named)
+    assert result.seconds < 30
+    assert list(refused.output.rglob("*.parquet")) == list(refused.output.rglob("*.json")) == []
+
+
+@pytest.mark.parametrize("wrong", ["password", "down"])
+def test_an_api_that_cannot_be_read_is_named(wrong: str, refused: Pipeline) -> None:
+    host = f"http://127.0.0.1:{free_port()}"
+    changes, named = {
+        "password": ({"API_PASSWORD": "wrong"}, ("401", "127.0.0.1")),
+        "down": ({"API_HOST": host, "TAP_REST_API_MSDK_BACKOFF_MAX_SECONDS": "1"}, (host,)),
+    }[wrong]
+    result = refused.run("extract", **ONE_TABLE, **changes)
+    assert_refused(result, 3, "tap-rest-api-msdk", *named)
+    assert strays(refused.output) == []
+    assert not list(refused.output.glob("docker_elt/api/**/*.json"))
+
+
+@pytest.mark.parametrize(("command", "code"), [((), 5), (("finish",), 5), (("upload",), 4), (("convert",), 5), (("verify",), 6)])
+def test_a_token_that_is_refused_ends_with_the_code_of_the_step(
+    command: tuple[str, ...], code: int, kept: Path, pipeline: Callable[[str], Pipeline]
+) -> None:
+    one = pipeline("forbidden")
+    shutil.copytree(kept / "output/docker_elt", one.output / "docker_elt")
+    result = one.run(*command, DATABRICKS_TOKEN="wrong")
+    assert_refused(result, code, "DATABRICKS_TOKEN", one.environment["DATABRICKS_HOST"], "403")
+    assert strays(one.output) == []
+
+
+def test_a_full_storage_stops_the_upload_and_the_next_one_sends_the_rest(
+    kept: Path, pipeline: Callable[[str], Pipeline], tmp_path: Path
+) -> None:
+    one = pipeline("full")
+    shutil.copytree(kept / "output/docker_elt", one.output / "docker_elt")
+
+    def upload(workspace: Counterpart) -> Result:
+        host = f"http://127.0.0.1:{workspace.facts['port']}"
+        return one.run("upload", DATABRICKS_HOST=host, DATABRICKS_TOKEN=workspace.secret)
+
+    with counterpart("workspace", tmp_path, "--quota", "300000") as workspace:
+        assert_refused(upload(workspace), 4, "storage is full", "LAKEHOUSE_STAGE")
+        stage = workspace.data / "dbfs/full/stage"
+        arrived = {path: path.stat().st_mtime_ns for path in stage.rglob("*.parquet")}
+        assert arrived
+        assert not list(half_written_on(stage)), "a manifest names files that are missing"
+    assert strays(one.output) == []
+    with counterpart("workspace", tmp_path) as workspace:
+        done = upload(workspace)
+        assert done.code == 0, done.text
+        assert {path: path.stat().st_mtime_ns for path in arrived} == arrived
+        local = {
+            path.relative_to(one.output / "docker_elt"): path.stat().st_size
+            for path in files(one.output / "docker_elt")
+            if path.name != ".lock"
+        }
+        assert {path.relative_to(stage): path.stat().st_size for path in files(stage)} == local
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def half_written_on(stage: Path) -> list[str]:
+    """Files that manifests on a stage name and that are not there in full."""
+    named = [
+        (manifest.parents[1] / file["path"], file["bytes"])
+        for manifest in stage.glob("*/_manifests/*.json")
+        for file in json.loads(manifest.read_text())["files"]
+    ]
+    return [str(path) for path, size in named if not path.is_file() or path.stat().st_size != size]
+
+
+def test_a_job_that_fails_is_told_and_the_next_one_loads_everything(kept: Path, pipeline: Callable[[str], Pipeline]) -> None:
+    one = pipeline("job")
+    shutil.copytree(kept / "output/docker_elt", one.output / "docker_elt")
+    assert one.run("upload").code == 0
+    below_a_file = f"dbfs:/job/stage/sqlserver/_manifests/{next(one.output.glob('docker_elt/sqlserver/_manifests/*')).name}/delta"
+    failed = one.run("convert", LAKEHOUSE_TARGET=below_a_file)
+    assert_refused(failed, 5, "The job did not end well")
+    assert not one.delta.exists()
+    done = one.run("convert")
+    assert done.code == 0, done.text
+    manifests = [json.loads(path.read_text()) for path in one.output.glob("docker_elt/*/_manifests/*.json")]
+    assert {row["load_id"]: row["delta_rows"] for row in one.ledger()} == {m["load_id"]: m["rows"] for m in manifests}
+    name = "sales_sales_order_detail"
+    assert_same(name, source_tables(one.sandbox.sqlserver)[name], one.table(name))
+    assert one.run("verify").code == 0
