@@ -246,6 +246,12 @@ def test_both_languages_say_the_same() -> None:
         assert portuguese[part] == found, part
 
 
+def test_the_table_shown_has_the_columns_of_the_report() -> None:
+    text = (ROOT / "plugins/utilities/lakehouse/src/lakehouse/report.py").read_text()
+    names = next(names for line in re.findall(r"names = \((.*)\)", text) if (names := ast.literal_eval(f"[{line}]")))
+    assert re.search(r"\s+".join(map(re.escape, names)), README.read_text())
+
+
 @cache
 def tracked() -> list[Path]:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
