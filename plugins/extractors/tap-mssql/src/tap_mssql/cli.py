@@ -18,6 +18,7 @@ def main() -> None:
         sys.exit(1)
     except OSError as error:
         sys.stderr.write(
-            f"tap-mssql: {error.strerror or error}: {error.filename or ''}; nothing of this load is staged; mend it and run again\n"
+            f"tap-mssql: {error.strerror or error}: {error.filename or ''}; nothing of this load is staged; "
+            "mend it and run again\n"
         )
         sys.exit(1)
