@@ -1,0 +1,127 @@
+"""Settings of tap-mssql: all problems at once, each with the setting's name, and what Meltano makes of values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("tap_mssql")
+from tap_mssql.errors import SettingsRefused
+from tap_mssql.settings import Settings, json_schema, parse
+
+CONFIG = {"host": "db.example.com", "user": "reader", "password": "s3cret", "database": "Shop"}
+
+
+def test_meltano_hands_over_texts_nulls_and_blanks() -> None:
+    settings = parse(
+        {
+            **CONFIG,
+            "port": "1444",
+            "encrypt": True,
+            "multi_subnet_failover": "true",
+            "snapshot": "",
+            "query_timeout": None,
+            "streams": '["Sales.*", "!*.Archive*"]',
+            "stream_options": '{"Sales.*": {"replication_key": "ModifiedDate", "start_value": 5, "key": "a, b"}}',
+            "batch_config": {"encoding": {}},
+        }
+    )
+    assert (settings.port, settings.encrypt, settings.multi_subnet_failover) == (1444, "yes", True)
+    assert (settings.snapshot, settings.query_timeout) == ("auto", 0)
+    assert settings.streams == ("Sales.*", "!*.Archive*")
+    options = settings.stream_options["Sales.*"]
+    assert (options.replication_key, options.start_value, options.key) == ("ModifiedDate", "5", ("a", "b"))
+    assert parse({**CONFIG, "streams": "Sales.*, !*.Archive*"}).streams == settings.streams
+
+
+def test_defaults_are_gentle() -> None:
+    settings = parse(CONFIG)
+    assert (settings.authentication, settings.encrypt, settings.application_intent) == ("sql", "yes", "ReadOnly")
+    assert (settings.max_parallel, settings.memory_mib, settings.max_query_seconds, settings.max_rows_per_second) == (
+        4,
+        96,
+        10,
+        0,
+    )
+    assert (settings.idle_timeout, settings.retry_seconds, settings.resume_hours) == (60, 300, 24)
+    assert (settings.on_schema_drift, settings.on_unreadable, settings.streams) == ("fail", "fail", ())
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"user": None}, "user: is needed by authentication: sql"),
+        ({"password": ""}, "password: is needed by authentication: sql (for example TAP_MSSQL_PASSWORD"),
+        ({"host": None}, "host: is needed (for example host: db.example.com)"),
+        ({"host": "db.example.com,1433"}, "host: only the name or address"),
+        ({"host": "db.example.com:1433"}, "host: only the name or address"),
+        ({"port": "many"}, "port: Input should be a valid integer"),
+        ({"max_parallel": 65}, "max_parallel: Input should be less than or equal to 64"),
+        ({"max_paralel": 2}, "max_paralel: no such setting; did you mean max_parallel?"),
+        ({"encrypt": "maybe"}, "encrypt: Input should be 'yes', 'strict' or 'no'"),
+        ({"authentication": "kerberos"}, "authentication: Input should be 'sql', 'service_principal'"),
+        ({"authentication": "service_principal"}, "client_secret: is needed by authentication: service_principal"),
+        ({"authentication": "managed_identity"}, "password: not used by authentication: managed_identity"),
+        ({"client_secret": "x"}, "client_secret: only with authentication: service_principal"),
+        ({"server_certificate": "/no/such.pem"}, "server_certificate: there is no file /no/such.pem"),
+        ({"streams": "[Sales"}, "streams: is not JSON"),
+        ({"stream_options": {"a.b": {"replicaton_key": "x"}}}, "replicaton_key: no such setting; did you mean replication_key?"),
+        ({"stream_options": {"a.b": {"replication_method": "LOG_BASED"}}}, "Input should be 'FULL_TABLE' or 'INCREMENTAL'"),
+        ({"stream_options": {"a.b": {"replication_method": "full_table", "lookback": 4}}}, "lookback: only for"),
+        ({"stream_options": {"a.b": {"key": ["id", "ID"]}}}, "key: names a column twice"),
+        ({"stream_options": {"a.b": {"start_value": True}}}, "start_value: Input should be a valid string"),
+        ({"enable_tds_logging": True}, "enable_tds_logging"),
+    ],
+)
+def test_a_wrong_setting_is_named(change: dict[str, Any], told: str) -> None:
+    with pytest.raises(SettingsRefused) as refused:
+        parse({**CONFIG, **change})
+    assert told in str(refused.value)
+    assert "s3cret" not in str(refused.value)
+
+
+def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
+    certificate = tmp_path / "ca.pem"
+    certificate.touch()
+    with pytest.raises(SettingsRefused) as refused:
+        parse(
+            {
+                "host": "a;b",
+                "port": 0,
+                "login_timeout": "soon",
+                "server_certificate": str(certificate),
+                "trust_server_certificate": "true",
+            }
+        )
+    text = str(refused.value)
+    for name in (
+        "host",
+        "port",
+        "login_timeout",
+        "database",
+        "user",
+        "password",
+        "server_certificate and trust_server_certificate",
+    ):
+        assert f"\n  {name}: " in text, name
+
+
+@pytest.mark.parametrize("mode", ["managed_identity", "default"])
+def test_azure_logins_need_no_password(mode: str) -> None:
+    settings = parse({"host": "x.database.windows.net", "database": "d", "authentication": mode})
+    assert settings.azure
+    assert not parse(CONFIG).azure
+
+
+def test_the_schema_names_every_setting_and_marks_secrets() -> None:
+    schema = json_schema()
+    assert set(schema["properties"]) == set(Settings.model_fields)
+    assert "$defs" not in schema
+    assert all(property_.get("description") for property_ in schema["properties"].values())
+    assert {n for n, p in schema["properties"].items() if p.get("writeOnly")} == {"password", "client_secret"}
+
+
+def test_secrets_are_not_printed() -> None:
+    assert "s3cret" not in repr(parse(CONFIG))
