@@ -137,11 +137,15 @@ def test_an_append_starts_where_the_ledger_ends_or_is_refused(workspace: Workspa
 def test_figures_that_differ_get_no_ledger_row_and_the_others_go_on(workspace: Workspace, output: Path) -> None:
     bad = make_load(output, "Bad", [keyed([(1, "a", 1)])])
     good = make_load(output, "Good", [keyed([(1, "a", 1)])])
+    short = make_load(output, "Short", [keyed([(1, "a", 1)])])
+    short.rewrite(source_rows=2)
     columns = bad.manifest["columns"]
     bad.rewrite(columns=columns | {"Changed": columns["Changed"] | {"sum": "2"}})
     told = run(workspace, output, expected=6)
     assert "column Changed: sum 2 in the manifest, 1 in the staged files" in told
-    assert ledger(workspace) == [(good.load_id, 1)] and not (workspace.delta / "bad").exists()
+    assert "2 rows at the source, 1 in the manifest" in told
+    assert ledger(workspace) == [(good.load_id, 1)]
+    assert not (workspace.delta / "bad").exists() and not (workspace.delta / "short").exists()
     assert set(published(workspace)["bookmarks"]["sqlserver"]) == {"Good"}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from singer_arrow.facts import FactsOfColumn, exact_sum, time_text
+from singer_arrow.facts import FactsOfColumn, exact_sum, merged, time_text
 
 EPOCH = datetime(1970, 1, 1)
 
@@ -65,3 +65,25 @@ def test_facts_of_nothing() -> None:
 @pytest.mark.parametrize("value", [3.4028234663852886e38, 1.401298464324817e-45, -0.1])
 def test_floats_read_back_the_same(value: float) -> None:
     assert pa.array([float(facts([value], pa.float32()).min)], pa.float32()) == pa.array([value], pa.float32())
+
+
+VALUES = {
+    pa.bool_(): st.booleans(),
+    pa.int64(): st.integers(-(2**63), 2**63 - 1),
+    pa.float32(): st.floats(width=32, allow_nan=False),
+    pa.float64(): st.floats(allow_nan=False),
+    pa.decimal128(28, 4): st.decimals(min_value=-(10**22), max_value=10**22, places=4),
+    pa.decimal128(38, 0): st.integers(-(10**38) + 1, 10**38 - 1).map(Decimal),
+    pa.date32(): st.dates(),
+    pa.timestamp("us", tz="UTC"): st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC)),
+    pa.time64("us"): st.times(),
+    pa.string(): st.text(max_size=20),
+    pa.binary(): st.binary(max_size=20),
+}
+
+
+@pytest.mark.parametrize("arrow", VALUES, ids=str)
+@given(data=st.data())
+def test_facts_of_pieces_merge_to_the_facts_of_the_whole(arrow: pa.DataType, data: st.DataObject) -> None:
+    pieces = data.draw(st.lists(st.lists(st.one_of(st.none(), VALUES[arrow]), max_size=8), max_size=5))
+    assert merged(arrow, [facts(piece, arrow, 1) for piece in pieces]) == facts(sum(pieces, []), arrow, 1)

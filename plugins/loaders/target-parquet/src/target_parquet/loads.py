@@ -167,7 +167,7 @@ class RecordsLoad:
         for batch in pq.ParquetFile(part.path).iter_batches():
             for name, facts in self._facts.items():
                 facts.add(batch.column(name))
-        name = names.part_name(self._load_id, len(self._foreign) + 1, part.sha256)
+        name = names.part_name(self._load_id, f"{len(self._foreign) + 1:04d}", part.sha256)
         self._stage.adopt(part.path, name, self.stream)
         self._foreign.append(PartFile(name, part.rows, part.bytes, part.sha256))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Context, Decimal
 from typing import Any
@@ -121,6 +122,30 @@ class FactsOfColumn:
         if pa.types.is_time(self._type):
             return time_text(value * self._nanoseconds)
         return str(value)
+
+
+def merged(arrow: pa.DataType, facts: Iterable[ColumnFacts]) -> ColumnFacts:
+    """The facts of a column over several pieces of a load, from the facts of each piece; none give those of no rows."""
+    pieces = list(facts)
+    whole = FactsOfColumn(arrow).result()
+    whole.non_null = sum(piece.non_null for piece in pieces)
+    if whole.length is not None:
+        whole.length = sum(piece.length or 0 for piece in pieces)
+    if whole.sum is not None:
+        total = Decimal(whole.sum)
+        for piece in pieces:
+            total = _WIDE.add(total, Decimal(piece.sum or "0"))
+        whole.sum = format(total, "f")
+    whole.min = min((piece.min for piece in pieces if piece.min is not None), key=_order(arrow), default=None)
+    whole.max = max((piece.max for piece in pieces if piece.max is not None), key=_order(arrow), default=None)
+    return whole
+
+
+def _order(arrow: pa.DataType) -> Callable[[str], Any]:
+    """How min and max texts compare: numbers as numbers; dates and times as text, since all have the same width."""
+    if pa.types.is_integer(arrow) or pa.types.is_decimal(arrow):
+        return Decimal
+    return float if pa.types.is_floating(arrow) else str
 
 
 def time_text(nanoseconds: int) -> str:

@@ -28,9 +28,9 @@ def folder(stream: str) -> str:
     return "%2E" + name[1:] if name.startswith(".") else name
 
 
-def part_name(load: str, number: int, sha256: str) -> str:
-    """`<load_id>-<number, 4 digits>-<first 12 of sha256>.parquet`."""
-    return f"{load}-{number:04d}-{sha256[:12]}.parquet"
+def part_name(load: str, number: str, sha256: str) -> str:
+    """`<load_id>-<number>-<first 12 of sha256>.parquet`; numbers as PartWriter gives them."""
+    return f"{load}-{number}-{sha256[:12]}.parquet"
 
 
 def snake_case(name: str) -> str:

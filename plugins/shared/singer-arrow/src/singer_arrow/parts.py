@@ -16,7 +16,7 @@ from singer_arrow.errors import DamagedPart
 from singer_arrow.facts import ColumnFacts, FactsOfColumn
 
 FOOTER_KEY = b"lighthouse.part"
-_NAME = re.compile(r"(?P<load>[^/]+)-(?P<number>\d{4,})-(?P<hash>[0-9a-f]{12})\.parquet")
+_NAME = re.compile(r"(?P<load>[^/]+)-(?P<number>\d{4,}(?:\.\d+)*)-(?P<hash>[0-9a-f]{12})\.parquet")
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,11 @@ class PartLimits:
 
 @dataclass
 class PartWriter:
-    """Writes the batches of one load as parts in `folder`; memory holds one row group.
+    """Writes the batches of one load, or of one range of it, as parts in `folder`; memory holds one row group.
 
-    `key_columns` gives parts their min/max key when rows come in key order (`ordered`).
+    `key_columns` gives parts their min/max key when rows come in key order (`ordered`). `range_number` is the text of the
+    range's place in the load, 4 digits or more: its parts are numbered `0007`, `0007.02`, `0007.03`; empty for a load
+    that is read in one go, whose parts are numbered `0001`, `0002`.
     """
 
     folder: Path
@@ -43,6 +45,7 @@ class PartWriter:
     key_columns: list[str] = field(default_factory=list)
     ordered: bool = False
     limits: PartLimits = PartLimits()
+    range_number: str = ""
     rows: int = 0
     files: list[PartFile] = field(default_factory=list)
 
@@ -76,6 +79,7 @@ class PartWriter:
         """Drops the unfinished part; finished ones stay."""
         if self._writer:
             self._writer.close()
+            self._sink.close()
             self._temp().unlink(missing_ok=True)
             self._writer = None
 
@@ -83,8 +87,16 @@ class PartWriter:
         """The column facts over all rows written so far."""
         return {name: facts.result() for name, facts in self._facts.items()}
 
+    @property
+    def _number(self) -> str:
+        """The number of the part being written."""
+        part = len(self.files) + 1
+        if not self.range_number:
+            return f"{part:04d}"
+        return self.range_number if part == 1 else f"{self.range_number}.{part:02d}"
+
     def _temp(self) -> Path:
-        return durable.temp_path(self.folder / f"{self.load_id}-{len(self.files) + 1:04d}.parquet")
+        return durable.temp_path(self.folder / f"{self.load_id}-{self._number}.parquet")
 
     def _part_bytes(self) -> int:
         return self._sink.tell() if self._writer else 0
@@ -116,7 +128,7 @@ class PartWriter:
         first, last = (self._keys[0], self._keys[-1]) if self._keys else (None, None)
         footer = {
             "load_id": self.load_id,
-            "number": len(self.files) + 1,
+            "number": self._number,
             "min_key": first,
             "max_key": last,
             "source_types": self.source_types,
@@ -126,7 +138,7 @@ class PartWriter:
         self._sink.close()
         temp = self._temp()
         sha256 = durable.sha256_of(temp)
-        final = self.folder / names.part_name(self.load_id, len(self.files) + 1, sha256)
+        final = self.folder / names.part_name(self.load_id, self._number, sha256)
         durable.publish(temp, final)
         part = PartFile(final.name, self._part_rows, final.stat().st_size, sha256, first, last)
         self.files.append(part)

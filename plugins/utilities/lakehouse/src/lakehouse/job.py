@@ -384,6 +384,12 @@ def promised(load: Load) -> Facts:
     return Facts(int(load.manifest["rows"]), columns)
 
 
+def short_of_source(load: Load) -> list[str]:
+    """A load whose rows are not what its source said it had; nothing where the source cannot say."""
+    said, rows = load.manifest["source_rows"], load.manifest["rows"]
+    return [] if said is None or said == rows else [f"{said} rows at the source, {rows} in the manifest"]
+
+
 def differences(load: Load, said: Facts, found: Facts, where: str) -> list[str]:
     """What is not equal, for people: `column SubTotal: sum 1 in the manifest, 2 in Delta`."""
     problems = []
@@ -442,7 +448,7 @@ class Converter:
             self._commit(load, None)
             return Outcome(load, "already", None, None, ["a later full load of this stream is in Delta: not needed any more"])
         frame = self.staged.read(load)
-        problems = differences(load, promised(load), measure(frame, load), "the staged files")
+        problems = short_of_source(load) + differences(load, promised(load), measure(frame, load), "the staged files")
         if problems:
             return Outcome(load, "failed", False, None, problems)
         said, frame = getattr(self, "_" + load.manifest["mode"])(load, frame)
