@@ -21,8 +21,8 @@ COPY plugins plugins
 RUN PATH=/project/.venv/bin:$PATH meltano --log-level=warning install --parallelism=1 \
     && python3 -m compileall -q --invalidation-mode unchecked-hash plugins \
     && find .venv .meltano -name .lock -delete \
-    && rm -rf .cache .venv/bin/uv .venv/bin/uvx .venv/bin/pip* .venv/lib/python3*/site-packages/pip .venv/lib/python3*/site-packages/pip-* \
-       .meltano/run .meltano/logs .meltano/meltano.db \
+    && (cd .venv/lib/python3*/site-packages && rm -rf uv uv-* pip pip-*) \
+    && rm -rf .cache scripts .venv/bin/uv .venv/bin/uvx .venv/bin/pip* .meltano/run .meltano/logs .meltano/meltano.db \
     && mkdir -p output state .meltano/run .meltano/logs \
     && chown -R 10001:10001 output state .meltano/run .meltano/logs
 COPY entrypoint.sh .env.save ./
