@@ -15,7 +15,8 @@ import click
 
 from sandbox.sqlserver import certificate
 from sandbox.sqlserver.connection import Connection, Credentials
-from sandbox.sqlserver.store import Store
+from sandbox.sqlserver.parquet import Given
+from sandbox.sqlserver.store import Content, Store
 
 
 @click.command()
@@ -25,14 +26,28 @@ from sandbox.sqlserver.store import Store
 @click.option("--ready", type=click.Path(path_type=Path, dir_okay=False), help="File to write once listening.")
 @click.option("--database", default="AdventureWorks", show_default=True, help="Name of the database.")
 @click.option("--scale", default=1.0, show_default=True, type=click.FloatRange(min=0), help="Factor of the row counts.")
-def main(host: str, port: int, data: Path, ready: Path | None, database: str, scale: float) -> None:
+@click.option("--parquet", multiple=True, metavar="SCHEMA.TABLE=FILE[:KEYS]", help="A table made from a Parquet file.")
+@click.option("--only-parquet", is_flag=True, help="Leave the generated tables out.")
+def main(
+    host: str,
+    port: int,
+    data: Path,
+    ready: Path | None,
+    database: str,
+    scale: float,
+    parquet: tuple[str, ...],
+    only_parquet: bool,
+) -> None:
     """A SQL Server counterpart. Login from SANDBOX_USER and SANDBOX_PASSWORD."""
     logging.basicConfig(level=os.environ.get("SANDBOX_LOG", "WARNING"), stream=sys.stderr)
     user, password = os.environ.get("SANDBOX_USER"), os.environ.get("SANDBOX_PASSWORD")
     if not user or not password:
         raise click.UsageError("SANDBOX_USER and SANDBOX_PASSWORD must be set, e.g. SANDBOX_USER=sa")
     data.mkdir(parents=True, exist_ok=True)
-    store = Store(data, database, scale)
+    try:
+        store = Store(data, database, Content(None if only_parquet else scale, tuple(map(Given.parse, parquet))))
+    except ValueError as problem:
+        raise click.UsageError(str(problem)) from None
     certificate_file, key_file = certificate.make(data)
     context = certificate.context(certificate_file, key_file)
     stopping = threading.Event()

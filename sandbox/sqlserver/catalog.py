@@ -5,12 +5,14 @@ They stand in the DuckDB schemas `mssys` and `msinfo`; the compiler maps SQL Ser
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from sandbox.sqlserver.specs import TableSpec
+from sandbox.sqlserver.tables import SPECS
 from sandbox.sqlserver.types import STRINGS, SYSTEM, USER_TYPE_ID, SqlType, max_length, parse_type
 
 COLLATION = "SQL_Latin1_General_CP1_CI_AS"
@@ -27,6 +29,7 @@ class Catalog:
         self.database = "AdventureWorks"
         self.specs: dict[tuple[str, str], TableSpec] = {}
         self._system: dict[tuple[str, str], list[tuple[str, SqlType]]] = {}
+        self.ordered: set[int] = set()  # object ids of tables that are stored in key order
         self.load(cursor)
 
     def load(self, cursor: duckdb.DuckDBPyConnection) -> None:
@@ -41,6 +44,11 @@ class Catalog:
         self._system = {}
         for schema, table, column, kind in shapes:
             self._system.setdefault((schema, table.lower()), []).append((column, _system_type(column, kind)))
+
+    def stored_order(self, schema: str, name: str) -> list[str]:
+        """The key columns in whose order a table's rows are stored; empty when they need not be."""
+        spec = self.specs.get(((schema or "dbo").lower(), name.lower()))
+        return spec.key if spec is not None and spec.object_id in self.ordered else []
 
     def find(self, schema: str, name: str) -> tuple[str, list[tuple[str, SqlType]]] | None:
         """A table's quoted name in DuckDB and its columns."""
@@ -64,15 +72,18 @@ def _system_type(column: str, kind: str) -> SqlType:
 def save(cursor: duckdb.DuckDBPyConnection, specs: list[TableSpec], database: str) -> None:
     """Write the specs and everything that follows from them."""
     cursor.execute("CREATE SCHEMA IF NOT EXISTS mssys; CREATE SCHEMA IF NOT EXISTS msinfo")
-    _put(cursor, "mssys.specs", [{"object_id": spec.object_id, "spec": spec.dump()} for spec in specs])
+    texts = [{"object_id": spec.object_id, "spec": spec.dump()} for spec in specs]
+    _put(cursor, "mssys.specs", texts, [{"object_id": 1, "spec": ""}])
+    # every catalog table has rows for the generated tables, so these tell the shapes
+    shapes = _tables([replace(spec, object_id=1) for spec in SPECS], database)
     for name, rows in _tables(specs, database).items():
-        _put(cursor, name, rows)
+        _put(cursor, name, rows, shapes[name])
     for statement in _VIEWS:
         cursor.execute(statement)
 
 
-def _put(cursor: duckdb.DuckDBPyConnection, name: str, rows: list[dict[str, Any]]) -> None:
-    keep = [row for row in rows if None not in row.values()] or rows
+def _put(cursor: duckdb.DuckDBPyConnection, name: str, rows: list[dict[str, Any]], shapes: list[dict[str, Any]]) -> None:
+    keep = [row for row in shapes if None not in row.values()] or shapes
     fields = [pa.field(key, _arrow(key, value)) for key, value in keep[0].items()]
     table = pa.Table.from_pylist([row for row in rows if row.get("_") is None], pa.schema(fields))
     cursor.register("incoming", table)

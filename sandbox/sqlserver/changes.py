@@ -53,6 +53,8 @@ def _spec(node: exp.Expression, compiler: Compiler) -> TableSpec:
     spec = compiler.catalog.specs.get(((node.db or "dbo").lower(), node.name.lower()))
     if spec is None or spec.select:
         raise NotSupported(f"changing the view {node.db}.{node.name}")
+    # before any row moves, and for good
+    compiler.catalog.ordered.discard(spec.object_id)
     return spec
 
 

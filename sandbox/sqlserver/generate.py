@@ -12,6 +12,7 @@ import sqlglot
 from sandbox.sqlserver import boundary, catalog, functions, values
 from sandbox.sqlserver.changes import create_sql
 from sandbox.sqlserver.orders import order_tables
+from sandbox.sqlserver.parquet import Given, load
 from sandbox.sqlserver.queries import Compiler
 from sandbox.sqlserver.specs import ColumnSpec, TableSpec, quote
 from sandbox.sqlserver.tables import SPECS, VIEWS, small_tables
@@ -32,16 +33,19 @@ def tables(scale: float = 1.0) -> dict[str, pa.Table]:
     return {**orders, **small_tables()}
 
 
-def fill(main: duckdb.DuckDBPyConnection, scale: float, database: str) -> None:
-    """Tables, views and the catalog."""
+def fill(main: duckdb.DuckDBPyConnection, scale: float | None, database: str, files: tuple[Given, ...]) -> None:
+    """Tables, views and the catalog; without the generated ones when there is no scale.
+
+    Raises ValueError where a file can't become the table it is to be.
+    """
     main.execute(_GUID)
     main.execute("CREATE SCHEMA mssys; CREATE SEQUENCE mssys.rowversions START 2001")
     main.execute(
         "CREATE OR REPLACE MACRO dbts() AS unhex(printf('%016X', (SELECT coalesce(last_value, 2000) FROM "
         "duckdb_sequences() WHERE sequence_name = 'rowversions')))"
     )
-    specs = [replace(spec, object_id=_FIRST_ID + 16 * number) for number, spec in enumerate(SPECS)]
-    made = tables(scale)
+    specs = [replace(spec, object_id=_FIRST_ID + 16 * number) for number, spec in enumerate(SPECS if scale is not None else [])]
+    made = tables(scale) if scale is not None else {}
     for schema in dict.fromkeys(spec.schema for spec in [*specs, TableSpec("dbo", "", [])]):
         main.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
     for spec in specs:
@@ -53,11 +57,12 @@ def fill(main: duckdb.DuckDBPyConnection, scale: float, database: str) -> None:
         items = [_kept(column.name, column.kind) for column in spec.columns]
         main.execute(f"INSERT INTO {spec.stored} SELECT {', '.join(items)} FROM incoming")
         main.unregister("incoming")
+    specs += [load(main, given, _FIRST_ID + 16 * (len(specs) + number)) for number, given in enumerate(files)]
     catalog.save(main, specs, database)
     for macro in functions.MACROS:
         main.execute(macro)
     main.execute("CHECKPOINT")
-    for (schema, name), text in VIEWS.items():
+    for (schema, name), text in (VIEWS if scale is not None else {}).items():
         number = max(spec.object_id for spec in specs) + 16
         statement: Any = sqlglot.parse_one(text, read="tsql")
         query = Compiler(catalog.Catalog(main)).query(statement)

@@ -15,6 +15,7 @@ from sandbox.sqlserver.catalog import Catalog
 from sandbox.sqlserver.errors import NotSupported, SqlError, no_object
 from sandbox.sqlserver.expressions import Expressions, Scope, Source, Typed, constant
 from sandbox.sqlserver.functions import VERSION_TEXT
+from sandbox.sqlserver.keyorder import implied, needless_order
 from sandbox.sqlserver.specs import quote
 from sandbox.sqlserver.types import STRINGS, SqlType
 
@@ -167,13 +168,25 @@ class Compiler:
         distinct = node.args.get("distinct")
         sql = f"{start}SELECT {'DISTINCT ' if distinct else ''}{', '.join(listed)}{sources}"
         if node.args.get("where") is not None:
-            sql += f" WHERE {expressions.text(node.args['where'].this)}"
+            condition = node.args["where"].this
+            sql += f" WHERE {expressions.text(condition)}"
+            sql += "".join(implied(condition, key[0], expressions) for key in [self._stored_order(node)] if key)
         if node.args.get("group") is not None:
             sql += f" GROUP BY {', '.join(expressions.text(key) for key in node.args['group'].expressions)}"
         if node.args.get("having") is not None:
             sql += f" HAVING {expressions.text(node.args['having'].this)}"
         sql += self._order(node, expressions, output, bool(distinct)) + self._limit(node, expressions)
         return Query(sql, [(name, typed.kind) for name, typed in output])
+
+    def _stored_order(self, node: exp.Select) -> list[str]:
+        """The key in whose order the query's only table is stored and read; empty when that is not known."""
+        first = node.args.get("from_")
+        table = first.this if first is not None else None
+        if not isinstance(table, exp.Table) or table.args.get("joins") or node.args.get("joins"):
+            return []
+        if any(node.args.get(part) for part in ("group", "distinct", "having")):
+            return []
+        return self.catalog.stored_order(table.db, table.name)
 
     def _projection(self, node: exp.Expression, scope: Expressions) -> list[tuple[str, Typed]]:
         if isinstance(node, exp.Star) or (isinstance(node, exp.Column) and isinstance(node.this, exp.Star)):
@@ -260,7 +273,7 @@ class Compiler:
 
     def _order(self, node: exp.Select, scope: Expressions, output: list[tuple[str, Typed]], distinct: bool) -> str:
         order = node.args.get("order")
-        if order is None:
+        if order is None or needless_order(order, self._stored_order(node)):
             return ""
         keys = []
         for key in order.expressions:

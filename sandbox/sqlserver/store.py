@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -13,6 +14,9 @@ import duckdb
 from sandbox.sqlserver import functions, generate, temporal
 from sandbox.sqlserver.catalog import Catalog
 from sandbox.sqlserver.errors import SqlError
+from sandbox.sqlserver.parquet import Given, in_order
+from sandbox.sqlserver.specs import TableSpec
+from sandbox.sqlserver.types import STRINGS
 
 
 def _stamp() -> str:
@@ -21,14 +25,27 @@ def _stamp() -> str:
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
 
 
+@dataclass(frozen=True)
+class Content:
+    """What a fresh database holds: the generated tables at a scale (None: without them) and tables from files."""
+
+    scale: float | None
+    parquet: tuple[Given, ...] = ()
+
+    @property
+    def stamp(self) -> str:
+        """Changes when the content does."""
+        return "\n".join([str(self.scale), *(given.stamp for given in self.parquet)])
+
+
 class Store:
     """The database: cursors for sessions, the catalog, and the register of sessions for KILL."""
 
-    def __init__(self, folder: Path, database: str, scale: float) -> None:
+    def __init__(self, folder: Path, database: str, content: Content) -> None:
         self.database = database
         stamp = folder / "version"
         file = folder / "store.duckdb"
-        wanted = f"{_stamp()} {scale} {database}\n"
+        wanted = f"{_stamp()} {database} {content.stamp}\n"
         fresh = not file.exists() or not stamp.exists() or stamp.read_text() != wanted
         if fresh:
             stamp.unlink(missing_ok=True)
@@ -37,18 +54,29 @@ class Store:
         # one thread: each connection has its own, and the clients share this machine
         self._main = duckdb.connect(str(file), config={"threads": 1, "preserve_insertion_order": True})
         if fresh:
+            self._main.execute("SET threads = 2")  # nobody is served yet
             for macro in temporal.MACROS:
                 self._main.execute(macro)
-            generate.fill(self._main, scale, database)
+            generate.fill(self._main, content.scale, database, content.parquet)
             for macro in functions.MACROS:
                 self._main.execute(macro)
             self._main.execute("CHECKPOINT")
+            self._main.execute("SET threads = 1")
             stamp.write_text(wanted)
         self.catalog = Catalog(self._main)
         self.catalog.database = database
+        files = {(given.schema.lower(), given.table.lower()) for given in content.parquet if given.key}
+        for name, spec in self.catalog.specs.items():
+            if name in files and not any(column.kind.name in STRINGS for column in spec.columns if column.name in spec.key):
+                self._settle(spec)
         self._lock = threading.Lock()
         self._spids = itertools.count(51)
         self._killers: dict[int, Callable[[], None]] = {}
+
+    def _settle(self, spec: TableSpec) -> None:
+        """A table of an earlier start may have been changed since it was made."""
+        if in_order(self._main, spec.stored, tuple(spec.key)):
+            self.catalog.ordered.add(spec.object_id)
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of its own to the same database."""
