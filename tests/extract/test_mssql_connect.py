@@ -1,0 +1,151 @@
+"""Connections: what the driver is told, and how a wrong host, login, database or certificate is refused."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("tap_mssql")
+sys.path.insert(0, str(Path(__file__).parent))
+from mssql_kit import at
+from mssql_python.connection_string_parser import _ConnectionStringParser
+
+from sandbox.launch import Counterpart, counterpart
+from tap_mssql.connect import connect, connection_string, open_connection
+from tap_mssql.errors import ConnectionRefused
+from tap_mssql.settings import parse
+
+CONFIG = {"host": "db.example.com", "user": "reader", "password": "s3cret", "database": "Shop"}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counterpart]:
+    with counterpart("sqlserver", tmp_path_factory.mktemp("sqlserver"), "--scale", "0.01") as running:
+        yield running
+
+
+def pairs(**changes: Any) -> dict[str, str]:
+    parsed: dict[str, str] = _ConnectionStringParser(validate_keywords=True)._parse(
+        connection_string(parse({**CONFIG, **changes}))
+    )
+    return parsed
+
+
+def test_the_driver_is_told_every_setting_and_takes_every_keyword() -> None:
+    told = pairs(encrypt="strict", server_certificate=__file__, host_name_in_certificate="db", multi_subnet_failover=True)
+    assert told == {
+        "server": "tcp:db.example.com,1433",
+        "database": "Shop",
+        "uid": "reader",
+        "pwd": "s3cret",
+        "encrypt": "strict",
+        "trustservercertificate": "no",
+        "servercertificate": __file__,
+        "hostnameincertificate": "db",
+        "applicationintent": "ReadOnly",
+        "multisubnetfailover": "yes",
+        "keepalive": "51",
+        "keepaliveinterval": "1",
+        "connectretrycount": "0",
+    }
+
+
+@pytest.mark.parametrize("text", ["a;Encrypt=no", "}x{", "a}};PWD=b", " =;'\"", "senha çã 😀"])
+def test_no_value_can_add_a_keyword(text: str) -> None:
+    told = pairs(password=text, database=text, user=text, application_name=text)
+    assert (told["pwd"], told["database"], told["uid"], told["encrypt"]) == (text, text, text, "yes")
+
+
+@pytest.mark.parametrize(
+    ("changes", "server"),
+    [
+        ({"host": "db\\sales"}, "tcp:db\\sales"),
+        ({"host": "db\\sales", "port": 1444}, "tcp:db,1444"),
+        ({"host": "10.0.0.7", "port": 1444}, "tcp:10.0.0.7,1444"),
+    ],
+)
+def test_instances_and_ports(changes: dict[str, Any], server: str) -> None:
+    assert pairs(**changes)["server"] == server
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            {"authentication": "service_principal", "client_id": "app", "client_secret": "s;x"},
+            {"authentication": "ActiveDirectoryServicePrincipal", "uid": "app", "pwd": "s;x"},
+        ),
+        ({"authentication": "service_principal", "client_id": "app", "client_secret": "s", "tenant": "t"}, {}),
+        ({"authentication": "managed_identity"}, {"authentication": "ActiveDirectoryMSI"}),
+        ({"authentication": "managed_identity", "client_id": "app"}, {"authentication": "ActiveDirectoryMSI", "uid": "app"}),
+        ({"authentication": "default"}, {"authentication": "ActiveDirectoryDefault"}),
+    ],
+)
+def test_entra_logins_carry_no_sql_login(changes: dict[str, Any], told: dict[str, str]) -> None:
+    found = pairs(user=None, password=None, **changes)
+    assert {k: v for k, v in found.items() if k in ("authentication", "uid", "pwd")} == told
+
+
+def test_a_connection_autocommits_speaks_english_and_is_named(server: Counterpart) -> None:
+    connection = connect(at(server, application_name="pipeline; night", query_timeout=7))
+    assert (connection.autocommit, connection.timeout) == (True, 7)
+    assert "APP={pipeline; night};" in connection.connection_str
+    with connection.execute("SELECT DB_NAME()") as cursor:
+        assert cursor.fetchone()[0] == server.facts["database"]
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"password": "wrong"}, "the login was refused: error 18456: Login failed for user 'reader'"),
+        ({"database": "Nope"}, 'error 4060: Cannot open database "Nope"'),
+        ({"server_certificate": None}, "certificate is not trusted"),
+        ({"port": 1, "login_timeout": 2}, "the server does not answer"),
+        ({"host": "nosuch.invalid", "login_timeout": 2}, "there is no such host"),
+    ],
+)
+def test_a_first_connection_is_refused_at_once_with_what_to_mend(
+    server: Counterpart, changes: dict[str, Any], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    clock = time.monotonic()
+    with pytest.raises(ConnectionRefused) as refused:
+        connect(at(server, **changes))
+    text = str(refused.value)
+    assert told in text
+    assert "TAP_MSSQL_" in text
+    assert "Nothing was read" in text
+    assert server.secret not in text
+    assert time.monotonic() - clock < 15
+
+
+def test_a_server_that_is_silent_is_refused_within_the_login_timeout(server: Counterpart) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        clock = time.monotonic()
+        with pytest.raises(ConnectionRefused, match="the server does not answer"):
+            connect(at(server, port=silent.getsockname()[1], login_timeout=2))
+        assert time.monotonic() - clock < 4
+
+
+def test_a_server_that_was_there_before_is_waited_for(server: Counterpart, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(ConnectionRefused, match=r"tries \(retry_seconds\).*What was read stays"):
+        connect(at(server, port=1, login_timeout=1, retry_seconds=1), again=True)
+    assert "try 2 in" in caplog.text
+
+
+def test_a_closed_connection_is_never_handed_out_again(server: Counterpart) -> None:
+    first = open_connection(at(server))
+    first.execute("SET LOCK_TIMEOUT 1234").close()
+    first.close()
+    second = open_connection(at(server))
+    with second.execute("SELECT @@SPID") as cursor:
+        assert cursor.fetchone()
+    assert not second._pooling
+    second.close()
