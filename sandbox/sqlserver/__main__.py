@@ -28,6 +28,7 @@ from sandbox.sqlserver.store import Content, Store
 @click.option("--scale", default=1.0, show_default=True, type=click.FloatRange(min=0), help="Factor of the row counts.")
 @click.option("--parquet", multiple=True, metavar="SCHEMA.TABLE=FILE[:KEYS]", help="A table made from a Parquet file.")
 @click.option("--only-parquet", is_flag=True, help="Leave the generated tables out.")
+@click.option("--faults", type=click.Path(path_type=Path, dir_okay=False), help="JSON file of logins and statements to fail.")
 def main(
     host: str,
     port: int,
@@ -37,6 +38,7 @@ def main(
     scale: float,
     parquet: tuple[str, ...],
     only_parquet: bool,
+    faults: Path | None,
 ) -> None:
     """A SQL Server counterpart. Login from SANDBOX_USER and SANDBOX_PASSWORD."""
     logging.basicConfig(level=os.environ.get("SANDBOX_LOG", "WARNING"), stream=sys.stderr)
@@ -45,7 +47,7 @@ def main(
         raise click.UsageError("SANDBOX_USER and SANDBOX_PASSWORD must be set, e.g. SANDBOX_USER=sa")
     data.mkdir(parents=True, exist_ok=True)
     try:
-        store = Store(data, database, Content(None if only_parquet else scale, tuple(map(Given.parse, parquet))))
+        store = Store(data, database, Content(None if only_parquet else scale, tuple(map(Given.parse, parquet))), faults)
     except ValueError as problem:
         raise click.UsageError(str(problem)) from None
     certificate_file, key_file = certificate.make(data)

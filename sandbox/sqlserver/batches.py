@@ -14,10 +14,11 @@ from sandbox.sqlserver.errors import bad_syntax
 
 @dataclass(frozen=True)
 class Simple:
-    """A statement about the session: `what` says which, `value` its operand."""
+    """A statement about the session: `what` says which, `value` its operand, `text` how it was sent."""
 
     what: str
     value: str = ""
+    text: str = ""
 
 
 _NAME = r"(?:\s+(?:\[[^\]]*\]|(?!SELECT\b|INSERT\b|UPDATE\b|DELETE\b)[A-Za-z_@#]\w*))?"
@@ -59,9 +60,8 @@ def split(sql: str) -> list[Simple | str]:
                 found = pattern.match(rest)
                 if found:
                     value = (found[1] or "") if found.re.groups else ""
-                    statements.append(
-                        Simple(what, re.sub(r"\s+", " ", value).strip("[]").upper() if what != "use" else value.strip("[]"))
-                    )
+                    value = value.strip("[]") if what == "use" else re.sub(r"\s+", " ", value).strip("[]").upper()
+                    statements.append(Simple(what, value, found[0].strip()))
                     rest = rest[found.end() :]
                     break
             else:

@@ -40,6 +40,7 @@ from pysqlbridge.tds.prelogin import Version
 from sandbox.sqlserver import calls, tokens
 from sandbox.sqlserver.encode import encode_rows
 from sandbox.sqlserver.errors import NotSupported, SqlError, login_failed, no_database
+from sandbox.sqlserver.faults import Cut
 from sandbox.sqlserver.queries import Parameter
 from sandbox.sqlserver.session import Affected, Database, Outcome, Rows, Session, Transaction
 from sandbox.sqlserver.store import Store
@@ -134,14 +135,19 @@ class Connection:
             framed += packets.tobytes()
             self._out = self._out[count * body :]
         if last:
-            length = (len(self._out) + 8).to_bytes(2, "big")
-            header = bytes([4, 1]) + length + self._spid.to_bytes(2, "big") + bytes([self._packet_id % 256, 0])
-            framed += header + self._out
+            framed += self._header(1, len(self._out)) + self._out
             self._out = bytearray()
             self._packet_id = 1
         if framed:
-            data = bytes(framed)
-            self._sock.sendall(self._tunnel.wrap(data) if self._encrypted and self._tunnel is not None else data)
+            self._send(bytes(framed))
+
+    def _header(self, status: int, length: int) -> bytes:
+        """Of an answer's packet; status 1 marks the message's last."""
+        numbers = (length + 8).to_bytes(2, "big") + self._spid.to_bytes(2, "big")
+        return bytes([4, status]) + numbers + bytes([self._packet_id % 256, 0])
+
+    def _send(self, data: bytes) -> None:
+        self._sock.sendall(self._tunnel.wrap(data) if self._encrypted and self._tunnel is not None else data)
 
     def _check_cancelled(self) -> None:
         """Look for an ATTENTION without waiting."""
@@ -193,8 +199,13 @@ class Connection:
             return False
         self._encrypted = self._keep
         login = Login7.parse(message.payload)
-        refused = None
-        if login.uses_integrated_auth or not self._credentials.admit(login.user_name, deobfuscate_password(login.password)):
+        refused: SqlError | None = None
+        fault = self._store.faults.login()
+        if fault is not None and fault.close and fault.error is None:
+            raise Cut
+        if fault is not None and fault.error is not None:
+            refused = fault.error
+        elif login.uses_integrated_auth or not self._credentials.admit(login.user_name, deobfuscate_password(login.password)):
             refused = login_failed(login.user_name)
         elif login.database and login.database.lower() not in (self._store.database.lower(), "master"):
             refused = no_database(login.database)
@@ -213,7 +224,7 @@ class Connection:
             },
         )
         database = login.database or self._store.database
-        size = min(max(login.packet_size, 512), 32_767)
+        size = min(max(login.packet_size or 4_096, 512), 32_767)
         self._out += b"".join(
             [
                 env_change(EnvChangeType.DATABASE, database, "master"),
@@ -259,7 +270,20 @@ class Connection:
             self._out += tokens.done(tokens.DONE, tokens.ATTENTION)
         except SqlError as problem:
             token = tokens.DONE_PROCEDURE if message.type is PacketType.RPC else tokens.DONE
-            self._out += _error(problem) + tokens.done(token, tokens.ERROR)
+            self._out += _error(problem)
+            if problem.aborts and self._session.trancount:
+                list(self._session.end("rollback"))
+                self._out += self._changed("rollback")
+            self._out += tokens.done(token, tokens.ERROR)
+            if problem.fatal:
+                self._flush(last=True)
+                raise Cut from None
+        except Cut as cut:
+            self._flush(last=False)
+            rest = self._out if cut.between_rows else self._out[:-1]
+            if rest:
+                self._send(self._header(0, len(rest)) + rest)
+            raise
         except (TdsProtocolError, OSError):
             raise
         except Exception as problem:
@@ -309,16 +333,16 @@ class Connection:
         self._out += tokens.col_metadata(rows.columns)
         kinds = [kind for _, kind in rows.columns]
         count = 0
+        batches = (batch for batch in rows.batches)
         try:
-            for batch in rows.batches:
+            for batch in batches:
                 self._out += encode_rows(batch, kinds)
                 count += batch.num_rows
                 if len(self._out) > 262_144:
                     self._flush(last=False)
                     self._check_cancelled()
-        except Cancelled:
-            rows.batches.close()
-            raise
+        finally:
+            batches.close()
         return count
 
     def _call(self, call: calls.Call, more: bool) -> None:

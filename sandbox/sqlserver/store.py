@@ -14,6 +14,7 @@ import duckdb
 from sandbox.sqlserver import functions, generate, temporal
 from sandbox.sqlserver.catalog import Catalog
 from sandbox.sqlserver.errors import SqlError
+from sandbox.sqlserver.faults import Faults
 from sandbox.sqlserver.parquet import Given, in_order
 from sandbox.sqlserver.specs import TableSpec
 from sandbox.sqlserver.types import STRINGS
@@ -41,8 +42,9 @@ class Content:
 class Store:
     """The database: cursors for sessions, the catalog, and the register of sessions for KILL."""
 
-    def __init__(self, folder: Path, database: str, content: Content) -> None:
+    def __init__(self, folder: Path, database: str, content: Content, faults: Path | None = None) -> None:
         self.database = database
+        self.faults = Faults(faults, database)
         stamp = folder / "version"
         file = folder / "store.duckdb"
         wanted = f"{_stamp()} {database} {content.stamp}\n"
