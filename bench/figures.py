@@ -14,21 +14,26 @@ RESULTS = Path(__file__).resolve().parent / "results"
 
 @dataclass
 class Figure:
-    """A measured value and what it must not exceed; no bound for a value that is only told."""
+    """A measured value and what it must not exceed; no bound for a value that is only told.
+
+    `void` says why there is no value (a program that failed, or lost rows); a void figure keeps no bound.
+    """
 
     name: str
-    value: float
+    value: float | None
     at_most: float | None = None
+    void: str = ""
 
     @property
     def ok(self) -> bool:
         """Whether the value keeps its bound."""
-        return self.at_most is None or self.value <= self.at_most
+        return self.at_most is None or (self.value is not None and not self.void and self.value <= self.at_most)
 
     def line(self) -> str:
-        """`name value bound ok|short`."""
+        """`name value bound ok|short`, and why a void figure is void."""
         bound = "-" if self.at_most is None else f"<={self.at_most:g}"
-        return f"{self.name} {self.value:.3g} {bound} {'ok' if self.ok else 'short'}"
+        value = "void" if self.void or self.value is None else f"{self.value:.3g}"
+        return f"{self.name} {value} {bound} {'ok' if self.ok else 'short'}" + (f" ({self.void})" if self.void else "")
 
 
 def report(name: str, figures: list[Figure], raw: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Runs a command and says what its whole process tree took: CPU seconds, wall seconds, peak memory per program in MB."""
+"""Runs a command and says what its whole process tree took: CPU seconds, wall seconds, peak memory in MB."""
 
 from __future__ import annotations
 
@@ -17,43 +17,58 @@ _PROGRAM = re.compile(r"/(tap-[\w-]+|target-[\w-]+|lakehouse|meltano|databricks)
 
 @dataclass
 class Measured:
-    """CPU (user + system, children included) and wall in seconds; `peak` is the high-water mark of resident memory in MB."""
+    """CPU (user + system, children included) and wall in seconds; memory in MB.
+
+    `peak` is the high-water mark of resident memory by program, `total` the greatest sum of those marks over the processes
+    that were alive together (shells left out; what processes share counts in each).
+    """
 
     cpu: float
     wall: float
     status: int
     output: str
     peak: dict[str, float] = field(default_factory=dict)
+    total: float = 0.0
 
 
 def run(command: list[str], cwd: Path, env: dict[str, str]) -> Measured:
     """Runs a command to its end. Memory is the kernel's own high-water mark (VmHWM), looked up every 20 ms."""
     before, start = os.times(), time.monotonic()
     process = subprocess.Popen(command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    peak: dict[str, float] = {}
+    measured = Measured(0.0, 0.0, 0, "")
     done = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(process.pid, peak, done))
+    watcher = threading.Thread(target=_watch, args=(process.pid, measured, done))
     watcher.start()
-    output, _ = process.communicate()
+    measured.output, _ = process.communicate()
     done.set()
     watcher.join()
     after = os.times()
-    cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return Measured(cpu, time.monotonic() - start, process.returncode, output, peak)
+    measured.cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    measured.wall, measured.status = time.monotonic() - start, process.returncode
+    return measured
 
 
-def _watch(pid: int, peak: dict[str, float], done: threading.Event) -> None:
+def _watch(pid: int, measured: Measured, done: threading.Event) -> None:
     while not done.wait(0.02):
         try:
-            tree = psutil.Process(pid).children(recursive=True)
+            root = psutil.Process(pid)
+            tree = [root, *root.children(recursive=True)]
         except psutil.NoSuchProcess:
             return
+        together = 0.0
         for process in tree:
             try:
-                name = _PROGRAM.search(" ".join(process.cmdline()[:2]))
-                status = Path(f"/proc/{process.pid}/status").read_text()
+                words, memory = process.cmdline()[:2], _high_water(process.pid)
             except (psutil.Error, OSError):
                 continue
-            high = re.search(r"VmHWM:\s+(\d+) kB", status)
-            if name and high:
-                peak[name[1]] = max(peak.get(name[1], 0.0), int(high[1]) / 1024)
+            name = _PROGRAM.search(" ".join(words))
+            if name and process is not root:
+                measured.peak[name[1]] = max(measured.peak.get(name[1], 0.0), memory)
+            if words and Path(words[0]).name not in ("bash", "sh"):
+                together += memory
+        measured.total = max(measured.total, together)
+
+
+def _high_water(pid: int) -> float:
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return int(found[1]) / 1024 if found else 0.0

@@ -1,0 +1,178 @@
+"""tap-mssql piped into target-parquet beside its peers, on the same tables of the same server in the same run.
+
+Plan, so that all of it stays under 25 minutes: 1 M rows: BENCH_RUNS (5) rounds of every program, the published tap once, since it
+takes minutes; 10 M rows: BENCH_LARGE_RUNS (3) rounds of ours and of the bare driver, the others once. A round runs one program
+after the other, so that a busy machine is busy for all of them; figures are medians of CPU seconds (user + system) of the whole
+process tree of the client. A program that fails or writes another number of rows than the table has makes its figures void.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench import data, measure
+from bench.data import Table
+from bench.figures import Figure, report
+from bench.peers import programs
+from bench.peers.programs import Program
+from sandbox import launch
+
+RUNS = int(os.environ.get("BENCH_RUNS", "5"))
+LARGE_RUNS = int(os.environ.get("BENCH_LARGE_RUNS", "3"))
+PROGRAMS: Mapping[str, Program] = {
+    "ours": programs.ours,
+    "bare": programs.bare,
+    "rivet": programs.rivet,
+    "connectorx": programs.connectorx,
+    "published": programs.published,
+}
+ROUNDS = {
+    "1m": {"ours": RUNS, "bare": RUNS, "rivet": RUNS, "connectorx": RUNS, "published": 1},
+    "10m": {"ours": LARGE_RUNS, "bare": LARGE_RUNS, "rivet": 1, "connectorx": 1},
+}
+BOUNDS = {"bare": 1.10, "rivet": 0.75, "published": 0.05}
+TOTAL_MB = 250
+GROWTH = 1.1
+LOAD_SECONDS = 600  # 22 M rows, once
+
+
+@dataclass
+class Series:
+    """The runs of one program on one table: CPU and wall in seconds, memory in MB; `void` says what was wrong with one."""
+
+    cpu: list[float] = field(default_factory=list)
+    wall: list[float] = field(default_factory=list)
+    peak_mb: list[float] = field(default_factory=list)
+    void: str = ""
+
+    @property
+    def seconds(self) -> float | None:
+        """Median CPU seconds; None without runs."""
+        return statistics.median(self.cpu) if self.cpu else None
+
+
+Results = dict[tuple[str, str, str], Series]  # by data, size, program
+
+
+def main() -> None:
+    """Makes the data, serves it, runs the plan, reports."""
+    tables = data.tables()
+    launch.START_SECONDS = LOAD_SECONDS
+    options = [word for table in tables for word in ("--parquet", table.option)]
+    with launch.counterpart("sqlserver", data.CACHE / "sqlserver", "--only-parquet", *options) as server:
+        results = run_plan(tables, server)
+    report("mssql", [*figures(results), *_faults()], {"runs": _raw(results), "rounds": ROUNDS})
+
+
+def run_plan(tables: list[Table], server: launch.Counterpart) -> Results:
+    """Every program on every table, round by round."""
+    results: Results = {}
+    for table in tables:
+        rounds = ROUNDS[table.size]
+        for number in range(max(rounds.values())):
+            for name in (name for name, times in rounds.items() if number < times):
+                series = results.setdefault((table.data, table.size, name), Series())
+                _run(PROGRAMS[name], table, server, series)
+                last = f"{series.cpu[-1]:.2f} CPU s, {series.peak_mb[-1]:.0f} MB" if series.cpu else ""
+                sys.stderr.write(f"bench: {table.name} {name} {number + 1}: {last} {series.void}\n")
+    return results
+
+
+def _run(program: Program, table: Table, server: launch.Counterpart, series: Series) -> None:
+    with tempfile.TemporaryDirectory(prefix="run-", dir=data.CACHE) as name:
+        folder = Path(name)
+        env = {**_environment(server), "HOME": str(folder)}
+        run = program(table, folder, env)
+        measured = measure.run(run.command, folder, env)
+        if measured.status:
+            series.void = f"exit {measured.status}"
+            sys.stderr.write(measured.output[-2000:])
+            return
+        rows = run.rows(folder)
+        if rows != table.rows:
+            series.void = f"wrote {rows:,} of {table.rows:,} rows"
+        series.cpu.append(measured.cpu)
+        series.wall.append(measured.wall)
+        series.peak_mb.append(measured.total)
+
+
+def _environment(server: launch.Counterpart) -> dict[str, str]:
+    return {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "TAP_MSSQL_HOST": "127.0.0.1",
+        "TAP_MSSQL_PORT": str(server.facts["port"]),
+        "TAP_MSSQL_USER": "reader",
+        "TAP_MSSQL_PASSWORD": server.secret,
+        "TAP_MSSQL_DATABASE": str(server.facts["database"]),
+        "TAP_MSSQL_SERVER_CERTIFICATE": str(server.facts["ca_file"]),
+    }
+
+
+def figures(results: Results) -> list[Figure]:
+    """CPU seconds of each program, ours against each peer, and memory."""
+    return [*_seconds(results), *_ratios(results), *_memory(results)]
+
+
+def _seconds(results: Results) -> list[Figure]:
+    return [
+        Figure(f"{kind}_{size}.{_shown(name)}.cpu_seconds", series.seconds, void=series.void)
+        for (kind, size, name), series in results.items()
+    ]
+
+
+def _ratios(results: Results) -> list[Figure]:
+    found = []
+    for (kind, size, name), peer in results.items():
+        if name in BOUNDS:
+            ours = results[kind, size, "ours"]
+            void = "; ".join(f"{who}: {s.void}" for who, s in (("ours", ours), (name, peer)) if s.void)
+            found.append(
+                Figure(f"{kind}_{size}.cpu_against_{_shown(name)}", _ratio(ours.seconds, peer.seconds), BOUNDS[name], void)
+            )
+    return found
+
+
+def _memory(results: Results) -> list[Figure]:
+    found = []
+    for kind in sorted({kind for kind, _, _ in results}):
+        ours = {size: results[kind, size, "ours"] for size in ROUNDS}
+        for size, series in ours.items():
+            found.append(Figure(f"{kind}_{size}.ours.peak_mb", max(series.peak_mb, default=None), TOTAL_MB, series.void))
+        medians = {size: statistics.median(series.peak_mb) if series.peak_mb else None for size, series in ours.items()}
+        void = "; ".join(series.void for series in ours.values() if series.void)
+        found.append(Figure(f"{kind}.peak_of_10m_against_1m", _ratio(medians["10m"], medians["1m"]), GROWTH, void))
+    return found
+
+
+def _ratio(above: float | None, below: float | None) -> float | None:
+    return above / below if above is not None and below else None
+
+
+def _shown(name: str) -> str:
+    return f"{name}_once" if name == "published" else name
+
+
+def _faults() -> list[Figure]:
+    """The figures of `bench.faults.main()`, where there is such a module."""
+    if importlib.util.find_spec("bench.faults") is None:
+        return []
+    found: list[Figure] = importlib.import_module("bench.faults").main()
+    return found
+
+
+def _raw(results: Results) -> list[dict[str, Any]]:
+    return [{"data": kind, "size": size, "program": name, **vars(series)} for (kind, size, name), series in results.items()]
+
+
+if __name__ == "__main__":
+    main()
