@@ -8,7 +8,6 @@ from decimal import Context, Decimal
 from typing import Any
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -35,8 +34,9 @@ def exact_sum(values: pa.Array) -> int:
     low, high = pc.min_max(values).as_py().values()
     if max(abs(low), abs(high)) * len(values) < 2**63:
         return int(pc.sum(values).as_py())
-    numbers = pc.fill_null(values, 0).to_numpy(zero_copy_only=False).astype(np.int64, copy=False)
-    return (int((numbers >> 32).sum()) << 32) + int((numbers & 0xFFFFFFFF).sum())
+    numbers = pc.cast(values, pa.int64())
+    high, low = pc.shift_right(numbers, 32), pc.bit_wise_and(numbers, 0xFFFFFFFF)
+    return (int(pc.sum(high).as_py()) << 32) + int(pc.sum(low).as_py())
 
 
 class FactsOfColumn:
@@ -109,7 +109,7 @@ class FactsOfColumn:
     def _float_text(self, value: float | None) -> str | None:
         if value is None:
             return None
-        return repr(value) if pa.types.is_float64(self._type) else str(np.float32(value))
+        return repr(value) if pa.types.is_float64(self._type) else str(pc.cast(pa.scalar(value, self._type), pa.string()))
 
     def _integer_text(self, value: int | None) -> str | None:
         if value is None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from singer_arrow import durable, names
@@ -103,7 +104,8 @@ class PartWriter:
 
     def _open(self) -> pq.ParquetWriter:
         self._sink = pa.OSFile(str(self._temp()), "wb")
-        return pq.ParquetWriter(self._sink, self.schema, compression="zstd", compression_level=1)
+        few = [name for name in self.schema.names if any(repeats(batch.column(name)) for batch in self._waiting[:1])]
+        return pq.ParquetWriter(self._sink, self.schema, compression="zstd", compression_level=1, use_dictionary=few or False)
 
     def _write_group(self) -> None:
         if not self._waiting_rows:
@@ -144,6 +146,12 @@ class PartWriter:
         self.files.append(part)
         self._writer, self._part_rows, self._keys = None, 0, []
         return part
+
+
+def repeats(values: pa.Array, sample: int = 8_192) -> bool:
+    """Whether values come often enough for a dictionary: one of values that hardly repeat costs time, memory and bytes."""
+    first = values.slice(0, sample)
+    return not pa.types.is_floating(values.type) and pc.count_distinct(first).as_py() * 2 < len(first)
 
 
 @dataclass(frozen=True)
