@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 
 import pyarrow as pa
 
 from singer_arrow import types
+from singer_arrow.errors import TypeRefused
+from tap_mssql.errors import SelectionRefused
 
 _AS_TEXT = frozenset({"hierarchyid", "geography", "geometry"})
-_SIZED = frozenset({"char", "varchar", "nchar", "nvarchar", "binary", "varbinary"})
-_STYLES = {"date": 23, "datetime": 126, "smalldatetime": 126, "datetime2": 126, "datetimeoffset": 121, "time": 114}
+_STRINGS = frozenset({"char", "varchar", "nchar", "nvarchar"})
+_BINARY = frozenset({"binary", "varbinary"})
+_SIZED = _STRINGS | _BINARY
+# Styles of CONVERT that print every digit in a form that reads back the same in every language (learn.microsoft.com, CONVERT).
+_STYLES = {
+    **dict.fromkeys(("float", "real"), 3),
+    **dict.fromkeys(("money", "smallmoney"), 2),
+    **dict.fromkeys(("datetime", "smalldatetime", "datetime2"), 126),
+    **dict.fromkeys(("datetimeoffset", "time"), 121),
+    "date": 23,
+}
+_CUT = re.compile(r"(\0)|(?<=\\)(?=[\r\n])")
+_HEX = re.compile(r"0x([0-9A-Fa-f]{2})*")
+_NUMBERS = frozenset({"bit", "tinyint", "smallint", "int", "bigint", "decimal", "numeric"})
+_ORDERABLE = _NUMBERS | _SIZED | frozenset(_STYLES) | {"uniqueidentifier", "timestamp"}
 
 
 @dataclass(frozen=True)
@@ -27,6 +43,7 @@ class SqlColumn:
     identity: bool = False
     computed: bool = False
     collation: str | None = None
+    description: str = ""
 
     @cached_property
     def declared(self) -> str:
@@ -46,13 +63,27 @@ class SqlColumn:
         return pa.field(self.name, types.of_sql(self.declared), self.nullable)
 
     @property
+    def unreadable(self) -> str:
+        """Why the column cannot be read: its type, in words; empty where it can."""
+        try:
+            _ = self.arrow
+        except TypeRefused:
+            return f"type {self.type} is not known to this tap; a view that converts it, to nvarchar(max) say, can be read"
+        return ""
+
+    @property
+    def orderable(self) -> bool:
+        """Whether rows can be read in this column's order: `literal` reads back what `bookmark_expression` prints."""
+        return self.type in _ORDERABLE and self.max_length >= 0
+
+    @property
     def expression(self) -> str:
         """What to select: the column, or its text where the driver cannot carry the type."""
         quoted = quote(self.name)
         if self.type in _AS_TEXT:
             return f"CONVERT(nvarchar(max), {quoted}) AS {quoted}"
         if self.type == "sql_variant":
-            return f"CONVERT(nvarchar(4000), {quoted}) AS {quoted}"
+            return f"{_variant(quoted)} AS {quoted}"
         return quoted
 
     @property
@@ -62,18 +93,26 @@ class SqlColumn:
 
     def bookmark_expression(self, inner: str) -> str:
         """SQL text that prints a value of this column exactly, in its own precision."""
-        if self.type in ("timestamp", "binary", "varbinary"):
+        if self.type == "timestamp":
+            return f"CONVERT(varchar(18), CONVERT(binary(8), {inner}), 1)"
+        if self.type in _BINARY:
             return f"CONVERT(varchar(max), {inner}, 1)"
-        if self.type in ("float", "real"):
-            return f"CONVERT(varchar(50), {inner}, 3)"
-        style = f", {_STYLES[self.type]}" if self.type in _STYLES else ""
-        return f"CONVERT(nvarchar(4000), {inner}{style})"
+        if self.type in _STYLES:
+            return f"CONVERT(varchar(50), {inner}, {_STYLES[self.type]})"
+        if self.type in ("char", "varchar") and self.max_length > 4000:
+            return f"CONVERT(nvarchar(max), {inner})"
+        return f"CONVERT(nvarchar(4000), {inner})"
 
     def literal(self, text: str) -> str:
-        """SQL text of a bookmark, typed as this column; quotes are doubled, so that no text ends the literal."""
-        if self.type in ("timestamp", "binary", "varbinary"):
-            return f"CONVERT({'binary(8)' if self.type == 'timestamp' else self.declared}, '{_escaped(text)}', 1)"
-        return f"CAST(N'{_escaped(text)}' AS {self.declared})"
+        """SQL of a bookmark, typed as this column; no text ends the literal. Raises SelectionRefused for bytes not as hex."""
+        if self.type in _BINARY or self.type == "timestamp":
+            if not _HEX.fullmatch(text):
+                raise SelectionRefused(
+                    f"column {self.name!r} ({self.declared}): {text!r} is no binary value, such as 0x00000000000007D1"
+                )
+            return f"CAST({text} AS {'binary(8)' if self.type == 'timestamp' else self.declared})"
+        collate = f" COLLATE {self.collation}" if self.collation and self.type in _STRINGS else ""
+        return f"CAST({_text(text)}{collate} AS {self.declared})"
 
 
 def quote(name: str) -> str:
@@ -81,5 +120,28 @@ def quote(name: str) -> str:
     return "[" + name.replace("]", "]]") + "]"
 
 
-def _escaped(text: str) -> str:
-    return text.replace("'", "''")
+def _text(text: str) -> str:
+    """A character literal: quotes doubled; cut where T-SQL would take a backslash and a line's end away, and at NUL."""
+    if not _CUT.search(text):
+        return _literal(text)
+    return "(" + " + ".join("NCHAR(0)" if piece == "\0" else _literal(piece) for piece in _CUT.split(text) if piece) + ")"
+
+
+def _literal(text: str) -> str:
+    return "N'" + text.replace("'", "''") + "'"
+
+
+def _variant(quoted: str) -> str:
+    """The value of a sql_variant as text, each base type in the style that prints all of it."""
+    styles = "".join(
+        f" WHEN N'{name}' THEN CONVERT(nvarchar(4000), CONVERT({name}, {quoted}), {style})" for name, style in _STYLES.items()
+    )
+    binary = "".join(
+        f" WHEN N'{name}' THEN CONVERT(nvarchar(max), CONVERT(varbinary(8000), {quoted}), 1)" for name in sorted(_BINARY)
+    )
+    # Only what nvarchar(4000) would cut goes through varchar(8000), whose code page is the database's.
+    short = f"CONVERT(nvarchar(4000), {quoted})"
+    long = f"CASE WHEN DATALENGTH({quoted}) > 4000 THEN CONVERT(nvarchar(max), CONVERT(varchar(8000), {quoted})) ELSE {short} END"
+    long = "".join(f" WHEN N'{name}' THEN {long}" for name in ("char", "varchar"))
+    base = f"CONVERT(nvarchar(128), SQL_VARIANT_PROPERTY({quoted}, 'BaseType'))"
+    return f"CASE {base}{styles}{binary}{long} ELSE {short} END"

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, WithJsonSchema
 
+from tap_mssql import selection
 from tap_mssql.errors import SettingsRefused
 from tap_mssql.options import StreamOptions
 
@@ -150,6 +151,10 @@ class Settings(BaseModel):
     def where(self) -> str:
         """The server and database in words, for messages; no secret in it."""
         return f"{self.host},{self.port}, database {self.database!r}"
+
+    def options_of(self, schema: str, table: str) -> StreamOptions:
+        """What `stream_options` says about a table: the last pattern that matches it decides; else the defaults."""
+        return selection.last_match(self.stream_options, (schema, table)) or StreamOptions.model_validate({})
 
 
 def parse(config: dict[str, Any]) -> Settings:
