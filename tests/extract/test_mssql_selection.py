@@ -58,10 +58,10 @@ def test_patterns_that_leave_nothing_are_refused() -> None:
     assert selection.choose([], []) == []
 
 
-def test_the_last_match_gives_the_options() -> None:
+def test_every_match_counts_in_its_order() -> None:
     options = {"Sales.*": 1, "*.order": 2, "HR.*": 3}
-    assert [selection.last_match(options, name) for name in NAMES[:4]] == [2, 1, 1, 3]
-    assert selection.last_match(options, ("dbo", "a.b")) is None
+    assert [selection.matching(options, name) for name in NAMES[:4]] == [[1, 2], [1], [1], [3]]
+    assert selection.matching(options, ("dbo", "a.b")) == []
 
 
 def test_tables_that_share_a_streams_name_are_refused_by_name() -> None:

@@ -82,6 +82,30 @@ def test_a_wrong_setting_is_named(change: dict[str, Any], told: str) -> None:
     assert "s3cret" not in str(refused.value)
 
 
+def test_later_patterns_of_stream_options_lie_over_earlier_ones() -> None:
+    settings = parse(
+        {
+            **CONFIG,
+            "stream_options": {
+                "*": {"replication_key": "ModifiedDate", "lookback": 60},
+                "Sales.*": {"key": "id"},
+                "Sales.Orders": {"lookback": 0, "replication_method": "incremental"},
+                "*.Small*": {"replication_method": "FULL_TABLE"},
+            },
+        }
+    )
+    orders = settings.options_of("Sales", "Orders")
+    assert (orders.replication_key, orders.lookback, orders.key, orders.replication_method) == (
+        "ModifiedDate",
+        0,
+        ("id",),
+        "INCREMENTAL",
+    )
+    small = settings.options_of("Sales", "SmallOnes")
+    assert (small.replication_method, small.replication_key, small.lookback, small.key) == ("FULL_TABLE", None, 0, ("id",))
+    assert parse(CONFIG).options_of("a", "b").replication_method is None
+
+
 def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     certificate = tmp_path / "ca.pem"
     certificate.touch()

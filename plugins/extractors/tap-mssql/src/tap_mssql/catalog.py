@@ -51,9 +51,9 @@ class Table:
         return f"{quote(self.schema)}.{quote(self.name)}"
 
     @property
-    def row_bytes(self) -> int | None:
-        """Bytes that a row takes on the server's disk, on average; None where it can't be told."""
-        return max(1, self.byte_estimate // self.row_estimate) if self.byte_estimate and self.row_estimate else None
+    def row_bytes(self) -> int:
+        """Bytes that a row takes on the server's disk, on average; 0 where it can't be told."""
+        return max(1, self.byte_estimate // self.row_estimate) if self.byte_estimate and self.row_estimate else 0
 
     def column(self, name: str) -> SqlColumn | None:
         """The column of that name."""

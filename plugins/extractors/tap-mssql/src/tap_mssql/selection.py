@@ -46,9 +46,9 @@ def choose(names: Sequence[Name], patterns: Sequence[str]) -> list[Name]:
     return found
 
 
-def last_match(options: Mapping[str, T], name: Name) -> T | None:
-    """What the last pattern that matches a name stands for."""
-    return next((value for pattern, value in [*options.items()][::-1] if matches(pattern, name)), None)
+def matching(options: Mapping[str, T], name: Name) -> list[T]:
+    """What the patterns that match a name stand for, in their order."""
+    return [value for pattern, value in options.items() if matches(pattern, name)]
 
 
 def refuse_idle(patterns: Iterable[str], names: Sequence[Name], setting: str) -> None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, V
 
 from tap_mssql import selection
 from tap_mssql.errors import SettingsRefused
-from tap_mssql.options import StreamOptions
+from tap_mssql.options import StreamOptions, merged
 
 _BUILT_IN = (
     "batch_config",
@@ -153,8 +153,8 @@ class Settings(BaseModel):
         return f"{self.host},{self.port}, database {self.database!r}"
 
     def options_of(self, schema: str, table: str) -> StreamOptions:
-        """What `stream_options` says about a table: the last pattern that matches it decides; else the defaults."""
-        return selection.last_match(self.stream_options, (schema, table)) or StreamOptions.model_validate({})
+        """What `stream_options` says about a table: all patterns that match it, a later one over an earlier one."""
+        return merged(selection.matching(self.stream_options, (schema, table)))
 
 
 def parse(config: dict[str, Any]) -> Settings:
