@@ -1,0 +1,72 @@
+"""The tables of docs/benchmarks.md, from the raw numbers of a run: python -m bench.table rewrites them."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+from bench.data import SIZES
+from bench.figures import RESULTS
+from sandbox.launch import ROOT
+
+DOCUMENT = ROOT / "docs/benchmarks.md"
+NAMES = {
+    "ours": "**tap-mssql + target-parquet**",
+    "bare": "bare driver + bare Parquet",
+    "rivet": "rivet",
+    "connectorx": "connectorx",
+    "published": "published tap-mssql + target-jsonl",
+}
+
+
+def programs(document: dict[str, Any]) -> str:
+    """One row per table, size and program: medians of CPU and wall seconds, the greatest memory."""
+    lines = [
+        "| table | rows | program | runs | CPU s | ours in it | rows per CPU s | wall s | peak MB |",
+        "|---|---:|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    runs = document["raw"]["runs"]
+    ours = {(run["data"], run["size"]): statistics.median(run["cpu"]) for run in runs if run["program"] == "ours" and run["cpu"]}
+    for run in runs:
+        rows, name = SIZES[run["size"]], NAMES[run["program"]]
+        if run["void"] or not run["cpu"]:
+            lines.append(f"| {run['data']} | {rows:,} | {name} | void: {run['void']} | | | | | |")
+            continue
+        cpu, wall = statistics.median(run["cpu"]), statistics.median(run["wall"])
+        own = ours.get((run["data"], run["size"]))
+        share = "" if own is None or run["program"] == "ours" else f"{own / cpu:.2f}×"
+        lines.append(
+            f"| {run['data']} | {rows:,} | {name} | {len(run['cpu'])} | {cpu:.2f} | {share} | {rows / cpu:,.0f} | {wall:.1f} "
+            f"| {max(run['peak_mb']):.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def bounds(document: dict[str, Any]) -> str:
+    """One row per figure that has a bound."""
+    lines = ["| figure | value | at most | |", "|---|---:|---:|---|"]
+    for figure in document["figures"]:
+        if figure["at_most"] is not None:
+            value = "void" if figure["void"] or figure["value"] is None else f"{figure['value']:.3g}"
+            lines.append(f"| `{figure['name']}` | {value} | {figure['at_most']:g} | {'ok' if figure['ok'] else 'short'} |")
+    return "\n".join(lines)
+
+
+def filled(text: str, document: dict[str, Any]) -> str:
+    """A document's text with the tables between its marks renewed."""
+    for name, table in (("programs", programs(document)), ("bounds", bounds(document))):
+        before, mark, rest = text.partition(f"<!-- {name} -->\n")
+        _, end, after = rest.partition(f"<!-- /{name} -->")
+        text = f"{before}{mark}{table}\n{end}{after}"
+    return text
+
+
+def main(source: Path = RESULTS / "mssql.json", document: Path = DOCUMENT) -> None:
+    """Rewrites the tables of the document."""
+    document.write_text(filled(document.read_text(), json.loads(source.read_text())))
+
+
+if __name__ == "__main__":
+    main()
