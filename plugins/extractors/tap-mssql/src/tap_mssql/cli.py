@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 
 from singer_arrow.errors import ArrowSingerError
+from singer_arrow.process import tame_memory
 from tap_mssql.errors import TapError
 from tap_mssql.tap import TapMssql
 
 
 def main() -> None:
     """Runs the tap; a user's mistake is one message and exit 1."""
+    tame_memory()
     try:
         TapMssql.cli()
     except (TapError, ArrowSingerError) as error:

@@ -3,52 +3,73 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tap_mssql.catalog import Table
 from tap_mssql.columns import SqlColumn, quote
+from tap_mssql.order import Bound, Order
 
-
-@dataclass(frozen=True)
-class Window:
-    """The replication key and the bookmarks that bound a load: from_ < column <= to. NULLs belong to the first load."""
-
-    column: SqlColumn
-    from_: str | None
-    to: str | None
-
-    @property
-    def predicate(self) -> str:
-        """The WHERE clause's condition."""
-        name = quote(self.column.name)
-        above = f"{name} > {self.column.literal(self.from_)}" if self.from_ is not None else None
-        below = f"{name} <= {self.column.literal(self.to)}" if self.to is not None else None
-        bounds = " AND ".join(bound for bound in (above, below) if bound)
-        if self.from_ is None and self.column.nullable:
-            return f"({bounds} OR {name} IS NULL)" if bounds else f"{name} IS NULL"
-        return bounds or "1 = 0"
+ROWVERSION = "timestamp"
+_VARYING = frozenset({"varchar", "nvarchar", "varbinary"})
+# Rows of transactions that are still open have this rowversion or a later one (learn.microsoft.com, MIN_ACTIVE_ROWVERSION).
+_BELOW_ACTIVE = "CONVERT(binary(8), CONVERT(bigint, MIN_ACTIVE_ROWVERSION()) - 1)"
 
 
 def maximum(table: Table, column: SqlColumn) -> str:
     """The upper bound of a window, as exact text: one row, one column, NULL for no value."""
+    if column.type == ROWVERSION:
+        return f"SELECT {column.bookmark_expression(_BELOW_ACTIVE)}"
     return f"SELECT {column.bookmark_expression(f'MAX({quote(column.name)})')} FROM {table.quoted}"
 
 
-def facts(table: Table, columns: Sequence[SqlColumn], window: Window | None) -> str:
-    """One row: the rows the source has for this load, then per column finer than a microsecond its values with such a digit."""
-    lost = "".join(f", {_finer(c)}" for c in columns if c.has_100_ns)
-    return f"SELECT COUNT_BIG(*){lost} FROM {table.quoted}{_where(window)}"
+def is_below(column: SqlColumn, value: str, other: str) -> str:
+    """Whether a value is below another one, in the column's own order: one row, `1` or `0`."""
+    return f"SELECT CASE WHEN {column.literal(value)} < {column.literal(other)} THEN '1' ELSE '0' END"
 
 
-def _finer(column: SqlColumn) -> str:
-    return f"SUM(CASE WHEN DATEPART(nanosecond, {quote(column.name)}) % 1000 <> 0 THEN 1 ELSE 0 END)"
+def boundary(table: Table, order: Order, condition: str, rows: int) -> str:
+    """The bound that ends a range of so many rows: one row, a text per column; no row where fewer are left."""
+    return (
+        f"SELECT {order.texts} FROM {table.quoted}{_where(condition)} ORDER BY {order.by} "
+        f"OFFSET {max(rows, 1) - 1} ROWS FETCH NEXT 1 ROWS ONLY"
+    )
 
 
-def rows(table: Table, columns: Sequence[SqlColumn], window: Window | None, order: Sequence[str]) -> str:
-    """The rows themselves, in key order where there is a key."""
-    by = f" ORDER BY {', '.join(map(quote, order))}" if order else ""
-    return f"SELECT {', '.join(c.expression for c in columns)} FROM {table.quoted}{_where(window)}{by}"
+def facts(table: Table, columns: Sequence[SqlColumn], condition: str) -> str:
+    """One row: rows; then per `finer` column its values with a digit below a microsecond; the longest of unbounded ones."""
+    finer = "".join(f", COUNT_BIG(CASE WHEN DATEPART(nanosecond, {quote(c.name)}) % 1000 <> 0 THEN 1 END)" for c in fine(columns))
+    longest = "".join(f", MAX(DATALENGTH({quote(c.name)}))" for c in unbounded(columns))
+    return f"SELECT COUNT_BIG(*){finer}{longest} FROM {table.quoted}{_where(condition)}"
 
 
-def _where(window: Window | None) -> str:
-    return f" WHERE {window.predicate}" if window else ""
+def fine(columns: Sequence[SqlColumn]) -> list[SqlColumn]:
+    """Columns whose values can be finer than a microsecond."""
+    return [c for c in columns if c.has_100_ns]
+
+
+def unbounded(columns: Sequence[SqlColumn]) -> list[SqlColumn]:
+    """Columns of text or bytes whose declaration does not say how long a value can be."""
+    return [c for c in columns if c.type in ("text", "ntext", "image", "xml") or (c.max_length < 0 and c.type in _VARYING)]
+
+
+def rows(table: Table, expressions: Sequence[str], condition: str, order: Order | None) -> str:
+    """The rows themselves, in the order given."""
+    by = f" ORDER BY {order.by}" if order else ""
+    return f"SELECT {', '.join(expressions)} FROM {table.quoted}{_where(condition)}{by}"
+
+
+def any_row(table: Table) -> str:
+    """One row where the table holds any."""
+    return f"SELECT TOP (1) 1 FROM {table.quoted}"
+
+
+def both(*conditions: str) -> str:
+    """All of the conditions that say something."""
+    given = [c for c in conditions if c]
+    return given[0] if len(given) == 1 else " AND ".join(f"({c})" for c in given)
+
+
+def _where(condition: str) -> str:
+    return f" WHERE {condition}" if condition else ""
+
+
+__all__ = ["Bound", "any_row", "both", "boundary", "facts", "fine", "maximum", "rows", "unbounded"]

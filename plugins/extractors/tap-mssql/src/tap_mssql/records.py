@@ -1,15 +1,39 @@
-"""Arrow batches → Singer records whose values are exact in JSON."""
+"""Arrow batches of the declared types, and Singer records whose values are exact in JSON."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
+from singer_arrow.errors import ValueRefused
 from singer_arrow.facts import time_text
+from tap_mssql.items import Item
+from tap_mssql.load import Load
+
+
+def of_parts(load: Load) -> Iterator[dict[str, Any]]:
+    """The rows of a complete load, part by part."""
+    assert load.document is not None
+    for part in load.document.files:
+        with pq.ParquetFile(load.folder / part.path) as file:
+            for batch in file.iter_batches(batch_size=4_096):
+                yield from records(batch)
+
+
+def cast(batch: pa.RecordBatch, items: Sequence[Item]) -> pa.RecordBatch:
+    """The driver's batch in the declared types. Raises ValueRefused naming the column whose values do not fit."""
+    arrays = []
+    for item, values in zip(items, batch.columns, strict=True):
+        try:
+            arrays.append(pc.cast(values, item.field.type))
+        except pa.ArrowInvalid as error:
+            raise ValueRefused(f"column {item.name!r} ({item.source_type}): {error}") from error
+    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema([item.field for item in items]))
 
 
 def records(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:

@@ -1,31 +1,23 @@
-"""A table as a Singer stream: parts for BATCH, records for RECORD, one bookmark either way."""
+"""A table as a Singer stream: what is asked for, and what was read as BATCH or RECORD messages."""
 
 from __future__ import annotations
 
 import os
-import time
+import re
 import uuid
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlparse
 
-from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
-from singer_sdk.streams import Stream
-
-from singer_arrow import documents, names, types
-from singer_arrow.documents import Cursor, LoadDocument, PartFile
-from singer_arrow.facts import utc_text
-from singer_arrow.parts import PartLimits, PartWriter
-from tap_mssql import read
+from singer_arrow import types
+from tap_mssql import records
 from tap_mssql.catalog import Table
 from tap_mssql.columns import SqlColumn
-from tap_mssql.connect import Connection
 from tap_mssql.errors import SelectionRefused
-from tap_mssql.read import Source
-from tap_mssql.records import records
+from tap_mssql.items import Item, items
+from tap_mssql.load import Load, Wanted
+from tap_mssql.options import StreamOptions
+from tap_mssql.sdk import BaseBatchFileEncoding, BatchConfig, Stream
 
 if TYPE_CHECKING:
     from tap_mssql.tap import TapMssql
@@ -35,15 +27,18 @@ RUN_ID = os.environ.get("MELTANO_RUN_ID") or str(uuid.uuid4())
 
 
 class TableStream(Stream):
-    """One table or view. Rows come in key order where there is a key."""
+    """One table or view. `load` is what was read of it; without one, the stream reads by itself when it is synced."""
 
-    def __init__(self, tap: TapMssql, table: Table) -> None:
+    def __init__(self, tap: TapMssql, table: Table, options: StreamOptions) -> None:
         self.table = table
+        self.options = options
+        self.load: Load | None = None
         self._mssql = tap
-        properties = {c.name: types.to_json_schema(c.arrow.type, c.declared, c.nullable) for c in table.columns}
-        super().__init__(tap, schema={"type": "object", "properties": properties}, name=table.stream)
-        self.primary_keys = table.key
-        self.forced_replication_method = None
+        super().__init__(tap, schema=schema_of(items(table.stream, table.columns, tap.settings)), name=table.stream)
+        self.primary_keys = options.key or table.key
+        self.replication_key = options.replication_key
+        method = options.replication_method or ("INCREMENTAL" if options.replication_key else None)
+        self.forced_replication_method = method
 
     @property
     def is_sorted(self) -> bool:
@@ -51,14 +46,15 @@ class TableStream(Stream):
         return False
 
     @cached_property
-    def columns(self) -> list[SqlColumn]:
-        """The selected columns, in the table's order; keys are always selected."""
-        chosen = [c for c in self.table.columns if self.mask[("properties", c.name)] or c.name in self.primary_keys]
-        return chosen or list(self.table.columns)
+    def columns(self) -> tuple[SqlColumn, ...]:
+        """The selected columns, in the table's order; keys and the replication key are always selected."""
+        needed = {*self.primary_keys, self.replication_key}
+        chosen = tuple(c for c in self.table.columns if self.mask[("properties", c.name)] or c.name in needed)
+        return chosen or self.table.columns
 
     @cached_property
     def cursor_column(self) -> SqlColumn | None:
-        """The replication key's column in INCREMENTAL mode. Raises SelectionRefused for a name the table lacks."""
+        """The replication key's column in INCREMENTAL mode. Raises SelectionRefused for one that can't be it."""
         if self.replication_method != "INCREMENTAL":
             return None
         column = self.table.column(str(self.replication_key))
@@ -67,92 +63,95 @@ class TableStream(Stream):
                 f"stream {self.name}: replication key {self.replication_key!r} is not one of its columns "
                 f"({', '.join(c.name for c in self.table.columns)}); set metadata {self.name}.replication-key"
             )
+        if not column.orderable:
+            raise SelectionRefused(f"stream {self.name}: replication key {column.name} is {column.declared}, which has no order")
         return column
+
+    def wanted(self) -> Wanted:
+        """What a load of this stream reads. Raises SelectionRefused for what can't be read as asked."""
+        wanted = Wanted(
+            stream=self.name,
+            table=self.table,
+            columns=self.columns,
+            key=tuple(self.primary_keys),
+            cursor=self.cursor_column,
+            bookmark=self._bookmark(),
+            lookback=self.options.lookback,
+            start_value=self.options.start_value,
+            end_value=self.options.end_value,
+        )
+        unknown = [name for name in wanted.key if self.table.column(name) is None]
+        if unknown:
+            raise SelectionRefused(f"stream {self.name}: key column {', '.join(unknown)} is not one of its columns")
+        again = "lookback" if wanted.lookback else "start_value and end_value" if wanted.is_backfill else ""
+        if again and not wanted.key:
+            raise SelectionRefused(
+                f"stream {self.name}: {again} reads rows again, which without a key would double them in Delta; "
+                f"set stream_options.{self.table.schema}.{self.table.name}.key"
+            )
+        return wanted
 
     def _bookmark(self) -> str | None:
         if self.cursor_column is None or self.stream_state.get("replication_key") != self.replication_key:
             return None
         value = self.stream_state.get("replication_key_value")
-        return None if value is None else str(value)
-
-    def _source(self, connection: Connection) -> Source:
-        return read.describe(connection, self.table, self.columns, self.cursor_column, self._bookmark(), self.primary_keys)
+        if value is None:
+            return None
+        # Bookmarks of other taps end in a zone; only datetimeoffset has one in SQL Server.
+        return str(value) if self.cursor_column.type == "datetimeoffset" else re.sub(r"(?<=\d)(Z|\+00:00)$", "", str(value))
 
     def get_records(self, context: Any) -> Iterable[dict[str, Any]]:
         """Rows as Singer records: exact text for decimals, ISO 8601 for times, base64 for binary."""
-        with self._mssql.connection() as connection, read.isolated(connection, self._mssql.settings):
-            source = self._source(connection)
-            for batch in read.batches(connection, source, min(self._mssql.settings.cursor_array_size, 4096)):
-                yield from records(batch)
+        if self.ABORT_AT_RECORD_COUNT is not None:
+            yield from self._mssql.sample(self.wanted(), self.ABORT_AT_RECORD_COUNT)
+            return
+        with self._mssql.read(self) as load:
+            yield from records.of_parts(load)
+            self._move_bookmark(load)
 
     def get_batches(
         self, batch_config: BatchConfig, context: Mapping[str, Any] | None = None
     ) -> Iterable[tuple[BaseBatchFileEncoding, list[str]]]:
-        """Finished parts, each told once; the last one only after the load document is durable and the bookmark has moved."""
-        folder = _spool(batch_config) / names.folder(self.name)
-        clock = time.monotonic()
-        with self._mssql.connection() as connection, read.isolated(connection, self._mssql.settings) as isolation:
-            started = datetime.now(UTC)
-            source = self._source(connection)
-            writer = self._writer(folder, source, started)
-            told = 0
-            try:
-                for batch in read.batches(connection, source, self._mssql.settings.cursor_array_size):
-                    writer.write(batch)
-                    for part in writer.files[told:-1]:
-                        yield PARQUET, [_uri(folder, part)]
-                    told = max(told, len(writer.files) - 1)
-                writer.close()
-            except BaseException:
-                writer.abandon()
-                raise
-        self._complete(folder, source, writer, started, isolation)
-        for part in writer.files[told:]:
-            yield PARQUET, [_uri(folder, part)]
-        seconds = time.monotonic() - clock
-        self.logger.info(
-            "read %s: %d rows in %.1f s, %.0f rows/s", self.name, writer.rows, seconds, writer.rows / max(seconds, 1e-9)
-        )
+        """The parts of a complete load, in one message, after its load document is durable; the bookmark moves with them."""
+        with self._mssql.read(self) as load:
+            assert load.document is not None
+            self._move_bookmark(load)
+            yield PARQUET, [(load.folder / part.path).absolute().as_uri() for part in load.document.files]
 
-    def _writer(self, folder: Path, source: Source, started: datetime) -> PartWriter:
-        load_id = names.load_id(RUN_ID, "tap-mssql", self.name, started)
-        source_types = {c.name: c.declared for c in self.columns}
-        limits = PartLimits(part_rows=self._mssql.settings.part_rows)
-        return PartWriter(folder, load_id, source.schema, source_types, list(source.order), bool(source.order), limits)
+    def get_batch_config(self, config: Mapping[str, Any]) -> BatchConfig | None:
+        """The SDK's; none for its connection test, which wants a record."""
+        return None if self.ABORT_AT_RECORD_COUNT is not None else super().get_batch_config(config)
 
-    def _complete(self, folder: Path, source: Source, writer: PartWriter, started: datetime, isolation: str) -> None:
-        read.refuse_short(source, writer.rows, isolation)
-        window = source.window
-        keys = list(self.primary_keys)
-        document = LoadDocument(
-            load_id=writer.load_id,
-            run_id=RUN_ID,
-            stream=self.name,
-            source_schema=self.table.schema,
-            source_table=self.table.name,
-            mode="overwrite" if not window else "merge" if keys else "append",
-            key_columns=keys,
-            cursor=Cursor(window.column.name, window.from_, window.to) if window else None,
-            schema=documents.columns_of(self.name, source.schema, writer.source_types),
-            files=writer.files,
-            rows=writer.rows,
-            source_rows=source.rows,
-            columns=writer.facts(),
-            started_at=utc_text(started),
-            ended_at=utc_text(datetime.now(UTC)),
-            notes=[f"isolation: {isolation}", *source.notes],
-        )
-        documents.write(documents.document_path(folder, writer.load_id), document)
-        if window:
+    def _move_bookmark(self, load: Load) -> None:
+        window = load.opened.window
+        if window and window.moves_bookmark:
             self.stream_state.update(replication_key=window.column.name, replication_key_value=window.to)
 
+    def adopt(self, load: Load) -> None:
+        """Takes what was read; where the table or its columns were not as discovered, the stream's schema follows."""
+        self.load = load
+        if (load.wanted.table, load.wanted.columns) != (self.table, self.columns):
+            self.table, self.columns = load.wanted.table, load.wanted.columns
+            self._schema = self._input_schema = schema_of(load.opened.items)
+            self.primary_keys = load.wanted.key
+            self._stream_maps = None
+            assert self._tap.mapper is not None
+            self._tap.mapper.register_raw_stream_schema(self.name, self._schema, list(self.primary_keys))
 
-def _spool(batch_config: BatchConfig) -> Path:
-    root = urlparse(batch_config.storage.root)
-    if root.scheme not in ("", "file"):
-        raise SelectionRefused(f"batch_config.storage.root {batch_config.storage.root}: parts are written to file:// only")
-    return Path(unquote(root.path), batch_config.storage.prefix or "")
+    # Bookmarks are ours: exact text of what the window's end was, not what the SDK makes of the records' values.
+
+    def _increment_stream_state(self, latest_record: Any, *, context: Any = None) -> None:
+        """Nothing: see _move_bookmark."""
+
+    def _write_starting_replication_value(self, context: Any) -> None:
+        """Nothing: see _move_bookmark."""
+
+    def get_replication_key_signpost(self, context: Any = None) -> None:
+        """None: the window's end is read from the source."""
+        return
 
 
-def _uri(folder: Path, part: PartFile) -> str:
-    return (folder / part.path).absolute().as_uri()
+def schema_of(found: Iterable[Item]) -> dict[str, Any]:
+    """The JSON Schema of a stream's records."""
+    properties = {i.name: types.to_json_schema(i.field.type, i.source_type, i.field.nullable) for i in found}
+    return {"type": "object", "properties": properties}
