@@ -1,0 +1,131 @@
+"""The doctor: every finding at once, each with what to do, and no secret in it."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("tap_mssql")
+sys.path.insert(0, str(Path(__file__).parent))
+from mssql_kit import at
+
+from sandbox.launch import Counterpart, counterpart
+from tap_mssql import checks, doctor
+from tap_mssql.connect import Connection, connect
+from tap_mssql.doctor import Line
+from tap_mssql.settings import parse
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counterpart]:
+    with counterpart("sqlserver", tmp_path_factory.mktemp("sqlserver"), "--scale", "0.01") as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def no_trust_from_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+
+
+def findings(server: Counterpart, spool: Path | None = None, **changes: Any) -> dict[str, Line]:
+    lines = doctor.diagnose(at(server, **changes), spool)
+    assert server.secret not in doctor.as_table(lines) + doctor.as_json(lines)
+    return {line.name: line for line in lines}
+
+
+def test_all_is_well(server: Counterpart, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert doctor.main(at(server), spool=tmp_path / "not" / "there") == 0
+    told = capsys.readouterr().out
+    names = ["network", "TLS", "login", "database", "versions", "isolation", "clock", "permissions", "spool"]
+    assert [line[9:].split()[0] for line in told.splitlines() if line[:7].strip()] == names
+    for text in ("TLSv1.", "certificate trusted", "as reader", "AdventureWorks", "SQL Server 16", "SNAPSHOT", "GiB free"):
+        assert text in told
+
+
+@pytest.mark.parametrize(
+    ("changes", "failed", "fix", "not_reached"),
+    [
+        ({"port": 1}, "network", "TAP_MSSQL_PORT", "login"),
+        ({"host": "nosuch.invalid"}, "network", "TAP_MSSQL_HOST", "login"),
+        ({"password": "wrong"}, "login", "TAP_MSSQL_PASSWORD", "database"),
+        ({"database": "Nope"}, "database", "TAP_MSSQL_DATABASE", "versions"),
+        ({"server_certificate": None}, "TLS", "server_certificate", "database"),
+        ({"streams": "Sales.SalesOrderHeadr"}, "permissions", "", ""),
+    ],
+)
+def test_what_failed_stops_only_what_depends_on_it(
+    server: Counterpart, tmp_path: Path, changes: dict[str, Any], failed: str, fix: str, not_reached: str
+) -> None:
+    found = findings(server, tmp_path, **changes)
+    assert found[failed].status == "failed"
+    assert fix in found[failed].fix
+    assert not_reached not in found
+    assert found["spool"].status == "ok"
+
+
+def test_json_for_programs_and_exit_code_3(server: Counterpart, capsys: pytest.CaptureFixture[str]) -> None:
+    assert doctor.main(at(server, password="wrong"), True) == doctor.FAILED == 3
+    lines = json.loads(capsys.readouterr().out)
+    assert [line["status"] for line in lines] == ["ok", "ok", "failed"]
+    assert set(lines[0]) == {"name", "status", "text", "fix"}
+
+
+def test_a_certificate_that_is_not_trusted_is_told_with_its_reason(server: Counterpart) -> None:
+    line = findings(server, server_certificate=None, trust_server_certificate=True)["TLS"]
+    assert line.status == "warning"
+    assert "TLSv1." in line.text and "self-signed" in line.text.replace("self signed", "self-signed")
+    other_name = findings(server, host_name_in_certificate="db.example.com")["TLS"]
+    assert (other_name.status, "db.example.com" in other_name.text) == ("failed", True)
+
+
+def test_rows_that_would_travel_readable_are_a_warning(server: Counterpart) -> None:
+    assert findings(server, encrypt="no")["TLS"].status == "warning"
+
+
+def test_a_port_that_is_no_sql_server(server: Counterpart) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+
+        def hang_up() -> None:
+            for _ in range(2):
+                other.accept()[0].close()
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        found = findings(server, port=other.getsockname()[1], login_timeout=2)
+    assert (found["network"].status, found["TLS"].status, found["login"].status) == ("ok", "failed", "failed")
+
+
+class WithoutSnapshot:
+    """A connection to a database that allows no SNAPSHOT and has no READ_COMMITTED_SNAPSHOT."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def execute(self, query: str) -> Any:
+        return self._connection.execute("SELECT 0, 0" if "sys.databases" in query else query)
+
+
+@pytest.mark.parametrize(("snapshot", "status"), [("always", "failed"), ("auto", "warning"), ("never", "ok")])
+def test_a_database_without_snapshot(server: Counterpart, snapshot: str, status: str) -> None:
+    settings = at(server, snapshot=snapshot)
+    connection = connect(settings)
+    line = checks.isolation(settings, WithoutSnapshot(connection))  # type: ignore[arg-type]
+    connection.close()
+    assert line.status == status
+    assert snapshot == "never" or "ALLOW_SNAPSHOT_ISOLATION ON" in line.fix
+
+
+def test_a_spool_without_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "LEAST_FREE", 1 << 60)
+    assert checks.spool(tmp_path, []).status == "warning"
+
+
+def test_instances_are_left_to_the_driver() -> None:
+    settings = parse({"host": "db\\sales", "user": "u", "password": "p", "database": "d"})
+    assert "UDP 1434" in checks.network(settings).text
