@@ -13,10 +13,12 @@ from pathlib import Path
 
 import click
 
-from sandbox.sqlserver import certificate
+from sandbox.sqlserver import certificate, collations
 from sandbox.sqlserver.connection import Connection, Credentials
+from sandbox.sqlserver.content import Content
+from sandbox.sqlserver.errors import SqlError
 from sandbox.sqlserver.parquet import Given
-from sandbox.sqlserver.store import Content, Store
+from sandbox.sqlserver.store import Store
 
 
 @click.command()
@@ -28,6 +30,8 @@ from sandbox.sqlserver.store import Content, Store
 @click.option("--scale", default=1.0, show_default=True, type=click.FloatRange(min=0), help="Factor of the row counts.")
 @click.option("--parquet", multiple=True, metavar="SCHEMA.TABLE=FILE[:KEYS]", help="A table made from a Parquet file.")
 @click.option("--only-parquet", is_flag=True, help="Leave the generated tables out.")
+@click.option("--tables", default=0, show_default=True, help="Empty extra tables of ten columns.")
+@click.option("--collation", default=collations.DEFAULT, show_default=True, help="The database's collation.")
 @click.option("--faults", type=click.Path(path_type=Path, dir_okay=False), help="JSON file of logins and statements to fail.")
 def main(
     host: str,
@@ -38,6 +42,8 @@ def main(
     scale: float,
     parquet: tuple[str, ...],
     only_parquet: bool,
+    tables: int,
+    collation: str,
     faults: Path | None,
 ) -> None:
     """A SQL Server counterpart. Login from SANDBOX_USER and SANDBOX_PASSWORD."""
@@ -47,8 +53,10 @@ def main(
         raise click.UsageError("SANDBOX_USER and SANDBOX_PASSWORD must be set, e.g. SANDBOX_USER=sa")
     data.mkdir(parents=True, exist_ok=True)
     try:
-        store = Store(data, database, Content(None if only_parquet else scale, tuple(map(Given.parse, parquet))), faults)
-    except ValueError as problem:
+        files = tuple(map(Given.parse, parquet))
+        named = collations.collation(collation).name
+        store = Store(data, database, Content(None if only_parquet else scale, files, tables, named), faults)
+    except (ValueError, SqlError) as problem:
         raise click.UsageError(str(problem)) from None
     certificate_file, key_file = certificate.make(data)
     context = certificate.context(certificate_file, key_file)

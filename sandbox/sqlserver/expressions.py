@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from sandbox.sqlserver import temporal, values
+from sandbox.sqlserver import collations, temporal, values
+from sandbox.sqlserver.catalog import Offer
 from sandbox.sqlserver.errors import NotSupported, SqlError, no_column
 from sandbox.sqlserver.types import (
     BINARIES,
@@ -17,6 +19,7 @@ from sandbox.sqlserver.types import (
     STRINGS,
     TEMPORAL,
     TEXT_ONLY,
+    WIDE,
     SqlType,
     parse_type,
     sql_type,
@@ -28,25 +31,31 @@ if TYPE_CHECKING:
 INT, BIGINT, BIT = SqlType("int"), SqlType("bigint"), SqlType("bit")
 _COMPARISONS: dict[Any, str] = {exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">="}
 _ARITHMETIC: dict[Any, str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}
+_PADDED = frozenset({"binary", "rowversion"})
 _TIME_ORDER = ("time", "date", "smalldatetime", "datetime", "datetime2", "datetimeoffset")
 
 
 @dataclass(frozen=True)
 class Typed:
-    """A DuckDB expression and its SQL Server type (None: whatever DuckDB says); constants also hold their value."""
+    """A DuckDB expression and its SQL Server type (None: whatever DuckDB says); constants also hold their value.
+
+    `label` is the coercibility of a text's collation: 0 the database's default, 1 a column's (implicit), 2 COLLATE's.
+    """
 
     sql: str
     kind: SqlType | None = None
     constant: bool = False
     value: Any = None
+    label: int = 0
 
 
 @dataclass
 class Source:
-    """What a FROM item offers: its alias in DuckDB and its columns."""
+    """What a FROM item offers: its alias, its name in DuckDB and its columns."""
 
     alias: str
-    columns: list[tuple[str, SqlType | None]]
+    stored: str
+    columns: list[Offer]
 
 
 @dataclass
@@ -54,6 +63,7 @@ class Scope:
     """The sources a name may mean, then those of the query around it."""
 
     sources: list[Source]
+    fold: Callable[[str], str]
     outer: Scope | None = None
 
     def column(self, name: str, table: str) -> Typed:
@@ -61,28 +71,36 @@ class Scope:
         scope: Scope | None = self
         while scope is not None:
             found = [
-                Typed(f"{_quoted(source.alias)}.{_quoted(column)}", kind)
+                (offer, Typed(f"{source.stored}.{offer.stored}", offer.kind, label=int(is_text(offer.kind))))
                 for source in scope.sources
-                if not table or source.alias.lower() == table.lower()
-                for column, kind in source.columns
-                if column.lower() == name.lower()
+                if not table or self.fold(source.alias) == self.fold(table)
+                for offer in source.columns
+                if self.fold(offer.name) == self.fold(name)
             ]
             if len(found) > 1:
                 raise SqlError(209, f"Ambiguous column name '{name}'.")
             if found:
-                return found[0]
+                found[0][0].check()
+                return found[0][1]
             scope = scope.outer
         if table and not self._knows(table):
             raise SqlError(4104, f'The multi-part identifier "{table}.{name}" could not be bound.')
         raise no_column(name)
 
     def _knows(self, table: str) -> bool:
-        here = any(source.alias.lower() == table.lower() for source in self.sources)
+        here = any(self.fold(source.alias) == self.fold(table) for source in self.sources)
         return here or (self.outer is not None and self.outer._knows(table))
 
 
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+def is_text(kind: SqlType | None) -> bool:
+    """Whether it has a collation."""
+    return kind is not None and kind.name in STRINGS
+
+
+def _same_width(left: SqlType | None, right: SqlType | None) -> bool:
+    """Whether two binary values always have the same number of bytes."""
+    sides = [side for side in (left, right) if side is not None and side.name in _PADDED]
+    return len(sides) == 2 and sides[0].length == sides[1].length
 
 
 def constant(value: Any, kind: SqlType) -> Typed:
@@ -96,9 +114,22 @@ class Expressions:
     def __init__(self, compiler: Compiler, scope: Scope) -> None:
         self.compiler = compiler
         self.scope = scope
+        self.grouped: dict[str, str] = {}  # what stands for a grouped expression outside of aggregates
+        self.aggregating = 0
 
     def compile(self, node: exp.Expression) -> Typed:
         """Raises NotSupported with the construct's name, or SQL Server's own errors."""
+        inside = isinstance(node, exp.AggFunc)
+        self.aggregating += inside
+        try:
+            typed = self._compile(node)
+        finally:
+            self.aggregating -= inside
+        if typed.sql in self.grouped and not self.aggregating:
+            return replace(typed, sql=self.grouped[typed.sql])
+        return typed
+
+    def _compile(self, node: exp.Expression) -> Typed:
         for kind in _COMPARISONS:
             if type(node) is kind:
                 return Typed(self._compare(_COMPARISONS[kind], node.this, node.expression), BIT)
@@ -183,12 +214,12 @@ class Expressions:
         return Typed(f"EXISTS ({self.compiler.query(node.this, self.scope).sql})", BIT)
 
     def _subquery(self, node: exp.Subquery) -> Typed:
-        query = self.compiler.query(node.this, self.scope)
-        return Typed(f"({query.sql})", query.columns[0][1])
+        return self._select(node.this)
 
-    def _select(self, node: exp.Select) -> Typed:
+    def _select(self, node: exp.Expression) -> Typed:
         query = self.compiler.query(node, self.scope)
-        return Typed(f"({query.sql})", query.columns[0][1])
+        kind = query.columns[0].kind
+        return Typed(f"({query.sql})", kind, label=int(is_text(kind)))
 
     def _between(self, node: exp.Between) -> Typed:
         low, high = node.args["low"], node.args["high"]
@@ -198,10 +229,10 @@ class Expressions:
         query = node.args.get("query")
         if query is not None:
             inner = self.compiler.query(query.this if isinstance(query, exp.Subquery) else query, self.scope)
-            left = self.compile(node.this)
-            if left.kind is not None and left.kind.name in STRINGS:
-                return Typed(f"ci({left.sql}) IN (SELECT ci(v) FROM ({inner.sql}) AS x(v))", BIT)
-            return Typed(f"{left.sql} IN ({inner.sql})", BIT)
+            left, right = self.compile(node.this), Typed("v", inner.columns[0].kind)
+            right = replace(right, label=int(is_text(right.kind)))
+            a, b = self.comparable(left, right)
+            return Typed(f"{a} IN (SELECT {b} FROM ({inner.sql}) AS x(v))", BIT)
         tests = [self._compare("=", node.this, item) for item in node.expressions]
         return Typed(f"({' OR '.join(tests)})", BIT)
 
@@ -209,11 +240,14 @@ class Expressions:
         left, right = self.compile(node.this), self.compile(node.expression)
         if "[" in str(right.value or ""):
             raise NotSupported("LIKE with [ ]")
-        return Typed(f"(lower({left.sql}) LIKE lower({right.sql}))", BIT)
+        name = self.collation(left, right)
+        return Typed(f"({collations.fold(left.sql, name)} LIKE {collations.fold(right.sql, name)})", BIT)
 
     def _escape(self, node: exp.Escape) -> Typed:
         left, right = self.compile(node.this.this), self.compile(node.this.expression)
-        return Typed(f"(lower({left.sql}) LIKE lower({right.sql}) ESCAPE {self.text(node.expression)})", BIT)
+        name = self.collation(left, right)
+        a, b = collations.fold(left.sql, name), collations.fold(right.sql, name)
+        return Typed(f"({a} LIKE {b} ESCAPE {self.text(node.expression)})", BIT)
 
     def _compare(self, operator: str, left_node: exp.Expression, right_node: exp.Expression) -> str:
         left, right = self.compile(left_node), self.compile(right_node)
@@ -221,15 +255,47 @@ class Expressions:
 
     def compare(self, operator: str, left: Typed, right: Typed) -> str:
         """A comparison after SQL Server's implicit conversions."""
+        a, b = self.comparable(left, right)
+        return f"({a} {operator} {b})"
+
+    def comparable(self, left: Typed, right: Typed) -> tuple[str, str]:
+        """Both sides as DuckDB expressions that compare as SQL Server compares the two."""
         common = self._common(left.kind, right.kind)
         if common is None:
-            return f"({left.sql} {operator} {right.sql})"
+            return left.sql, right.sql
         a, b = self.coerce(left, common), self.coerce(right, common)
-        if common.name in STRINGS:
-            a, b = f"ci({a})", f"ci({b})"
+        if is_text(common):
+            name = self.collation(left, right)
+            wide = any(side.kind is not None and side.kind.name in WIDE for side in (left, right))
+            return collations.key(a, name, wide), collations.key(b, name, wide)
         if common.name == "datetimeoffset":
-            a, b = f"({a} // 4096)", f"({b} // 4096)"
-        return f"({a} {operator} {b})"
+            return f"({a} // 4096)", f"({b} // 4096)"
+        if common.name in BINARIES and not _same_width(left.kind, right.kind):
+            return f"key_binary({a})", f"key_binary({b})"
+        return a, b
+
+    def ordered(self, value: Typed) -> str:
+        """A DuckDB expression that sorts and groups as SQL Server does; the value itself where that is the same."""
+        if value.kind is None:
+            return value.sql
+        if is_text(value.kind):
+            return collations.key(value.sql, self.collation(value), value.kind.name in WIDE)
+        if value.kind.name == "datetimeoffset":
+            return f"({value.sql} // 4096)"
+        return f"key_binary({value.sql})" if value.kind.name in ("varbinary", "image") else value.sql
+
+    def collation(self, *sides: Typed) -> str:
+        """The collation by which texts are compared. Raises SqlError 468 where two contradict each other."""
+        label = max(side.label for side in sides)
+        default = self.compiler.catalog.collation
+        texts = [side.kind for side in sides if side.label == label and side.kind is not None]
+        names = list(dict.fromkeys(kind.collation or default for kind in texts if is_text(kind)))
+        if len({name.lower() for name in names}) > 1:
+            raise SqlError(
+                468,
+                f'Cannot resolve the collation conflict between "{names[1]}" and "{names[0]}" in the equal to operation.',
+            )
+        return names[0] if names and label else default
 
     def _common(self, left: SqlType | None, right: SqlType | None) -> SqlType | None:
         """The type both sides of a comparison are converted to."""
@@ -246,6 +312,11 @@ class Expressions:
             return SqlType("uniqueidentifier")
         if all(name in STRINGS | {"hierarchyid"} for name in names):
             return SqlType("nvarchar", MAX)
+        if all(name in BINARIES for name in names):
+            return SqlType("varbinary", MAX)
+        for one, other in ((left, right), (right, left)):
+            if one.name in BINARIES and other.name in INTEGERS:
+                return other
         for one, other in ((left, right), (right, left)):
             if one.name in STRINGS and other.name not in STRINGS:
                 return other
@@ -299,8 +370,10 @@ class Expressions:
     def convert(self, node: exp.Expression, target: SqlType, style: int | None) -> Typed:
         """CAST and CONVERT."""
         inner = self.compile(node)
-        if target.name in STRINGS:
-            return Typed(self._to_text(inner, target, style), target)
+        if is_text(target):
+            if is_text(inner.kind) and inner.kind is not None:
+                target = replace(target, collation=inner.kind.collation)
+            return Typed(self._to_text(inner, target, style), target, label=inner.label)
         if target.name in TEXT_ONLY and inner.kind and inner.kind.name not in STRINGS | TEXT_ONLY:
             raise NotSupported(f"CAST to {target.name}")
         sql = self.coerce(inner, target)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from sqlglot import exp
 
 from sandbox.sqlserver import temporal
+from sandbox.sqlserver.collations import collation, fold
 from sandbox.sqlserver.errors import NotSupported, SqlError
-from sandbox.sqlserver.expressions import BIGINT, INT, Expressions, Typed, constant
+from sandbox.sqlserver.expressions import BIGINT, INT, Expressions, Typed, constant, is_text
 from sandbox.sqlserver.types import DECIMALS, INTEGERS, MAX, STRINGS, TEMPORAL, WIDE, SqlType
 
 SYSNAME = SqlType("nvarchar", 128)
@@ -75,7 +77,8 @@ def _count(scope: Expressions, node: exp.Expression) -> Typed:
     kind = BIGINT if node.args.get("big_int") else INT
     inner = node.this
     if isinstance(inner, exp.Distinct):
-        return Typed(f"CAST(count(DISTINCT {scope.text(inner.expressions[0])}) AS {kind.store})", kind)
+        key = scope.ordered(scope.compile(inner.expressions[0]))
+        return Typed(f"CAST(count(DISTINCT {key}) AS {kind.store})", kind)
     argument = "*" if inner is None or isinstance(inner, exp.Star) else scope.text(inner)
     if isinstance(node.parent, exp.Window):
         return Typed(f"count({argument})", kind)
@@ -117,9 +120,9 @@ def _extreme(name: str) -> Handler:
         inner = scope.compile(node.this)
         if inner.kind is not None and inner.kind.name in ("bit", "text", "ntext", "image", "xml"):
             raise SqlError(8117, f"Operand data type {inner.kind.name} is invalid for {name} operator.")
-        if inner.kind is not None and inner.kind.name in STRINGS:
-            return Typed(f"arg_{name}({inner.sql}, ci({inner.sql}))", inner.kind.plain)
-        return Typed(f"{name}({inner.sql})", inner.kind.plain if inner.kind else None)
+        key = scope.ordered(inner)
+        sql = f"{name}({inner.sql})" if key == inner.sql else f"arg_{name}({inner.sql}, {key})"
+        return Typed(sql, inner.kind.plain if inner.kind else None, label=inner.label)
 
     return handle
 
@@ -154,7 +157,9 @@ def _as_text(scope: Expressions, node: exp.Expression) -> str:
 def _string_agg(scope: Expressions, node: exp.Expression) -> Typed:
     inner, order = node.this, ""
     if isinstance(inner, exp.Order):
-        keys = [f"{scope.text(key.this)} {'DESC' if key.args.get('desc') else 'ASC'}" for key in inner.expressions]
+        keys = [
+            f"{scope.ordered(scope.compile(key.this))} {'DESC' if key.args.get('desc') else 'ASC'}" for key in inner.expressions
+        ]
         order, inner = f" ORDER BY {', '.join(keys)}", inner.this
     separator = scope.text(node.args["separator"])
     return Typed(f"string_agg({_as_text(scope, inner)}, {separator}{order})", SqlType("nvarchar", MAX))
@@ -163,9 +168,11 @@ def _string_agg(scope: Expressions, node: exp.Expression) -> Typed:
 def _text_function(name: str, *keys: str) -> Handler:
     def handle(scope: Expressions, node: exp.Expression) -> Typed:
         arguments = [scope.text(_bare(node.args[key])) for key in keys if node.args.get(key) is not None]
-        kind = scope.compile(_bare(node.this)).kind
-        wide = kind is None or kind.name in WIDE
-        return Typed(f"{name}({', '.join(arguments)})", SqlType("nvarchar" if wide else "varchar", 4_000))
+        first = scope.compile(_bare(node.this))
+        kind = SqlType("nvarchar" if first.kind is None or first.kind.name in WIDE else "varchar", 4_000)
+        if is_text(first.kind) and first.kind is not None:
+            kind = replace(kind, collation=first.kind.collation)
+        return Typed(f"{name}({', '.join(arguments)})", kind, label=first.label)
 
     return handle
 
@@ -192,8 +199,9 @@ def _datalength(scope: Expressions, node: exp.Expression) -> Typed:
 
 
 def _position(scope: Expressions, node: exp.Expression) -> Typed:
-    text, part = scope.text(_bare(node.this)), scope.text(node.args["substr"])
-    return Typed(f"CAST(instr(lower({text}), lower({part})) AS INTEGER)", INT)
+    text, part = scope.compile(_bare(node.this)), scope.compile(node.args["substr"])
+    name = scope.collation(text, part)
+    return Typed(f"CAST(instr({fold(text.sql, name)}, {fold(part.sql, name)}) AS INTEGER)", INT)
 
 
 def _same_kind(name: str) -> Handler:
@@ -276,13 +284,13 @@ def _window(scope: Expressions, node: exp.Expression) -> Typed:
         raise NotSupported("a window frame (ROWS, RANGE)")
     parts = []
     if node.args.get("partition_by"):
-        parts.append("PARTITION BY " + ", ".join(scope.text(key) for key in node.args["partition_by"]))
+        parts.append("PARTITION BY " + ", ".join(scope.ordered(scope.compile(key)) for key in node.args["partition_by"]))
     order = node.args.get("order")
     if order is not None:
         keys = [
             "(SELECT NULL)"
             if isinstance(key.this, (exp.Subquery, exp.Select))
-            else f"{scope.text(key.this)} {'DESC NULLS LAST' if key.args.get('desc') else 'ASC NULLS FIRST'}"
+            else f"{scope.ordered(scope.compile(key.this))} {'DESC NULLS LAST' if key.args.get('desc') else 'ASC NULLS FIRST'}"
             for key in order.expressions
         ]
         parts.append("ORDER BY " + ", ".join(keys))
@@ -290,10 +298,12 @@ def _window(scope: Expressions, node: exp.Expression) -> Typed:
 
 
 def _collate(scope: Expressions, node: exp.Expression) -> Typed:
-    name = node.expression.name.lower()
-    if "_ci" not in name and name not in ("database_default", "catalog_default"):
-        raise NotSupported(f"COLLATE {node.expression.name}")
-    return scope.compile(node.this)
+    inner, name = scope.compile(node.this), node.expression.name
+    if not is_text(inner.kind) or inner.kind is None:
+        raise SqlError(447, f"Expression type {inner.kind} is invalid for COLLATE clause.")
+    if name.lower() in ("database_default", "catalog_default"):
+        name = scope.compiler.catalog.collation
+    return replace(inner, kind=replace(inner.kind, collation=collation(name).name), label=2)
 
 
 def _dot(scope: Expressions, node: exp.Expression) -> Typed:

@@ -9,12 +9,14 @@ import duckdb
 import pyarrow as pa
 import sqlglot
 
-from sandbox.sqlserver import boundary, catalog, functions, values
-from sandbox.sqlserver.changes import create_sql
+from sandbox.sqlserver import boundary, values
+from sandbox.sqlserver import catalog as catalogs
+from sandbox.sqlserver.content import Content
+from sandbox.sqlserver.definitions import create_sql
 from sandbox.sqlserver.orders import order_tables
-from sandbox.sqlserver.parquet import Given, load
+from sandbox.sqlserver.parquet import load
 from sandbox.sqlserver.queries import Compiler
-from sandbox.sqlserver.specs import ColumnSpec, TableSpec, quote
+from sandbox.sqlserver.specs import ColumnSpec, TableSpec, columns, quote
 from sandbox.sqlserver.tables import SPECS, VIEWS, small_tables
 from sandbox.sqlserver.types import STRINGS, TEMPORAL, SqlType
 
@@ -22,6 +24,18 @@ _GUID = (
     "CREATE OR REPLACE MACRO guid_kept(g) AS unhex(g[25:36] || g[20:23] || g[17:18] || g[15:16] || g[12:13] || g[10:11] "
     "|| g[7:8] || g[5:6] || g[3:4] || g[1:2])"
 )
+_EXTRA = """
+    id int not identity
+    code nvarchar(20) not
+    name nvarchar(100)
+    amount decimal(19,4)
+    quantity int
+    ratio float
+    active bit not
+    due date
+    changed datetime2(7) not
+    data varbinary(50)
+"""
 _FIRST_ID = 245_575_913
 
 
@@ -33,21 +47,17 @@ def tables(scale: float = 1.0) -> dict[str, pa.Table]:
     return {**orders, **small_tables()}
 
 
-def fill(main: duckdb.DuckDBPyConnection, scale: float | None, database: str, files: tuple[Given, ...]) -> None:
-    """Tables, views and the catalog; without the generated ones when there is no scale.
+def fill(main: duckdb.DuckDBPyConnection, content: Content, database: str) -> None:
+    """Tables, views and the catalog of a fresh file.
 
     Raises ValueError where a file can't become the table it is to be.
     """
     main.execute(_GUID)
-    main.execute("CREATE SCHEMA mssys; CREATE SEQUENCE mssys.rowversions START 2001")
-    main.execute(
-        "CREATE OR REPLACE MACRO dbts() AS unhex(printf('%016X', (SELECT coalesce(last_value, 2000) FROM "
-        "duckdb_sequences() WHERE sequence_name = 'rowversions')))"
-    )
-    specs = [replace(spec, object_id=_FIRST_ID + 16 * number) for number, spec in enumerate(SPECS if scale is not None else [])]
-    made = tables(scale) if scale is not None else {}
-    for schema in dict.fromkeys(spec.schema for spec in [*specs, TableSpec("dbo", "", [])]):
-        main.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
+    catalogs.make(main, database, content.collation)
+    main.execute("CREATE SEQUENCE mssys.rowversions START 2001")
+    generated = content.scale is not None
+    specs = [replace(spec, object_id=_FIRST_ID + 16 * number) for number, spec in enumerate(SPECS if generated else [])]
+    made = tables(content.scale) if content.scale is not None else {}
     for spec in specs:
         main.execute(create_sql(spec))
         if spec.name == "AllTypes":
@@ -57,19 +67,34 @@ def fill(main: duckdb.DuckDBPyConnection, scale: float | None, database: str, fi
         items = [_kept(column.name, column.kind) for column in spec.columns]
         main.execute(f"INSERT INTO {spec.stored} SELECT {', '.join(items)} FROM incoming")
         main.unregister("incoming")
-    specs += [load(main, given, _FIRST_ID + 16 * (len(specs) + number)) for number, given in enumerate(files)]
-    catalog.save(main, specs, database)
-    for macro in functions.MACROS:
-        main.execute(macro)
-    main.execute("CHECKPOINT")
-    for (schema, name), text in (VIEWS if scale is not None else {}).items():
-        number = max(spec.object_id for spec in specs) + 16
+    specs += [load(main, given, _FIRST_ID + 16 * (len(specs) + number)) for number, given in enumerate(content.parquet)]
+    specs += _empty(main, content.tables, _FIRST_ID + 16 * len(specs))
+    catalog = catalogs.Catalog(main, database)
+    catalog.save(main, specs)
+    catalog.put(specs)
+    views: list[TableSpec] = []
+    for (schema, name), text in (VIEWS if generated else {}).items():
         statement: Any = sqlglot.parse_one(text, read="tsql")
-        query = Compiler(catalog.Catalog(main)).query(statement)
-        main.execute(f"CREATE VIEW {quote(schema)}.{quote(name)} AS {query.sql}")
-        listed = [ColumnSpec(column, str(kind), kind.nullable) for column, kind in query.columns if kind is not None]
-        specs.append(TableSpec(schema, name, listed, select=" ".join(text.split()), object_id=number))
-    catalog.save(main, specs, database)
+        query = Compiler(catalog).query(statement)
+        listed = [ColumnSpec(o.name, str(o.kind), o.kind.nullable) for o in query.columns if o.kind is not None]
+        number = catalog.next_id() + 16 * len(views)
+        views.append(TableSpec(schema, name, listed, select=" ".join(text.split()), object_id=number))
+    catalog.save(main, views)
+
+
+def _empty(main: duckdb.DuckDBPyConnection, count: int, first: int) -> list[TableSpec]:
+    """Empty tables in ten schemas, for a discovery that has much to find."""
+    shape = columns(_EXTRA)
+    specs = [
+        TableSpec(f"extra{n % 10}", f"Table{n:05d}", shape, ["id"], [["code"]], object_id=first + 16 * n, note=f"Extra {n}.")
+        for n in range(count)
+    ]
+    if specs:
+        main.execute("BEGIN TRANSACTION")
+        for spec in specs:
+            main.execute(create_sql(spec))
+        main.execute("COMMIT")
+    return specs
 
 
 def _kept(name: str, kind: SqlType) -> str:

@@ -74,25 +74,25 @@ def load(main: duckdb.DuckDBPyConnection, given: Given, object_id: int) -> Table
     spec = TableSpec(given.schema, given.table, columns, list(given.key), object_id=object_id)
     if any(facts[name][0] for name in given.key):
         raise ValueError(f"{given.file}: a key column of {given.schema}.{given.table} holds NULL")
-    main.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(given.schema)}")
-    listed = ", ".join(f"{quote(c.name)} {c.kind.store}{'' if c.null else ' NOT NULL'}" for c in columns)
+    listed = ", ".join(f"{c.stored} {c.kind.store}{'' if c.null else ' NOT NULL'}" for c in spec.columns)
     main.execute(f"CREATE TABLE {spec.stored} ({listed})")
     items = ", ".join(_kept(f) for f in schema)
-    order = "" if not given.key or in_order(main, source, given.key) else f" ORDER BY {', '.join(map(quote, given.key))}"
+    key = [quote(name) for name in given.key]
+    order = "" if not key or in_order(main, source, key) else f" ORDER BY {', '.join(key)}"
     main.execute(f"INSERT INTO {spec.stored} SELECT {items} FROM {source}{order}")
-    if given.key and not in_order(main, spec.stored, given.key):
+    if key and not in_order(main, spec.stored, [spec.column(name).stored for name in given.key]):
         raise ValueError(f"{given.file}: {', '.join(given.key)} is not unique, so it can't be the key")
     return spec
 
 
-def in_order(main: duckdb.DuckDBPyConnection, source: str, key: tuple[str, ...]) -> bool:
+def in_order(main: duckdb.DuckDBPyConnection, source: str, key: list[str]) -> bool:
     """Whether each row's key is above the row's before it, in stored order; so it is unique, too."""
-    before = ", ".join(f"lag({quote(name)}) OVER () AS p{number}" for number, name in enumerate(key))
+    before = ", ".join(f"lag({name}) OVER () AS p{number}" for number, name in enumerate(key))
     above, same = [], ""
     for number, name in enumerate(key):
-        above.append(f"({same}p{number} < {quote(name)})")
-        same += f"p{number} = {quote(name)} AND "
-    keys = ", ".join(map(quote, key))
+        above.append(f"({same}p{number} < {name})")
+        same += f"p{number} = {name} AND "
+    keys = ", ".join(key)
     sql = f"SELECT count(*) FROM (SELECT {keys}, {before} FROM {source}) WHERE p0 IS NOT NULL AND NOT ({' OR '.join(above)})"
     found = main.execute(sql).fetchone()
     return found is not None and found[0] == 0

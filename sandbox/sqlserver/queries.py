@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
-from dataclasses import dataclass, field
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
-from sqlglot import exp
+from sqlglot import exp, parse_one
 
 from sandbox.sqlserver import values
-from sandbox.sqlserver.catalog import Catalog
+from sandbox.sqlserver.catalog import Catalog, Offer
 from sandbox.sqlserver.errors import NotSupported, SqlError, no_object
-from sandbox.sqlserver.expressions import Expressions, Scope, Source, Typed, constant
+from sandbox.sqlserver.expressions import Expressions, Scope, Source, Typed, constant, is_text
 from sandbox.sqlserver.functions import VERSION_TEXT
 from sandbox.sqlserver.keyorder import implied, needless_order
-from sandbox.sqlserver.specs import quote
-from sandbox.sqlserver.types import STRINGS, SqlType
+from sandbox.sqlserver.specs import TableSpec
+from sandbox.sqlserver.types import MAX, STRINGS, WIDE, SqlType
 
-Columns = list[tuple[str, SqlType | None]]
+Columns = list[Offer]
+_SIZED = frozenset({"partitions", "allocation_units", "dm_db_partition_stats"})
 _SELECT_PARTS = frozenset(
     {
         "expressions",
@@ -64,7 +66,16 @@ class Compiler:
     parameters: dict[str, Parameter] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     binds: list[Any] = field(default_factory=list)
-    _ctes: dict[str, Columns] = field(default_factory=dict)
+    sized: bool = False  # the sizes of tables are asked for
+    touched: set[int] = field(default_factory=set)  # object ids of the tables that are read
+    _ctes: dict[str, tuple[str, Columns]] = field(default_factory=dict)
+    _views: tuple[int, ...] = ()  # views around what is compiled
+    _names: Iterator[int] = field(default_factory=itertools.count)
+
+    def dynamic(self, schema: str, name: str) -> tuple[str, Columns] | None:
+        """A view of the server's own state, such as sys.dm_exec_sessions."""
+        offers = self.facts.get("dynamic", {}).get((schema.lower(), name.lower()))
+        return offers() if offers is not None else None
 
     def parameter(self, node: exp.Parameter) -> Typed:
         """@name, or @@NAME of the session."""
@@ -118,6 +129,10 @@ class Compiler:
             raise NotSupported(type(node).__name__.upper())
         return self._select(node, outer)
 
+    def name(self, letter: str) -> str:
+        """A name in DuckDB nobody else has."""
+        return f"{letter}{next(self._names)}"
+
     def _with(self, node: exp.Expression, outer: Scope | None) -> str:
         clause = node.args.get("with_")
         if clause is None:
@@ -125,58 +140,77 @@ class Compiler:
         parts = []
         for cte in clause.expressions:
             inner = self.query(cte.this, outer)
-            names = [column.name for column in cte.args["alias"].columns] or [name for name, _ in inner.columns]
-            self._ctes[cte.alias.lower()] = [(n, kind) for n, (_, kind) in zip(names, inner.columns, strict=True)]
-            listed = ", ".join(quote(name) for name in names)
-            parts.append(f"{quote(cte.alias)}({listed}) AS ({inner.sql})")
+            names = [column.name for column in cte.args["alias"].columns] or [offer.name for offer in inner.columns]
+            stored = self.name("q")
+            offers = [replace(offer, name=n) for n, offer in zip(names, inner.columns, strict=True)]
+            self._ctes[self.catalog.fold(cte.alias)] = (stored, offers)
+            parts.append(f"{stored} AS ({inner.sql})")
         return f"WITH {', '.join(parts)} "
 
     def _union(self, node: exp.SetOperation, outer: Scope | None) -> Query:
         start = self._with(node, outer)
         left, right = self.query(node.this, outer), self.query(node.expression, outer)
+        if len(left.columns) != len(right.columns):
+            raise SqlError(
+                205,
+                "All queries combined using a UNION, INTERSECT or EXCEPT operator must have an equal number of "
+                "expressions in their target lists.",
+            )
+        columns = [replace(a, kind=_united(a.kind, b.kind)) for a, b in zip(left.columns, right.columns, strict=True)]
         word = {exp.Union: "UNION", exp.Except: "EXCEPT", exp.Intersect: "INTERSECT"}[type(node)]
-        sql = f"{start}{left.sql} {word}{'' if node.args.get('distinct') else ' ALL'} {right.sql}"
+        scope = Expressions(self, Scope([], self.catalog.fold))
+        if word == "UNION" and node.args.get("distinct"):
+            keys = [scope.ordered(Typed(offer.stored, offer.kind, label=1)) for offer in columns]
+            sql = f"SELECT DISTINCT ON ({', '.join(keys)}) * FROM ({left.sql} UNION ALL {right.sql})"
+        else:
+            sql = f"({left.sql}) {word}{'' if node.args.get('distinct') else ' ALL'} ({right.sql})"
         order = node.args.get("order")
         if order is not None:
-            keys = [
-                f"{quote(k.this.name) if isinstance(k.this, exp.Column) else k.this.sql()}{_direction(k)}"
-                for k in order.expressions
-            ]
-            sql += f" ORDER BY {', '.join(keys)}"
-        columns = [
-            (
-                name,
-                a
-                if a is not None and (b is None or a.name == b.name) and (a.length or 0) >= (b.length if b else 0)
-                else (a if b is not None and a is not None and a.name not in STRINGS else b),
-            )
-            for (name, a), (_, b) in zip(left.columns, right.columns, strict=True)
-        ]
-        return Query(sql, columns)
+            output = [(offer.name, Typed(offer.stored, offer.kind, label=1)) for offer in columns]
+            keys = [scope.ordered(self._selected(key.this, scope, output)) + _direction(key) for key in order.expressions]
+            sql = f"SELECT * FROM ({sql}) ORDER BY {', '.join(keys)}"
+        return Query(start + sql, columns)
 
     def _select(self, node: exp.Select, outer: Scope | None) -> Query:
         for name, part in node.args.items():
             if part and name not in _SELECT_PARTS:
                 raise NotSupported(f"{name.strip('_').upper()} in SELECT")
         start = self._with(node, outer)
-        scope = Scope([], outer)
+        scope = Scope([], self.catalog.fold, outer)
         sources = self._sources(node, scope)
         expressions = Expressions(self, scope)
-        output = [item for projection in node.expressions for item in self._projection(projection, expressions)]
-        names = [name or f"_c{number}" for number, (name, _) in enumerate(output)]
-        listed = [f"{typed.sql} AS {quote(name)}" for name, (_, typed) in zip(names, output, strict=True)]
-        distinct = node.args.get("distinct")
-        sql = f"{start}SELECT {'DISTINCT ' if distinct else ''}{', '.join(listed)}{sources}"
+        tail = ""
         if node.args.get("where") is not None:
             condition = node.args["where"].this
-            sql += f" WHERE {expressions.text(condition)}"
-            sql += "".join(implied(condition, key[0], expressions) for key in [self._stored_order(node)] if key)
+            tail += f" WHERE {expressions.text(condition)}"
+            tail += "".join(implied(condition, key[0], expressions) for key in [self._stored_order(node)] if key)
         if node.args.get("group") is not None:
-            sql += f" GROUP BY {', '.join(expressions.text(key) for key in node.args['group'].expressions)}"
+            tail += f" GROUP BY {', '.join(self._group(node.args['group'].expressions, expressions))}"
+        output = [item for projection in node.expressions for item in self._projection(projection, expressions)]
+        columns = [Offer(name, typed.kind, f"o{number}") for number, (name, typed) in enumerate(output)]
+        listed = [f"{typed.sql} AS o{number}" for number, (_, typed) in enumerate(output)]
         if node.args.get("having") is not None:
-            sql += f" HAVING {expressions.text(node.args['having'].this)}"
-        sql += self._order(node, expressions, output, bool(distinct)) + self._limit(node, expressions)
-        return Query(sql, [(name, typed.kind) for name, typed in output])
+            tail += f" HAVING {expressions.text(node.args['having'].this)}"
+        if not node.args.get("distinct"):
+            order = self._order(node, expressions, output)
+            sql = f"{start}SELECT {', '.join(listed)}{sources}{tail}{order}{self._limit(node, expressions)}"
+            return Query(sql, columns)
+        # first the distinct rows, then their order
+        keys = ", ".join(expressions.ordered(typed) for _, typed in output)
+        inner = f"SELECT DISTINCT ON ({keys}) {', '.join(listed)}{sources}{tail}"
+        chosen = [(n, replace(typed, sql=f"o{number}")) for number, (n, typed) in enumerate(output)]
+        order = self._order(node, expressions, chosen, output)
+        return Query(f"{start}SELECT * FROM ({inner}){order}{self._limit(node, expressions)}", columns)
+
+    def _group(self, nodes: list[exp.Expression], expressions: Expressions) -> list[str]:
+        keys = []
+        for item in nodes:
+            typed = expressions.compile(item)
+            key = expressions.ordered(typed)
+            keys.append(key)
+            if key != typed.sql:
+                expressions.grouped[typed.sql] = f"first({typed.sql})"
+        return keys
 
     def _stored_order(self, node: exp.Select) -> list[str]:
         """The key in whose order the query's only table is stored and read; empty when that is not known."""
@@ -186,24 +220,31 @@ class Compiler:
             return []
         if any(node.args.get(part) for part in ("group", "distinct", "having")):
             return []
+        if table.db.lower() in ("sys", "information_schema"):
+            return []
         return self.catalog.stored_order(table.db, table.name)
 
     def _projection(self, node: exp.Expression, scope: Expressions) -> list[tuple[str, Typed]]:
         if isinstance(node, exp.Star) or (isinstance(node, exp.Column) and isinstance(node.this, exp.Star)):
             table = node.table if isinstance(node, exp.Column) else ""
             found = [
-                (name, Typed(f"{quote(source.alias)}.{quote(name)}", kind))
+                (offer.name, Typed(f"{source.stored}.{offer.stored}", offer.kind, label=int(is_text(offer.kind))))
                 for source in scope.scope.sources
-                if not table or source.alias.lower() == table.lower()
-                for name, kind in source.columns
+                if not table or self.catalog.fold(source.alias) == self.catalog.fold(table)
+                for offer in source.columns
             ]
+            for source in scope.scope.sources:
+                if not table or self.catalog.fold(source.alias) == self.catalog.fold(table):
+                    for offer in source.columns:
+                        offer.check()
+            found = [(name, replace(typed, sql=scope.grouped.get(typed.sql, typed.sql))) for name, typed in found]
             if not found:
                 raise SqlError(263, "Must specify table to select from.")
             return found
         if isinstance(node, exp.EQ):
             if isinstance(node.this, exp.Parameter):
                 raise NotSupported("SELECT into a variable")
-            return [(node.this.name, scope.compile(node.expression))]
+            return [(node.this.name, scope.compile(node.expression))]  # name = expression
         if isinstance(node, exp.Alias):
             return [(node.alias, scope.compile(node.this))]
         typed = scope.compile(node)
@@ -219,8 +260,7 @@ class Compiler:
             if isinstance(item, exp.Lateral):
                 word = "CROSS JOIN LATERAL" if item.args.get("cross_apply") else "LEFT JOIN LATERAL"
                 inner = self.query(item.this, scope)
-                scope.sources.append(Source(item.alias, inner.columns))
-                sql += f" {word} {self._derived(inner, item.alias)}"
+                sql += f" {word} {self._derived(inner.sql, item.alias, inner.columns, scope)}"
                 sql += "" if item.args.get("cross_apply") else " ON true"
                 continue
             words = [str(join.args.get(key) or "") for key in ("method", "side", "kind")]
@@ -237,62 +277,112 @@ class Compiler:
             inner = self.query(item.this, scope.outer)
             alias = item.args.get("alias")
             names = [column.name for column in alias.columns] if alias is not None else []
+            offers = inner.columns
             if names:
-                inner = Query(inner.sql, [(n, kind) for n, (_, kind) in zip(names, inner.columns, strict=True)])
-            scope.sources.append(Source(item.alias, inner.columns))
-            return self._derived(inner, item.alias)
+                offers = [replace(offer, name=n) for n, offer in zip(names, inner.columns, strict=True)]
+            return self._derived(inner.sql, item.alias, offers, scope)
         if not isinstance(item, exp.Table) or not isinstance(item.this, exp.Identifier):
             raise NotSupported(f"{item.sql(dialect='tsql')[:60]} in FROM")
         if item.args.get("sample") or item.args.get("pivots"):
             raise NotSupported("TABLESAMPLE, PIVOT and UNPIVOT")
         alias_name = item.alias or item.name
-        if not item.db and item.name.lower() in self._ctes:
-            scope.sources.append(Source(alias_name, self._ctes[item.name.lower()]))
-            return f"{quote(item.name)} AS {quote(alias_name)}"
-        stored, columns = self.table(item)
-        scope.sources.append(Source(alias_name, list(columns)))
-        return f"{stored} AS {quote(alias_name)}"
+        found = self._ctes.get(self.catalog.fold(item.name)) if not item.db else None
+        stored, columns = found or self.table(item)
+        own = self.name("s")
+        scope.sources.append(Source(alias_name, own, columns))
+        return f"{stored} AS {own}"
 
-    @staticmethod
-    def _derived(inner: Query, alias: str) -> str:
-        listed = ", ".join(quote(name or f"_c{number}") for number, (name, _) in enumerate(inner.columns))
-        return f"({inner.sql}) AS {quote(alias)}({listed})"
+    def _derived(self, sql: str, alias: str, offers: Columns, scope: Scope) -> str:
+        own = self.name("s")
+        scope.sources.append(Source(alias, own, offers))
+        return f"({sql}) AS {own}"
 
-    def table(self, node: exp.Table) -> tuple[str, list[tuple[str, SqlType]]]:
-        """A table's quoted name and columns; raises 208."""
+    def table(self, node: exp.Table) -> tuple[str, Columns]:
+        """What stands for a table, view or catalog view in DuckDB's FROM, and its columns; raises 208 and 229."""
         full = ".".join(part for part in (node.catalog, node.db, node.name) if part)
-        elsewhere = node.catalog and node.catalog.lower() != self.catalog.database.lower()
-        if elsewhere and not (node.db.lower() == "sys" and node.name.lower() == "databases"):
+        elsewhere = node.catalog and self.catalog.fold(node.catalog) != self.catalog.fold(self.catalog.database)
+        system = None if elsewhere and node.name.lower() != "databases" else self.catalog.system(node.db, node.name)
+        if system is not None:
+            self.sized |= node.name.lower() in _SIZED
+            return system
+        live = self.dynamic(node.db, node.name) if not elsewhere else None
+        if live is not None:
+            return live
+        if elsewhere:
             raise no_object(full)
         if node.name.startswith("#"):
             raise NotSupported("a temporary table")
-        found = self.catalog.find(node.db, node.name)
-        if found is None:
-            raise no_object(full)
-        return found
+        spec = self.spec(node)
+        if spec.select:
+            if spec.object_id in self._views:
+                raise SqlError(4_413, f"Could not use view '{full}' because of binding errors.")
+            around = (*self._views, spec.object_id)
+            inner = Compiler(self.catalog, {}, self.facts, self.binds, self.sized, self.touched, {}, around, self._names)
+            statement: Any = parse_one(spec.select, read="tsql")
+            query = inner.query(statement)
+            offers = [replace(offer, name=c.name) for offer, c in zip(query.columns, spec.columns, strict=False)]
+            self.sized |= inner.sized
+            return f"({query.sql})", offers
+        self.touched.add(spec.object_id)
+        # who may read a view may read what it reads
+        denied = self.catalog.denied.get(spec.object_id, set()) if not self._views else set()
+        whose = f"object '{spec.name}', database '{self.catalog.database}', schema '{spec.schema}'"
+        if 0 in denied:
+            raise SqlError(229, f"The SELECT permission was denied on the {whose}.", 14, 5)
+        return spec.stored, [
+            Offer(column.name, column.kind, column.stored, whose if column.number in denied else "") for column in spec.columns
+        ]
 
-    def _order(self, node: exp.Select, scope: Expressions, output: list[tuple[str, Typed]], distinct: bool) -> str:
+    def spec(self, node: exp.Table) -> TableSpec:
+        """A table or view by its name, through synonyms; raises 208."""
+        spec = self.catalog.spec(node.db, node.name)
+        if spec is None:
+            raise no_object(".".join(part for part in (node.catalog, node.db, node.name) if part))
+        if spec.target:
+            return self.spec(exp.to_table(spec.target, dialect="tsql"))
+        return spec
+
+    def _order(
+        self,
+        node: exp.Select,
+        scope: Expressions,
+        output: list[tuple[str, Typed]],
+        distinct: list[tuple[str, Typed]] | None = None,
+    ) -> str:
         order = node.args.get("order")
         if order is None or needless_order(order, self._stored_order(node)):
             return ""
         keys = []
         for key in order.expressions:
-            target = key.this
-            if isinstance(target, exp.Literal) and not target.is_string:
-                typed = output[int(target.this) - 1][1]
-                name = str(target.this)
-            else:
-                named = [
-                    (n, t)
-                    for n, t in output
-                    if isinstance(target, exp.Column) and not target.table and n.lower() == target.name.lower()
-                ]
-                typed = named[0][1] if named else scope.compile(target)
-                name = quote(named[0][0]) if named else typed.sql
-            if typed.kind is not None and typed.kind.name in STRINGS and not distinct and not _aggregated(typed.sql):
-                name = f"ci({typed.sql})"
-            keys.append(name + _direction(key))
+            typed = self._selected(key.this, scope, output, distinct)
+            keys.append(scope.ordered(typed) + _direction(key))
         return f" ORDER BY {', '.join(keys)}"
+
+    def _selected(
+        self,
+        target: exp.Expression,
+        scope: Expressions,
+        output: list[tuple[str, Typed]],
+        distinct: list[tuple[str, Typed]] | None = None,
+    ) -> Typed:
+        """What an ORDER BY item means: an output column by number or name, or an expression."""
+        if isinstance(target, exp.Literal) and not target.is_string:
+            number = int(target.this)
+            if not 0 < number <= len(output):
+                text = f"The ORDER BY position number {number} is out of range of the number of items in the select list."
+                raise SqlError(108, text)
+            return output[number - 1][1]
+        if isinstance(target, exp.Column) and not target.table:
+            for name, typed in output:
+                if self.catalog.fold(name) == self.catalog.fold(target.name):
+                    return typed
+        typed = scope.compile(target)
+        if distinct is None:
+            return typed
+        for (_, chosen), (_, given) in zip(output, distinct, strict=True):
+            if given.sql == typed.sql:
+                return chosen
+        raise SqlError(145, "ORDER BY items must appear in the select list if SELECT DISTINCT is specified.", severity=15)
 
     def _limit(self, node: exp.Select, scope: Expressions) -> str:
         limit, offset = node.args.get("limit"), node.args.get("offset")
@@ -316,5 +406,11 @@ def _direction(key: exp.Expression) -> str:
     return " DESC NULLS LAST" if key.args.get("desc") else " ASC NULLS FIRST"
 
 
-def _aggregated(sql: str) -> bool:
-    return bool(re.match(r"(CAST\()?(count|sum|avg|min|max|arg_min|arg_max|string_agg)\(", sql))
+def _united(left: SqlType | None, right: SqlType | None) -> SqlType | None:
+    """The type of a column of UNION."""
+    if left is None or right is None:
+        return left or right
+    if left.name in STRINGS and right.name in STRINGS:
+        length = MAX if MAX in (left.length, right.length) else max(left.length, right.length)
+        return replace(right if right.name in WIDE else left, length=length).plain
+    return left.plain if left.name == right.name and left.length >= right.length else right.plain

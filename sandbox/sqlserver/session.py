@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,12 +15,14 @@ import pyarrow as pa
 import sqlglot
 from sqlglot import exp
 
-from sandbox.sqlserver import catalog as catalogs
 from sandbox.sqlserver.batches import Simple, split
-from sandbox.sqlserver.changes import Change, change
+from sandbox.sqlserver.changes import Change, change, duplicates
+from sandbox.sqlserver.commands import command
+from sandbox.sqlserver.definitions import definition, simplified
 from sandbox.sqlserver.errors import NotSupported, SqlError, bad_syntax, known
-from sandbox.sqlserver.queries import Columns, Compiler, Parameter
+from sandbox.sqlserver.queries import Compiler, Parameter, Query
 from sandbox.sqlserver.store import Store
+from sandbox.sqlserver.translate import translated
 from sandbox.sqlserver.types import MAX, SqlType
 
 ROWS_PER_BATCH = 16_384
@@ -68,6 +73,10 @@ class Session:
     implicit: bool = False
     trancount: int = 0
     in_store: bool = False  # a DuckDB transaction is open
+    snapshot: int | None = None  # changes of definitions before the transaction's first read
+    defined: bool = False  # the open transaction has changed definitions
+    lock_timeout: int = -1  # ms, -1 for ever
+    cancelled: threading.Event = field(default_factory=threading.Event)
     prepared: dict[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -76,7 +85,9 @@ class Session:
     def close(self) -> None:
         """Roll back what is open and let go of the store."""
         if self.in_store:
-            self.cursor.execute("ROLLBACK")
+            with suppress(duckdb.Error):
+                self.cursor.execute("ROLLBACK")
+            self._settle(True)
         self.cursor.close()
 
     def run(self, sql: str, parameters: dict[str, Parameter]) -> Iterator[Outcome]:
@@ -101,8 +112,12 @@ class Session:
                 yield Rows(outcome.columns, fault.after(outcome.batches)) if isinstance(outcome, Rows) else outcome
 
     def _parsed(self, statement: str, parameters: dict[str, Parameter]) -> Iterator[Outcome]:
+        found = command(statement, self._compiler(parameters))
+        if found is not None:
+            yield from self._change(found, self._compiler(parameters), "")
+            return
         try:
-            nodes = sqlglot.parse(statement, read="tsql")
+            nodes = sqlglot.parse(simplified(statement), read="tsql")
         except sqlglot.errors.ParseError as error:
             near = error.errors[0].get("highlight", "") if error.errors else statement[:30]
             raise bad_syntax(str(near)) from None
@@ -110,83 +125,131 @@ class Session:
             if node is not None:
                 yield from self._statement(node, parameters)
 
-    def _statement(self, node: Any, parameters: dict[str, Parameter]) -> Iterator[Outcome]:
-        compiler = Compiler(
-            self.store.catalog,
-            parameters,
-            {
-                **self.facts,
-                "spid": self.spid,
-                "trancount": self.trancount,
-                "database": self.store.database,
-            },
-        )
-        try:
-            if isinstance(node, exp.Query):
-                query = compiler.query(node)  # type: ignore[arg-type]
-                if self.implicit and not self.trancount and node.find(exp.Table):
-                    yield from self.begin()
-                yield self._rows(query.sql, query.columns, compiler.binds)
-                return
-            work = change(node, compiler)
-            if self.implicit and not self.trancount:
-                yield from self.begin()
-            yield Affected(self._apply(work, compiler.binds), type(node).__name__.upper())
-        except duckdb.Error as error:
-            raise self._translated(error) from error
+    def _compiler(self, parameters: dict[str, Parameter]) -> Compiler:
+        facts = {"spid": self.spid, "trancount": self.trancount, "database": self.store.database, "store": self.store}
+        return Compiler(self.store.catalog, parameters, {**self.facts, **facts})
 
-    def _rows(self, sql: str, columns: Columns, binds: list[Any]) -> Rows:
-        reader = self.cursor.execute(sql, _used(sql, binds)).to_arrow_reader(ROWS_PER_BATCH)
+    def _statement(self, node: Any, parameters: dict[str, Parameter]) -> Iterator[Outcome]:
+        compiler = self._compiler(parameters)
+        if isinstance(node, exp.Query):
+            query = compiler.query(node)  # type: ignore[arg-type]
+            if self.implicit and not self.trancount and node.find(exp.Table):
+                yield from self.begin()
+            self._check_snapshot(compiler)
+            if compiler.sized:
+                self.store.count_sizes()
+            with self._translating():
+                rows = self._rows(query, compiler.binds)
+            yield rows
+            return
+        work = definition(node, compiler) or change(node, compiler)
+        self._check_snapshot(compiler)
+        yield from self._change(work, compiler, type(node).__name__.upper())
+
+    def _change(self, work: Change, compiler: Compiler, word: str) -> Iterator[Outcome]:
+        if self.implicit and not self.trancount:
+            yield from self.begin()
+        with self._translating():
+            count = self._apply(work, compiler)
+        yield Affected(None if work.defines else count, word)
+
+    def _rows(self, query: Query, binds: list[Any]) -> Rows:
+        reader = self.cursor.execute(query.sql, _used(query.sql, binds)).to_arrow_reader(ROWS_PER_BATCH)
         declared = [
-            (name if not name.startswith("_c") else "", kind or _kind_of(reader.schema.field(number).type))
-            for number, (name, kind) in enumerate(columns)
+            (offer.name, offer.kind or _kind_of(reader.schema.field(number).type)) for number, offer in enumerate(query.columns)
         ]
         for _, kind in declared:
             if kind.name in ("sql_variant", "hierarchyid", "geography"):
                 raise NotSupported(f"a {kind.name} value in a result (convert it to nvarchar in the SELECT)")
-        return Rows(declared, reader)
+        return Rows(declared, self._stream(reader))
 
-    def _apply(self, work: Change, binds: list[Any]) -> int | None:
+    def _stream(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+        try:
+            with self._translating():
+                yield from reader
+        finally:
+            reader.close()
+
+    @contextmanager
+    def _translating(self) -> Iterator[None]:
+        try:
+            yield
+        except duckdb.Error as error:
+            raise translated(error, self.store.catalog, self.isolation) from error
+
+    # changes
+
+    def _apply(self, work: Change, compiler: Compiler) -> int | None:
+        """Runs it, after the transactions of others that are in its way."""
+        deadline = time.monotonic() + self.lock_timeout / 1_000 if self.lock_timeout >= 0 else None
+        while True:
+            try:
+                return self._once(work, compiler)
+            except duckdb.TransactionException:
+                if self.trancount or self.isolation == "SNAPSHOT":
+                    raise
+                if deadline is not None and time.monotonic() >= deadline:
+                    raise known(1222, self.store.database) from None
+                if self.cancelled.is_set():
+                    raise duckdb.InterruptException("cancelled") from None
+                self.store.wait()
+
+    def _once(self, work: Change, compiler: Compiler) -> int | None:
         own = not self.trancount
+        versions = work.spec is not None and any(column.kind.name == "rowversion" for column in work.spec.columns)
         if not self.in_store:
             self.cursor.execute("BEGIN TRANSACTION")
             self.in_store = True
         try:
-            count = None
-            for number, sql in enumerate(work.statements):
-                rows = self.cursor.execute(sql, _used(sql, binds)).fetchall()
-                if number == 0 and rows and work.specs is None:
-                    count = int(rows[0][0])
-            if work.spec is not None and work.spec.key:
-                self._check_key(work)
-            if work.specs is not None:
-                catalogs.save(self.cursor, work.specs, self.store.database)
-            if own:
-                self.cursor.execute("COMMIT")
+            with ExitStack() as held:
+                if work.defines:
+                    held.enter_context(self.store.defining)
+                if versions:
+                    held.enter_context(self.store.numbering(self.spid))
+                count = self._run(work, compiler)
+                if own:
+                    self.cursor.execute("COMMIT")
+                if work.defines:
+                    self.store.catalog.put(work.puts, work.drops)
+                    self.store.catalog.load_state(self.cursor)
+                    self.defined = not own
         except (duckdb.Error, SqlError):
-            self.cursor.execute("ROLLBACK")
+            with suppress(duckdb.Error):  # a failed COMMIT has rolled back by itself
+                self.cursor.execute("ROLLBACK")
             self.in_store = False
-            self.trancount = min(self.trancount, 1)
+            self._settle(True)
             raise
+        if work.spec is not None:
+            self.store.catalog.stale.add(work.spec.object_id)
         if own:
             self.in_store = False
-        if work.specs is not None or any(sql.startswith("CREATE SCHEMA") for sql in work.statements):
-            self.store.catalog.load(self.cursor)
+            self._settle(False)
         return count
 
-    def _check_key(self, work: Change) -> None:
-        assert work.spec is not None
-        spec = work.spec
-        key = ", ".join(f'"{name}"' for name in spec.key)
-        found = self.cursor.execute(f"SELECT {key} FROM {spec.stored} GROUP BY {key} HAVING count(*) > 1 LIMIT 1").fetchone()
-        if found:
-            raise SqlError(
-                2627,
-                f"Violation of PRIMARY KEY constraint 'PK_{spec.name}_{'_'.join(spec.key)}'. "
-                f"Cannot insert duplicate key in object '{spec.full_name}'. The duplicate key value "
-                f"is ({', '.join(map(str, found))}).",
-                severity=14,
-            )
+    def _run(self, work: Change, compiler: Compiler) -> int | None:
+        count = None
+        for number, sql in enumerate(work.statements):
+            rows = self.cursor.execute(sql, _used(sql, compiler.binds)).fetchall()
+            if number == 0 and rows and not work.defines:
+                count = int(rows[0][0])
+        if work.checks and work.spec is not None:
+            for sql, error in duplicates(work.spec, compiler):
+                found = self.cursor.execute(sql).fetchone()
+                if found:
+                    value = ", ".join("<NULL>" if one is None else str(one) for one in found)
+                    raise SqlError(error.number, f"{error} The duplicate key value is ({value}).", error.severity)
+        if work.defines:
+            self.store.catalog.save(self.cursor, work.puts, work.drops)
+            if work.state is not None:
+                work.state(self.cursor)
+        return count
+
+    def _settle(self, undone: bool) -> None:
+        """A transaction has ended in the store."""
+        if undone and self.defined:
+            self.store.catalog.load(self.cursor)
+        self.defined, self.snapshot = False, None
+        self.store.settled(self.spid)
 
     # transactions
 
@@ -197,7 +260,7 @@ class Session:
         elif what == "implicit":
             self.implicit = value == "ON"
         elif what == "lock_timeout":
-            self.facts["lock_timeout"] = int(value)
+            self.lock_timeout = self.facts["lock_timeout"] = int(value)
         elif what == "use":
             if value.lower() not in (self.store.database.lower(), "master"):
                 raise SqlError(911, f"Database '{value}' does not exist. Make sure that the name is entered correctly.")
@@ -213,16 +276,29 @@ class Session:
         yield Affected()
 
     def begin(self) -> Iterator[Outcome]:
-        """A transaction: for the isolation levels that keep what was read it is one of the store from here on,
-        under READ COMMITTED each statement sees what is committed by then, until the first change."""
+        """A transaction: for the isolation levels that keep what was read it is one of the store, which takes its
+        snapshot with the first read; under READ COMMITTED each statement sees what is committed by then, until the
+        first change."""
         self.trancount += 1
         if self.trancount == 1:
             if self.isolation in ("SNAPSHOT", "SERIALIZABLE", "REPEATABLE READ"):
                 self.cursor.execute("BEGIN TRANSACTION")
-                # the store takes its snapshot with the first read
-                self.cursor.execute("SELECT count(*) FROM mssys.specs").fetchall()
                 self.in_store = True
             yield Transaction("begin")
+
+    def _check_snapshot(self, compiler: Compiler) -> None:
+        """Raises SqlError 3952 where snapshots are not allowed, 3961 where a table's definition is younger than this one's."""
+        if self.isolation != "SNAPSHOT" or not compiler.touched:
+            return
+        catalog = self.store.catalog
+        if not catalog.settings.get("snapshot"):
+            raise known(3952, self.store.database)
+        if not self.trancount:
+            return
+        if self.snapshot is None:
+            self.snapshot = catalog.version
+        if any(spec.object_id in compiler.touched and spec.version > self.snapshot for spec in catalog.specs.values()):
+            raise known(3961, self.store.database)
 
     def end(self, what: str) -> Iterator[Outcome]:
         """COMMIT one level, or ROLLBACK all."""
@@ -234,39 +310,20 @@ class Session:
             return
         if self.in_store:
             self.in_store = False
-            try:
-                self.cursor.execute(what.upper())
-            except duckdb.Error as error:
-                raise self._translated(error) from error
-            if what == "rollback":
-                self.store.catalog.load(self.cursor)
+            with self._translating():
+                try:
+                    self.cursor.execute(what.upper())
+                finally:
+                    self._settle(what == "rollback")
+        self.snapshot = None
         yield Transaction(what)
 
     def reset(self) -> None:
         """sp_reset_connection: what a pooled connection's last user left is undone."""
         if self.trancount:
             list(self.end("rollback"))
-        self.isolation, self.implicit = "READ COMMITTED", False
+        self.isolation, self.implicit, self.lock_timeout = "READ COMMITTED", False, -1
         self.prepared.clear()
-
-    def _translated(self, error: duckdb.Error) -> SqlError:
-        text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        missing = re.search(r"NOT NULL constraint failed: (\w+)\.(\w+)", text)
-        if missing:
-            return SqlError(
-                515,
-                f"Cannot insert the value NULL into column '{missing[2]}', table '{missing[1]}'; "
-                "column does not allow nulls. INSERT fails.",
-            )
-        if isinstance(error, duckdb.TransactionException):
-            return known(3960, self.store.database)
-        if text.endswith("sandbox divides by zero"):
-            return SqlError(8134, "Divide by zero error encountered.")
-        if isinstance(error, duckdb.OutOfRangeException) or "out of range" in text:
-            return SqlError(8115, "Arithmetic overflow error converting expression to data type numeric or int.")
-        if isinstance(error, duckdb.ConversionException):
-            return SqlError(245, f"Conversion failed: {text}")
-        return SqlError(50_000, f"sandbox: {text}")
 
 
 def _used(sql: str, binds: list[Any]) -> dict[str, Any]:

@@ -1,16 +1,24 @@
-"""What tables and views are: their columns, keys and places, as data."""
+"""What tables, views and synonyms are: their columns, keys, indexes and places, as data.
+
+In DuckDB a table is called by its object id and a column by its number, so every name SQL Server allows is possible,
+twins that differ in case included, and a new name moves no data.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 
-from sandbox.sqlserver.types import SqlType, parse_type
+from sandbox.sqlserver.types import STRINGS, SqlType, parse_type
 
 
 @dataclass(frozen=True)
 class ColumnSpec:
-    """One column; `type` is SQL Server's declaration, `computed` the expression of a computed column."""
+    """One column; `type` is SQL Server's declaration, `computed` the expression of a computed column.
+
+    `collation` is empty for the database's own, `number` is its column_id.
+    """
 
     name: str
     type: str
@@ -19,17 +27,47 @@ class ColumnSpec:
     computed: str = ""
     alias: str = ""
     default: str = ""
+    collation: str = ""
+    number: int = 0
 
     @property
     def kind(self) -> SqlType:
         """The declared type with the column's own facts."""
-        base = parse_type(self.type)
-        return SqlType(base.name, base.length, base.precision, base.scale, self.null, self.identity, bool(self.computed))
+        base = _declared(self.type)
+        collation = self.collation if base.name in STRINGS else ""
+        return replace(base, nullable=self.null, identity=self.identity, computed=bool(self.computed), collation=collation)
+
+    @property
+    def stored(self) -> str:
+        """The name in DuckDB."""
+        return f"c{self.number}"
+
+
+@lru_cache(4_096)
+def _declared(text: str) -> SqlType:
+    return parse_type(text)
+
+
+@dataclass(frozen=True)
+class IndexSpec:
+    """An index that is no primary key and no unique constraint; `where` is the filter as it was written."""
+
+    name: str
+    columns: list[str]
+    unique: bool = False
+    where: str = ""
+    included: list[str] = field(default_factory=list)
+    descending: list[str] = field(default_factory=list)
+    disabled: bool = False
 
 
 @dataclass(frozen=True)
 class TableSpec:
-    """A table or view: `key` and `unique` name columns, `select` is a view's statement, `note` its description."""
+    """A table, view or synonym: `key` and `unique` name columns, `select` is a view's statement, `note` its description.
+
+    `target` is what a synonym stands for; `properties` are extended ones: column number (0: the object), name, value;
+    `modified` counts 1/300 s since 1900 as `datetime` does, `version` the changes of definitions before this one.
+    """
 
     schema: str
     name: str
@@ -39,6 +77,17 @@ class TableSpec:
     select: str = ""
     note: str = ""
     object_id: int = 0
+    indexes: list[IndexSpec] = field(default_factory=list)
+    target: str = ""
+    properties: list[tuple[int, str, str]] = field(default_factory=list)
+    created: int = 0
+    modified: int = 0
+    version: int = 0
+
+    def __post_init__(self) -> None:
+        if any(not column.number for column in self.columns):
+            numbered = [replace(column, number=column.number or number) for number, column in enumerate(self.columns, start=1)]
+            object.__setattr__(self, "columns", numbered)
 
     @property
     def full_name(self) -> str:
@@ -47,8 +96,12 @@ class TableSpec:
 
     @property
     def stored(self) -> str:
-        """The quoted name in DuckDB."""
-        return f"{quote(self.schema)}.{quote(self.name)}"
+        """The name in DuckDB."""
+        return f"data.t{self.object_id}"
+
+    def column(self, name: str) -> ColumnSpec:
+        """A column by its exact name, as keys and indexes hold it."""
+        return next(column for column in self.columns if column.name == name)
 
     def dump(self) -> str:
         """As JSON."""
@@ -58,7 +111,14 @@ class TableSpec:
     def load(cls, text: str) -> TableSpec:
         """From JSON."""
         fields = json.loads(text)
-        return cls(**{**fields, "columns": [ColumnSpec(**column) for column in fields["columns"]]})
+        return cls(
+            **{
+                **fields,
+                "columns": [ColumnSpec(**column) for column in fields["columns"]],
+                "indexes": [IndexSpec(**index) for index in fields["indexes"]],
+                "properties": [(number, name, value) for number, name, value in fields["properties"]],
+            }
+        )
 
 
 def quote(name: str) -> str:

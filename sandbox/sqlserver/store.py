@@ -1,23 +1,27 @@
-"""The DuckDB file behind the server: made once from the generator, then opened; and who is connected to it."""
+"""The DuckDB file behind the server: made once, then opened; and who is connected to it."""
 
 from __future__ import annotations
 
 import hashlib
 import itertools
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
 
-from sandbox.sqlserver import functions, generate, temporal
+from sandbox.sqlserver import changes, collations, functions, generate, sizes, temporal
 from sandbox.sqlserver.catalog import Catalog
+from sandbox.sqlserver.content import Content
 from sandbox.sqlserver.errors import SqlError
 from sandbox.sqlserver.faults import Faults
-from sandbox.sqlserver.parquet import Given, in_order
+from sandbox.sqlserver.parquet import in_order
 from sandbox.sqlserver.specs import TableSpec
 from sandbox.sqlserver.types import STRINGS
+
+_FIRST_VERSION = 2_000
+_WAIT = 0.2  # seconds after which a waiting statement looks again by itself
 
 
 def _stamp() -> str:
@@ -26,21 +30,8 @@ def _stamp() -> str:
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
 
 
-@dataclass(frozen=True)
-class Content:
-    """What a fresh database holds: the generated tables at a scale (None: without them) and tables from files."""
-
-    scale: float | None
-    parquet: tuple[Given, ...] = ()
-
-    @property
-    def stamp(self) -> str:
-        """Changes when the content does."""
-        return "\n".join([str(self.scale), *(given.stamp for given in self.parquet)])
-
-
 class Store:
-    """The database: cursors for sessions, the catalog, and the register of sessions for KILL."""
+    """The database: cursors for sessions, the catalog, and the register of sessions."""
 
     def __init__(self, folder: Path, database: str, content: Content, faults: Path | None = None) -> None:
         self.database = database
@@ -57,32 +48,93 @@ class Store:
         self._main = duckdb.connect(str(file), config={"threads": 1, "preserve_insertion_order": True})
         if fresh:
             self._main.execute("SET threads = 2")  # nobody is served yet
-            for macro in temporal.MACROS:
+            for macro in (*temporal.MACROS, *collations.MACROS, *changes.MACROS):
                 self._main.execute(macro)
-            generate.fill(self._main, content.scale, database, content.parquet)
+            generate.fill(self._main, content, database)
             for macro in functions.MACROS:
                 self._main.execute(macro)
             self._main.execute("CHECKPOINT")
             self._main.execute("SET threads = 1")
             stamp.write_text(wanted)
-        self.catalog = Catalog(self._main)
-        self.catalog.database = database
-        files = {(given.schema.lower(), given.table.lower()) for given in content.parquet if given.key}
-        for name, spec in self.catalog.specs.items():
-            if name in files and not any(column.kind.name in STRINGS for column in spec.columns if column.name in spec.key):
+        self.catalog = Catalog(self._main, database)
+        for given in content.parquet:
+            spec = self.catalog.spec(given.schema, given.table)
+            if spec is not None and spec.key:
                 self._settle(spec)
         self._lock = threading.Lock()
         self._spids = itertools.count(51)
         self._killers: dict[int, Callable[[], None]] = {}
+        self._sizer = self.cursor()
+        self._sizing = threading.Lock()
+        self.defining = threading.RLock()  # one change of definitions at a time
+        self._ended = threading.Condition()
+        self._numbering = threading.Lock()
+        self._active: dict[int, int] = {}  # session: its lowest rowversion that isn't committed
+        self.count_sizes()
 
     def _settle(self, spec: TableSpec) -> None:
         """A table of an earlier start may have been changed since it was made."""
-        if in_order(self._main, spec.stored, tuple(spec.key)):
+        key = [spec.column(name) for name in spec.key]
+        plain = not any(column.kind.name in STRINGS for column in key)
+        if plain and in_order(self._main, spec.stored, [column.stored for column in key]):
             self.catalog.ordered.add(spec.object_id)
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of its own to the same database."""
         return self._main.cursor()
+
+    def count_sizes(self) -> None:
+        """Bring the rows and bytes that sys.partitions and its like tell up to date."""
+        with self._sizing:
+            stale = set(self.catalog.stale)
+            self.catalog.stale -= stale
+            tables = [spec for spec in self.catalog.specs.values() if spec.object_id in stale]
+            sizes.count(self._sizer, [spec for spec in tables if not spec.select and not spec.target])
+
+    # rowversions
+
+    def last_version(self) -> int:
+        """The last rowversion given out."""
+        found = (
+            self._sizer.cursor()
+            .execute("SELECT last_value FROM duckdb_sequences() WHERE sequence_name = 'rowversions'")
+            .fetchone()
+        )
+        return int(found[0]) if found is not None and found[0] is not None else _FIRST_VERSION
+
+    def min_active_version(self) -> int:
+        """The lowest rowversion that isn't committed yet, else the next one."""
+        with self._lock:
+            active = list(self._active.values())
+        return min(active, default=self.last_version() + 1)
+
+    @contextmanager
+    def numbering(self, spid: int) -> Iterator[None]:
+        """While a statement gives out rowversions: the first of them is held as active until `settled`."""
+        with self._numbering:
+            first = self.last_version() + 1
+            mine = spid not in self._active
+            if mine:
+                with self._lock:
+                    self._active[spid] = first
+            yield
+            if mine and self.last_version() < first:
+                with self._lock:
+                    self._active.pop(spid, None)
+
+    def settled(self, spid: int) -> None:
+        """The session's transaction has ended: what it held is free, and who waits may look again."""
+        with self._lock:
+            self._active.pop(spid, None)
+        with self._ended:
+            self._ended.notify_all()
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Until another transaction ends, or a moment has passed."""
+        with self._ended:
+            self._ended.wait(_WAIT if seconds is None else min(_WAIT, seconds))
+
+    # sessions
 
     def enter(self, killer: Callable[[], None]) -> int:
         """A session id; the killer ends that session's connection."""

@@ -136,5 +136,4 @@ MACROS = [
     "CREATE OR REPLACE MACRO guid_hex(h) AS h[31:32] || h[29:30] || h[27:28] || h[25:26] || '-' || h[23:24] || h[21:22] "
     "|| '-' || h[19:20] || h[17:18] || '-' || h[13:16] || '-' || h[1:12]",
     "CREATE OR REPLACE MACRO guid_text(b) AS guid_hex(hex(b))",
-    "CREATE OR REPLACE MACRO ci(s) AS lower(rtrim(s, ' '))",
 ]

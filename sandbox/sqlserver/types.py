@@ -97,6 +97,7 @@ class SqlType:
     nullable: bool = True
     identity: bool = False
     computed: bool = False
+    collation: str = ""  # of text; empty for the database's own
 
     @property
     def store(self) -> str:
