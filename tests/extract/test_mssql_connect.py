@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,15 @@ import pytest
 
 pytest.importorskip("tap_mssql")
 sys.path.insert(0, str(Path(__file__).parent))
-from mssql_kit import at
 from mssql_python.connection_string_parser import _ConnectionStringParser
+from settings_kit import at
 
 from sandbox.launch import Counterpart, counterpart
+from tap_mssql import retry
 from tap_mssql.connect import connect, connection_string, open_connection
 from tap_mssql.errors import ConnectionRefused
-from tap_mssql.settings import parse
+from tap_mssql.faults import judge
+from tap_mssql.settings import Settings, parse
 
 CONFIG = {"host": "db.example.com", "user": "reader", "password": "s3cret", "database": "Shop"}
 
@@ -149,3 +153,68 @@ def test_a_closed_connection_is_never_handed_out_again(server: Counterpart) -> N
         assert cursor.fetchone()
     assert not second._pooling
     second.close()
+
+
+Faulty = tuple[Counterpart, Path]
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faulty]:
+    """A server and the file that tells it what shall fail; each test writes its own."""
+    folder = tmp_path_factory.mktemp("faulty")
+    faults = folder / "faults.json"
+    faults.write_text("{}")
+    with counterpart("sqlserver", folder, "--scale", "0.01", "--faults", str(faults)) as running:
+        yield running, faults
+
+
+def test_azure_that_wakes_up_is_waited_for_from_the_first_connection_on(
+    faulty: Faulty, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, faults = faulty
+    monkeypatch.setattr(retry, "judge", lambda error, **how: replace(judge(error, **how), pause=0))
+    for error in (40197, 40501, 40613, 49918, 49919, 49920, 10928, 10929):
+        faults.write_text(json.dumps({"logins": [{"error": error, "times": 1}]}))
+        connect(at(server)).close()
+    assert caplog.text.count("try 2 in") == 8
+
+
+def test_a_database_that_is_not_there_yet_is_waited_for_on_azure_only(faulty: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
+    server, faults = faulty
+    faults.write_text(json.dumps({"logins": [{"error": 4060, "times": 2}]}))
+    with pytest.raises(ConnectionRefused, match="TAP_MSSQL_DATABASE"):
+        connect(at(server))
+    monkeypatch.setattr(Settings, "azure", True)
+    monkeypatch.setattr(retry, "judge", lambda error, **how: replace(judge(error, **how), pause=0))
+    connect(at(server)).close()
+
+
+@pytest.mark.parametrize(
+    ("fault", "transient", "number", "broken"),
+    [
+        ({"error": 1205}, True, 1205, False),
+        ({"error": 1205, "after_rows": 50}, True, 1205, False),
+        ({"error": 3961}, True, 3961, False),
+        ({"error": 40197}, True, 40197, True),
+        ({"close": True, "after_rows": 50}, True, None, True),
+        ({"close": True}, True, None, True),
+        ({"error": 229}, False, 229, False),
+        ({"error": 230}, False, 230, False),
+        ({"error": 208}, False, 208, False),
+        ({"error": 207}, False, 207, False),
+        ({"error": 102}, False, 102, False),
+    ],
+)
+def test_errors_as_the_driver_reports_them(
+    faulty: Faulty, fault: dict[str, Any], transient: bool, number: int | None, broken: bool
+) -> None:
+    server, faults = faulty
+    faults.write_text("{}")
+    connection = connect(at(server))
+    faults.write_text(json.dumps({"statements": [{"match": "SalesOrderDetail", **fault}]}))
+    with pytest.raises(retry.DRIVER_ERRORS) as raised, connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM Sales.SalesOrderDetail")
+        while cursor.arrow_batch(100).num_rows:
+            pass
+    found = judge(raised.value)
+    assert (found.transient, found.number, found.broken) == (transient, number, broken)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,13 +12,15 @@ import pytest
 
 pytest.importorskip("tap_mssql")
 sys.path.insert(0, str(Path(__file__).parent))
-from mssql_kit import at
+from settings_kit import at
 
 from sandbox.launch import Counterpart, counterpart
 from tap_mssql import catalog
 from tap_mssql.catalog import Table
 from tap_mssql.connect import Connection, connect
 from tap_mssql.errors import SelectionRefused
+from tap_mssql.faults import judge
+from tap_mssql.retry import DRIVER_ERRORS
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +95,18 @@ def test_settings_choose_what_is_discovered(server: Counterpart, connection: Con
         streams(stream_options={"Sale.x": {"lookback": 5}})
     with pytest.raises(SelectionRefused, match="filter_dbs"):
         streams(filter_dbs="Nope")
+
+
+@pytest.mark.parametrize("cut", [True, "between rows"])
+def test_a_cut_link_is_never_taken_for_the_end_of_the_catalog(tmp_path: Path, cut: bool | str) -> None:
+    faults = tmp_path / "faults.json"
+    faults.write_text(json.dumps({"statements": [{"match": "sys[.]columns", "after_rows": 40, "close": cut}]}))
+    with counterpart("sqlserver", tmp_path, "--scale", "0.01", "--faults", str(faults)) as server:
+        connection = connect(at(server))
+        with pytest.raises(DRIVER_ERRORS) as broken:
+            catalog.discover(connection, at(server))
+        assert judge(broken.value).broken
+        assert catalog.discover(connect(at(server)), at(server))
 
 
 Index = tuple[int, bool, bool, bool, bool, int]

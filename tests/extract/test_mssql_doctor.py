@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip("tap_mssql")
 sys.path.insert(0, str(Path(__file__).parent))
-from mssql_kit import at
+from settings_kit import at
 
 from sandbox.launch import Counterpart, counterpart
 from tap_mssql import checks, doctor

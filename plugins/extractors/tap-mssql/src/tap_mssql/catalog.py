@@ -107,6 +107,8 @@ def _rows(connection: Connection, query: str) -> Iterator[Sequence[Any]]:
         cursor.execute(query)
         while (batch := cursor.arrow_batch(BATCH_ROWS)).num_rows:
             yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+    # A link that is cut between two rows looks to the driver like the result's end; the next statement tells.
+    connection.execute("SELECT 1").close()
 
 
 @dataclass

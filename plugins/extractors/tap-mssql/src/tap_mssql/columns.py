@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import pyarrow as pa
 
@@ -60,7 +60,7 @@ class SqlColumn:
     @cached_property
     def arrow(self) -> pa.Field:
         """The Arrow field. Raises TypeRefused for a type that is not known."""
-        return pa.field(self.name, types.of_sql(self.declared), self.nullable)
+        return pa.field(self.name, _of_sql(self.declared), self.nullable)
 
     @property
     def unreadable(self) -> str:
@@ -113,6 +113,9 @@ class SqlColumn:
             return f"CAST({text} AS {'binary(8)' if self.type == 'timestamp' else self.declared})"
         collate = f" COLLATE {self.collation}" if self.collation and self.type in _STRINGS else ""
         return f"CAST({_text(text)}{collate} AS {self.declared})"
+
+
+_of_sql = lru_cache(maxsize=4096)(types.of_sql)  # a large database has the same few types tens of thousands of times
 
 
 def quote(name: str) -> str:
