@@ -32,6 +32,7 @@ from sandbox.sqlserver.store import Store
 @click.option("--only-parquet", is_flag=True, help="Leave the generated tables out.")
 @click.option("--tables", default=0, show_default=True, help="Empty extra tables of ten columns.")
 @click.option("--collation", default=collations.DEFAULT, show_default=True, help="The database's collation.")
+@click.option("--clock-offset", default=0.0, show_default=True, help="Seconds that the server's clock is ahead.")
 @click.option("--faults", type=click.Path(path_type=Path, dir_okay=False), help="JSON file of logins and statements to fail.")
 def main(
     host: str,
@@ -44,6 +45,7 @@ def main(
     only_parquet: bool,
     tables: int,
     collation: str,
+    clock_offset: float,
     faults: Path | None,
 ) -> None:
     """A SQL Server counterpart. Login from SANDBOX_USER and SANDBOX_PASSWORD."""
@@ -55,7 +57,7 @@ def main(
     try:
         files = tuple(map(Given.parse, parquet))
         named = collations.collation(collation).name
-        store = Store(data, database, Content(None if only_parquet else scale, files, tables, named), faults)
+        store = Store(data, database, Content(None if only_parquet else scale, files, tables, named), faults, clock_offset)
     except (ValueError, SqlError) as problem:
         raise click.UsageError(str(problem)) from None
     certificate_file, key_file = certificate.make(data)

@@ -72,6 +72,8 @@ def split(sql: str) -> list[Simple | str]:
 
 def _chunks(sql: str) -> list[str]:
     """The text between semicolons, without comments around it; REAL becomes FLOAT(24), which the parser tells apart."""
+    # a backslash at a line's end continues a literal on the next line
+    sql = sql.replace("\\\r\n", "").replace("\\\n", "")
     try:
         tokens = TSQL().tokenize(sql)
     except TokenError as error:

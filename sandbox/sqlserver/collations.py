@@ -86,7 +86,8 @@ MACROS = [
     ),
     # blanks are what the shorter text is padded with
     "CREATE OR REPLACE MACRO key_bin(s) AS encode(rtrim(s, ' ') || repeat(' ', 16))",
-    f"CREATE OR REPLACE MACRO key_bin_1252(s) AS encode(translate(rtrim(s, ' '), '{_CP1252}', '{_LATIN1}') || repeat(' ', 16))",
+    f"CREATE OR REPLACE MACRO latin1(s) AS translate(s, '{_CP1252}', '{_LATIN1}')",
+    "CREATE OR REPLACE MACRO key_bin_1252(s) AS encode(latin1(rtrim(s, ' ')) || repeat(' ', 16))",
     # the shorter of two binary values is padded with zeros
     "CREATE OR REPLACE MACRO key_binary(b) AS unhex(regexp_replace(hex(b), '(00)+$', ''))",
 ]

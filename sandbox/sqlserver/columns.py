@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sandbox.sqlserver.collations import collation
 from sandbox.sqlserver.errors import NotSupported
 from sandbox.sqlserver.types import BINARIES, MAX, STRINGS, TEXT_ONLY, WIDE, SqlType, decimal_width, time_width
 
@@ -217,6 +218,8 @@ def _text(column: pa.Array, kind: SqlType, valid: npt.NDArray[np.bool_] | None) 
         column = pc.cast(column, pa.string())
     data, starts, lengths = _binary(column)
     wide = kind.name in WIDE
+    if not wide and kind.collation and collation(kind.collation).utf8:
+        return _bytes(data, starts, lengths, kind, valid)
     if not len(data) or data.max() < 0x80:
         if wide:
             data, starts, lengths = data.astype("<u2").view(np.uint8), starts * 2, lengths * 2

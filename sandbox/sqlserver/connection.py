@@ -25,7 +25,6 @@ from pysqlbridge.tds import (
     TransactionRequestType,
     build_message,
     env_change,
-    error,
     info,
     login_ack,
     parse_sql_batch,
@@ -40,6 +39,7 @@ from pysqlbridge.tds.prelogin import Version
 from sandbox.sqlserver import calls, tokens
 from sandbox.sqlserver.encode import encode_rows
 from sandbox.sqlserver.errors import NotSupported, SqlError, login_failed, no_database
+from sandbox.sqlserver.facts import Client, moment
 from sandbox.sqlserver.faults import Cut
 from sandbox.sqlserver.queries import Parameter
 from sandbox.sqlserver.session import Affected, Database, Outcome, Rows, Session, Transaction
@@ -213,16 +213,22 @@ class Connection:
             self._out += _error(refused) + tokens.done(tokens.DONE, tokens.ERROR)
             self._flush(last=True)
             return False
-        self._spid = self._store.enter(self._kill)
-        self._session = Session(
-            self._store,
-            self._spid,
-            {
-                "login": login.user_name,
-                "app": login.app_name,
-                "host": login.host_name,
-            },
+        address, port = self._sock.getpeername()[:2]
+        self._client = Client(
+            0,
+            login.user_name,
+            login.app_name,
+            login.host_name,
+            self._store.database,
+            self._keep,
+            "ReadOnly" if message.payload[26] & 0x20 else "ReadWrite",
+            address,
+            port,
+            since=moment(),
         )
+        self._spid = self._store.enter(self._client, self._kill)
+        told = {"login": login.user_name, "app": login.app_name, "host": login.host_name}
+        self._session = Session(self._store, self._spid, told)
         database = login.database or self._store.database
         size = min(max(login.packet_size or 4_096, 512), 32_767)
         self._out += b"".join(
@@ -397,4 +403,4 @@ class Connection:
 
 
 def _error(problem: SqlError) -> bytes:
-    return bytes(error(problem.number, str(problem)[:4_000], severity=problem.severity, state=problem.state, server=SERVER))
+    return tokens.error(problem.number, problem.severity, problem.state, str(problem)[:4_000], SERVER)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from sandbox.sqlserver import collations, temporal, values
+from sandbox.sqlserver import collations, temporal, values, variants
 from sandbox.sqlserver.catalog import Offer
 from sandbox.sqlserver.errors import NotSupported, SqlError, no_column
 from sandbox.sqlserver.types import (
@@ -329,6 +329,8 @@ class Expressions:
         source = value.kind
         if source is None:
             return f"CAST({value.sql} AS {target.store})"
+        if target.name == "sql_variant" and source.name != "sql_variant":
+            return variants.of(self, value)
         if value.constant:
             try:
                 return self.compiler.constant(value, target)
@@ -363,6 +365,8 @@ class Expressions:
         raise NotSupported("TRY_CAST and TRY_CONVERT")
 
     def _convert(self, node: exp.Convert) -> Typed:
+        if node.args.get("safe"):
+            raise NotSupported("TRY_CONVERT")
         style_node = node.args.get("style")
         style = None if style_node is None else self.compile(style_node).value
         return self.convert(node.expression, _target(node.this), style)
@@ -373,17 +377,39 @@ class Expressions:
         if is_text(target):
             if is_text(inner.kind) and inner.kind is not None:
                 target = replace(target, collation=inner.kind.collation)
-            return Typed(self._to_text(inner, target, style), target, label=inner.label)
+            return Typed(self.as_text(inner, target, style), target, label=inner.label)
         if target.name in TEXT_ONLY and inner.kind and inner.kind.name not in STRINGS | TEXT_ONLY:
             raise NotSupported(f"CAST to {target.name}")
-        sql = self.coerce(inner, target)
-        if inner.kind is not None and inner.kind.name in BINARIES and target.length > 0 and target.name in BINARIES:
-            sql = f"({sql})[1:{target.length}]" if inner.kind.length > target.length else sql
-        return Typed(sql, target)
+        if inner.kind is not None and inner.kind.name == "sql_variant" and target.name != "sql_variant":
+            return Typed(variants.to(inner.sql, target), target)
+        if target.name == "sql_variant":
+            return Typed(variants.of(self, inner), target)
+        if target.name in BINARIES:
+            return Typed(self._to_binary(inner, target, style), target)
+        return Typed(self.coerce(inner, target), target)
 
-    def _to_text(self, inner: Typed, target: SqlType, style: int | None) -> str:
+    def _to_binary(self, inner: Typed, target: SqlType, style: int | None) -> str:
+        """Cut or filled up with zeros to the target's length; text by its bytes, or by its hexadecimal digits (styles 1, 2)."""
+        if is_text(inner.kind) and inner.kind is not None:
+            if style in (1, 2):
+                digits = inner.sql if style == 2 else f"from_0x({inner.sql})"
+                sql = f"unhex({digits})"
+            else:
+                sql = f"utf16({inner.sql})" if inner.kind.name in WIDE else f"cp1252({inner.sql})"
+        else:
+            sql = self.coerce(inner, target)
+        if (inner.kind is not None and inner.kind.name in INTEGERS) or target.length <= 0:
+            return sql
+        if target.name == "binary":
+            return f"unhex(rpad(left(hex({sql}), {2 * target.length}), {2 * target.length}, '0'))"
+        return f"unhex(left(hex({sql}), {2 * target.length}))"
+
+    def as_text(self, inner: Typed, target: SqlType, style: int | None) -> str:
+        """CONVERT to text."""
         kind, sql = inner.kind, inner.sql
-        if inner.constant and (kind is None or kind.name in STRINGS):
+        if kind is not None and kind.name == "sql_variant":
+            sql = f"variant_text({sql})"
+        elif inner.constant and (kind is None or kind.name in STRINGS):
             sql = self.compiler.constant(inner, SqlType("nvarchar", MAX)) if kind else "CAST(NULL AS VARCHAR)"
         elif kind is None or kind.name in TEXT_ONLY or kind.name in INTEGERS[1:]:
             sql = f"CAST({sql} AS VARCHAR)"
@@ -402,7 +428,7 @@ class Expressions:
         elif kind.name in ("real", "float"):
             if style != 3:
                 raise NotSupported(f"CONVERT of {kind} to text without style 3")
-            sql = f"printf('%.{9 if kind.name == 'real' else 17}g', {sql})"
+            sql = f"float_text(printf('%.{8 if kind.name == 'real' else 16}e', {sql}))"
         elif kind.name in DECIMALS:
             sql = f"CAST({sql} AS VARCHAR)"
         if target.name in ("char", "nchar"):

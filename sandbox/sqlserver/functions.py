@@ -11,24 +11,20 @@ from sandbox.sqlserver import temporal
 from sandbox.sqlserver.collations import collation, fold
 from sandbox.sqlserver.errors import NotSupported, SqlError
 from sandbox.sqlserver.expressions import BIGINT, INT, Expressions, Typed, constant, is_text
-from sandbox.sqlserver.types import DECIMALS, INTEGERS, MAX, STRINGS, TEMPORAL, WIDE, SqlType
+from sandbox.sqlserver.facts import (
+    DATETIME,
+    DATETIME2,
+    OFFSET,
+    SYSNAME,
+    database_property,
+    min_active_rowversion,
+    now,
+    permissions,
+    server_property,
+)
+from sandbox.sqlserver.types import DECIMALS, INTEGERS, MAX, STRINGS, TEMPORAL, WIDE, SqlType, max_length
+from sandbox.sqlserver.variants import base_type
 
-SYSNAME = SqlType("nvarchar", 128)
-DATETIME, DATETIME2 = SqlType("datetime"), SqlType("datetime2", scale=7)
-VERSION = "16.0.4000.1"
-VERSION_TEXT = f"Microsoft SQL Server 2022 (sandbox counterpart) - {VERSION} (X64)\n\tDeveloper Edition (64-bit)"
-_PROPERTIES = {
-    "productversion": VERSION,
-    "productlevel": "RTM",
-    "edition": "Developer Edition (64-bit)",
-    "collation": "SQL_Latin1_General_CP1_CI_AS",
-    "servername": "SANDBOX",
-    "machinename": "SANDBOX",
-    "engineedition": 3,
-    "productmajorversion": "16",
-    "isclustered": 0,
-    "ishadrenabled": 0,
-}
 _UNITS = {
     "day": temporal.DAY,
     "dd": temporal.DAY,
@@ -46,7 +42,6 @@ _UNITS = {
     "microsecond": 10,
     "mcs": 10,
 }
-_NOW = f"(epoch_us(now()) * 10 + {719_162 * temporal.DAY})"
 Handler = Callable[[Expressions, exp.Expression], Typed]
 
 
@@ -190,12 +185,15 @@ def _datalength(scope: Expressions, node: exp.Expression) -> Typed:
     inner = scope.compile(node.expressions[0])
     kind = inner.kind or SYSNAME
     if kind.name in WIDE:
-        return Typed(f"CAST(octet_length(encode({inner.sql})) * 0 + length({inner.sql}) * 2 AS INTEGER)", INT)
+        return Typed(f"CAST(units16({inner.sql}) * 2 AS INTEGER)", INT)
     if kind.name in STRINGS:
-        return Typed(f"CAST(length({inner.sql}) AS INTEGER)", INT)
+        utf8 = bool(kind.collation) and collation(kind.collation).utf8
+        return Typed(f"CAST({'strlen' if utf8 else 'length'}({inner.sql}) AS INTEGER)", INT)
     if kind.store == "BLOB":
         return Typed(f"CAST(octet_length({inner.sql}) AS INTEGER)", INT)
-    raise NotSupported(f"DATALENGTH of {kind}")
+    if kind.name == "sql_variant":
+        raise NotSupported("DATALENGTH of sql_variant")
+    return Typed(f"CASE WHEN {inner.sql} IS NOT NULL THEN {max_length(kind)} END", INT)
 
 
 def _position(scope: Expressions, node: exp.Expression) -> Typed:
@@ -329,11 +327,20 @@ def _lookup(name: str, kind: SqlType = SYSNAME) -> Handler:
     return handle
 
 
-def _property(scope: Expressions, node: exp.Expression) -> Typed:
-    value = _PROPERTIES.get(str(scope.compile(node.expressions[0]).value).lower())
-    if isinstance(value, int):
-        return constant(value, INT)
-    return Typed("CAST(NULL AS VARCHAR)", SYSNAME) if value is None else constant(value, SYSNAME)
+def _character(name: str) -> Handler:
+    def handle(scope: Expressions, node: exp.Expression) -> Typed:
+        return Typed(f"chr(CAST({scope.text(node.expressions[0])} AS INTEGER))", SqlType(name, 1 if name == "char" else 2))
+
+    return handle
+
+
+def _variant_property(scope: Expressions, node: exp.Expression) -> Typed:
+    inner, name = (scope.compile(item) for item in node.expressions)
+    if str(name.value).lower() != "basetype":
+        raise NotSupported(f"SQL_VARIANT_PROPERTY of {name.value}")
+    if inner.kind is None or inner.kind.name != "sql_variant":
+        return constant(str(inner.kind).partition("(")[0], SYSNAME)
+    return Typed(base_type(inner.sql), SYSNAME)
 
 
 def _fixed(value: str) -> Handler:
@@ -342,10 +349,6 @@ def _fixed(value: str) -> Handler:
 
 def _session(key: str) -> Handler:
     return lambda scope, node: constant(str(scope.compiler.facts.get(key, "")), SYSNAME)
-
-
-def _now(kind: SqlType) -> Handler:
-    return lambda scope, node: Typed(temporal.convert(_NOW, DATETIME2, kind), kind)
 
 
 _NODES: dict[type, Handler] = {
@@ -382,13 +385,15 @@ _NODES: dict[type, Handler] = {
     exp.Collate: _collate,
     exp.Dot: _dot,
     exp.ObjectId: _object_id,
-    exp.CurrentTimestamp: _now(DATETIME),
+    exp.CurrentTimestamp: now(DATETIME),
+    exp.CurrentTimestampLTZ: now(OFFSET),
+    exp.Chr: _character("char"),
     exp.CurrentUser: _session("login"),
     exp.CurrentSchema: lambda scope, node: Typed(
         f"schema_name({scope.text(node.this)})" if node.this is not None else "'dbo'", SYSNAME
     ),
     exp.Uuid: lambda scope, node: Typed("unhex(md5(CAST(uuid() AS VARCHAR)))", SqlType("uniqueidentifier")),
-    exp.CurrentDate: _now(SqlType("date")),
+    exp.CurrentDate: now(SqlType("date")),
 }
 _NAMED: dict[str, Handler] = {
     "db_name": _session("database"),
@@ -399,33 +404,27 @@ _NAMED: dict[str, Handler] = {
     "app_name": _session("app"),
     "schema_name": _lookup("schema_name"),
     "host_name": _session("host"),
-    "serverproperty": _property,
+    "serverproperty": server_property,
+    "databasepropertyex": database_property,
+    "min_active_rowversion": min_active_rowversion,
+    "parsename": lambda scope, node: Typed(f"parsename({', '.join(map(scope.text, node.expressions))})", SYSNAME),
+    "suser_sname": _session("login"),
+    "nchar": _character("nvarchar"),
+    "sql_variant_property": _variant_property,
     "object_schema_name": _lookup("object_schema_name"),
     "object_name": _lookup("object_name"),
     "type_name": _lookup("type_name"),
     "quotename": _lookup("quotename", SqlType("nvarchar", 258)),
     "schema_id": _lookup("schema_id", INT),
     "type_id": _lookup("type_id", INT),
-    "has_perms_by_name": lambda scope, node: constant(1, INT),
+    "has_perms_by_name": permissions,
+    "sysdatetime": now(DATETIME2),
+    "sysdatetimeoffset": now(OFFSET),
     "db_id": lambda scope, node: constant(5, INT),
-    "sysutcdatetime": _now(DATETIME2),
-    "getutcdate": _now(DATETIME),
+    "sysutcdatetime": now(DATETIME2),
+    "getutcdate": now(DATETIME),
     "datalength": _datalength,
     "is_member": lambda scope, node: constant(1, INT),
     "is_srvrolemember": lambda scope, node: constant(1, INT),
     "current_request_id": lambda scope, node: constant(0, INT),
 }
-MACROS = [
-    "CREATE OR REPLACE MACRO object_id(n, t) AS (SELECT o.object_id FROM mssys.objects o JOIN mssys.schemas s "
-    "USING (schema_id) WHERE lower(s.name || '.' || o.name) = lower(CASE WHEN contains(n, '.') THEN "
-    "replace(replace(n, '[', ''), ']', '') ELSE 'dbo.' || replace(replace(n, '[', ''), ']', '') END) "
-    "AND (t IS NULL OR rtrim(o.type) = upper(t)))",
-    "CREATE OR REPLACE MACRO schema_name(i) AS (SELECT s.name FROM mssys.schemas s WHERE s.schema_id = i)",
-    "CREATE OR REPLACE MACRO schema_id(n) AS (SELECT s.schema_id FROM mssys.schemas s WHERE lower(s.name) = lower(n))",
-    "CREATE OR REPLACE MACRO object_name(i) AS (SELECT o.name FROM mssys.objects o WHERE o.object_id = i)",
-    "CREATE OR REPLACE MACRO object_schema_name(i) AS (SELECT s.name FROM mssys.objects o JOIN mssys.schemas s "
-    "USING (schema_id) WHERE o.object_id = i)",
-    "CREATE OR REPLACE MACRO type_name(i) AS (SELECT t.name FROM mssys.types t WHERE t.user_type_id = i)",
-    "CREATE OR REPLACE MACRO type_id(n) AS (SELECT t.user_type_id FROM mssys.types t WHERE t.name = lower(n))",
-    "CREATE OR REPLACE MACRO quotename(n) AS '[' || replace(n, ']', ']]') || ']'",
-]

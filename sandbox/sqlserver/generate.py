@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 import sqlglot
 
-from sandbox.sqlserver import boundary, values
+from sandbox.sqlserver import boundary, values, variants
 from sandbox.sqlserver import catalog as catalogs
 from sandbox.sqlserver.content import Content
 from sandbox.sqlserver.definitions import create_sql
@@ -120,6 +120,8 @@ def _fill_types(main: duckdb.DuckDBPyConnection, spec: TableSpec) -> None:
             value = next(given)
             if isinstance(value, str) and (kind.name in TEMPORAL or kind.name == "uniqueidentifier"):
                 value = values.convert(value, text, kind)
+            if value is not None and kind.name == "sql_variant":
+                value = variants.kept(SqlType("nvarchar", 100), value)
             if value is not None and kind.name in ("char", "nchar") and kind.name in STRINGS:
                 value = value.ljust(kind.length)
             if value is not None and kind.name == "binary":

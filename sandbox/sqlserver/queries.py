@@ -15,7 +15,7 @@ from sandbox.sqlserver import values
 from sandbox.sqlserver.catalog import Catalog, Offer
 from sandbox.sqlserver.errors import NotSupported, SqlError, no_object
 from sandbox.sqlserver.expressions import Expressions, Scope, Source, Typed, constant, is_text
-from sandbox.sqlserver.functions import VERSION_TEXT
+from sandbox.sqlserver.facts import VERSION_TEXT, last_rowversion, views
 from sandbox.sqlserver.keyorder import implied, needless_order
 from sandbox.sqlserver.specs import TableSpec
 from sandbox.sqlserver.types import MAX, STRINGS, WIDE, SqlType
@@ -74,7 +74,7 @@ class Compiler:
 
     def dynamic(self, schema: str, name: str) -> tuple[str, Columns] | None:
         """A view of the server's own state, such as sys.dm_exec_sessions."""
-        offers = self.facts.get("dynamic", {}).get((schema.lower(), name.lower()))
+        offers = views(self.facts["store"]).get((schema.lower(), name.lower())) if "store" in self.facts else None
         return offers() if offers is not None else None
 
     def parameter(self, node: exp.Parameter) -> Typed:
@@ -87,6 +87,8 @@ class Compiler:
         return Typed(self._bind(found.value, found.kind), found.kind, True, found.value)
 
     def _global(self, name: str) -> Typed:
+        if name.lower() == "dbts":
+            return last_rowversion(self.facts["store"])
         known: dict[str, Typed] = {
             "spid": constant(self.facts.get("spid", 0), SqlType("smallint")),
             "version": constant(VERSION_TEXT, SqlType("nvarchar", 300)),
@@ -98,7 +100,9 @@ class Compiler:
             "microsoftversion": constant(0x10000FA0, SqlType("int")),
             "max_precision": constant(38, SqlType("tinyint")),
             "language": constant("us_english", SqlType("nvarchar", 128)),
-            "dbts": Typed("dbts()", SqlType("varbinary", 8)),
+            "max_connections": constant(32_767, SqlType("int")),
+            "options": constant(5_432, SqlType("int")),
+            "procid": constant(0, SqlType("int")),
         }
         if name.lower() not in known:
             raise NotSupported(f"@@{name.upper()}")

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import duckdb
 
-from sandbox.sqlserver import changes, collations, functions, generate, sizes, temporal
+from sandbox.sqlserver import changes, collations, facts, generate, sizes, temporal, variants
 from sandbox.sqlserver.catalog import Catalog
 from sandbox.sqlserver.content import Content
 from sandbox.sqlserver.errors import SqlError
+from sandbox.sqlserver.facts import Client
 from sandbox.sqlserver.faults import Faults
 from sandbox.sqlserver.parquet import in_order
 from sandbox.sqlserver.specs import TableSpec
@@ -33,9 +34,10 @@ def _stamp() -> str:
 class Store:
     """The database: cursors for sessions, the catalog, and the register of sessions."""
 
-    def __init__(self, folder: Path, database: str, content: Content, faults: Path | None = None) -> None:
+    def __init__(self, folder: Path, database: str, content: Content, faults: Path | None = None, clock: float = 0) -> None:
         self.database = database
         self.faults = Faults(faults, database)
+        self.clock_offset = clock  # seconds that the server's clock is ahead
         stamp = folder / "version"
         file = folder / "store.duckdb"
         wanted = f"{_stamp()} {database} {content.stamp}\n"
@@ -48,10 +50,10 @@ class Store:
         self._main = duckdb.connect(str(file), config={"threads": 1, "preserve_insertion_order": True})
         if fresh:
             self._main.execute("SET threads = 2")  # nobody is served yet
-            for macro in (*temporal.MACROS, *collations.MACROS, *changes.MACROS):
+            for macro in (*temporal.MACROS, *collations.MACROS, *variants.MACROS, *changes.MACROS):
                 self._main.execute(macro)
             generate.fill(self._main, content, database)
-            for macro in functions.MACROS:
+            for macro in facts.macros(database, collations.collation(content.collation).case):
                 self._main.execute(macro)
             self._main.execute("CHECKPOINT")
             self._main.execute("SET threads = 1")
@@ -63,7 +65,7 @@ class Store:
                 self._settle(spec)
         self._lock = threading.Lock()
         self._spids = itertools.count(51)
-        self._killers: dict[int, Callable[[], None]] = {}
+        self._clients: dict[int, tuple[Client, Callable[[], None]]] = {}
         self._sizer = self.cursor()
         self._sizing = threading.Lock()
         self.defining = threading.RLock()  # one change of definitions at a time
@@ -136,27 +138,32 @@ class Store:
 
     # sessions
 
-    def enter(self, killer: Callable[[], None]) -> int:
+    def enter(self, client: Client, killer: Callable[[], None]) -> int:
         """A session id; the killer ends that session's connection."""
         with self._lock:
-            spid = next(self._spids)
-            self._killers[spid] = killer
-            return spid
+            client.spid = next(self._spids)
+            self._clients[client.spid] = (client, killer)
+            return client.spid
 
     def leave(self, spid: int) -> None:
         """The session has ended."""
         with self._lock:
-            self._killers.pop(spid, None)
+            self._clients.pop(spid, None)
+
+    def clients(self) -> list[Client]:
+        """Who is connected."""
+        with self._lock:
+            return [client for client, _ in self._clients.values()]
 
     def kill(self, spid: int, own: int) -> None:
         """Raises SqlError 6104 (its own session) or 6106 (no such session)."""
         if spid == own:
             raise SqlError(6104, "Cannot use KILL to kill your own process.")
         with self._lock:
-            killer = self._killers.get(spid)
-        if killer is None:
+            found = self._clients.get(spid)
+        if found is None:
             raise SqlError(6106, f"Process ID {spid} is not an active process ID.")
-        killer()
+        found[1]()
 
     def close(self) -> None:
         """Write everything and close the file."""

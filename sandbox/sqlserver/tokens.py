@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+from sandbox.sqlserver.collations import collation
 from sandbox.sqlserver.errors import NotSupported
 from sandbox.sqlserver.types import MAX, SqlType, decimal_width
 
@@ -40,13 +41,14 @@ def type_info(kind: SqlType) -> bytes:
         return simple[name]
     if name in ("text", "ntext", "image"):
         token = {"text": 0x23, "ntext": 0x63, "image": 0x22}[name]
-        collation = b"" if name == "image" else COLLATION
-        return bytes([token]) + b"\xff\xff\xff\x7f" + collation + b"\x01" + _us("sandbox")
+        named = b"" if name == "image" else COLLATION
+        return bytes([token]) + b"\xff\xff\xff\x7f" + named + b"\x01" + _us("sandbox")
     sized = {"varchar": 0xA7, "char": 0xAF, "nvarchar": 0xE7, "nchar": 0xEF, "varbinary": 0xA5, "binary": 0xAD}.get(name)
     if sized is None:
         raise NotSupported(f"a {name} value in a result")
     size = 0xFFFF if kind.length == MAX else max(kind.length, 1) * (2 if name.startswith("n") else 1)
-    return bytes([sized]) + struct.pack("<H", size) + (COLLATION if name in ("varchar", "char", "nvarchar", "nchar") else b"")
+    named = collation(kind.collation).wire if kind.collation else COLLATION
+    return bytes([sized]) + struct.pack("<H", size) + (named if name in ("varchar", "char", "nvarchar", "nchar") else b"")
 
 
 def col_metadata(columns: list[tuple[str, SqlType]]) -> bytes:
@@ -65,6 +67,12 @@ def done(token: int, status: int, count: int | None = None, word: str = "SELECT"
         status |= COUNT
     command = _COMMANDS.get(word, 0) if count is not None else 0
     return struct.pack("<BHHQ", token, status, command, count or 0)
+
+
+def error(number: int, severity: int, state: int, text: str, server: str) -> bytes:
+    """ERROR; its texts are counted in UTF-16 units, of which an emoji has two."""
+    body = struct.pack("<iBB", number, state, severity) + _us(text) + _b(server) + _b("") + struct.pack("<i", 1)
+    return struct.pack("<BH", 0xAA, len(body)) + body
 
 
 def return_status(value: int = 0) -> bytes:

@@ -24,6 +24,8 @@ def translated(error: duckdb.Error, catalog: Catalog, isolation: str) -> SqlErro
         return SqlError(2628, message)
     if isinstance(error, duckdb.TransactionException):
         return known(3960 if isolation == "SNAPSHOT" else 1205, catalog.database)
+    if "hex digit" in text or text.endswith("sandbox finds no hexadecimal digits"):
+        return SqlError(8114, "Error converting data type varchar to varbinary.")
     if text.endswith("sandbox divides by zero"):
         return SqlError(8134, "Divide by zero error encountered.")
     if isinstance(error, duckdb.OutOfRangeException) or "out of range" in text:
