@@ -91,7 +91,11 @@ def _run(program: Program, table: Table, server: launch.Counterpart, series: Ser
     with tempfile.TemporaryDirectory(prefix="run-", dir=data.CACHE) as name:
         folder = Path(name)
         env = {**_environment(server), "HOME": str(folder)}
-        run = program(table, folder, env)
+        try:
+            run = program(table, folder, env)
+        except programs.NotPrepared as error:
+            series.void = str(error)
+            return
         measured = measure.run(run.command, folder, env)
         if measured.status:
             series.void = f"exit {measured.status}"

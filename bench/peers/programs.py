@@ -29,6 +29,10 @@ BATCH_ROWS = 65_536  # the row groups of the tap's parts
 Environment = Mapping[str, str]
 
 
+class NotPrepared(Exception):
+    """A program that fails before it can be measured; the text is its last word."""
+
+
 @dataclass(frozen=True)
 class Run:
     """One run: `command` writes into `folder`; `rows` counts what is there afterwards."""
@@ -129,9 +133,11 @@ def _pipe(
 
 
 def _catalog(tap: Path, folder: Path, table: Table) -> dict[str, Any]:
-    """What the tap discovers, with this one table selected."""
+    """What the tap discovers, with this one table selected. Raises NotPrepared."""
     command = [str(tap), "--config", str(folder / "tap.json"), "--discover"]
-    found = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    found = subprocess.run(command, capture_output=True, text=True)
+    if found.returncode:
+        raise NotPrepared(f"discovery: exit {found.returncode}, {found.stderr.strip()[-200:]}")
     catalog: dict[str, Any] = json.loads(found.stdout)
     catalog["streams"] = [s for s in catalog["streams"] if s["tap_stream_id"] == f"{table.schema}-{table.name}"]
     for entry in (entry for stream in catalog["streams"] for entry in stream["metadata"] if not entry["breadcrumb"]):
