@@ -1,24 +1,181 @@
-"""Settings of tap-mssql that point at a SQL Server counterpart."""
+"""Runs the real tap against the SQL Server counterpart, and compares what it wrote with what the driver alone reads."""
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import subprocess
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlparse
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from sandbox.launch import Counterpart
-from tap_mssql.settings import Settings, parse
+import mssql_python
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+from sandbox.launch import Counterpart  # noqa: E402
+
+TAP = Path(sys.executable).with_name("tap-mssql")
+LIMIT_SECONDS = 120
 
 
-def at(server: Counterpart, **changes: Any) -> Settings:
-    """Settings for this server; `changes` to None unset what is given here."""
-    config = {
-        "host": "127.0.0.1",
-        "port": server.facts["port"],
-        "database": server.facts["database"],
-        "user": "reader",
-        "password": server.secret,
-        "server_certificate": server.facts["ca_file"],
-    }
-    return parse({**config, **changes})
+def connect(server: Counterpart) -> Any:
+    pairs = {
+        "SERVER": f"127.0.0.1,{server.facts['port']}", "DATABASE": server.facts["database"], "UID": "reader",
+        "PWD": server.secret, "Encrypt": "yes", "TrustServerCertificate": "yes",
+    }  # fmt: skip
+    return mssql_python.connect(";".join(f"{name}={value}" for name, value in pairs.items()), autocommit=True)
+
+
+def execute(server: Counterpart, *statements: str) -> None:
+    connection = connect(server)
+    for statement in statements:
+        connection.cursor().execute(statement)
+    connection.close()
+
+
+def select(server: Counterpart, sql: str) -> pa.Table:
+    """A result as the driver alone reads it; text and bytes in the small types that parts have."""
+    connection = connect(server)
+    cursor = connection.cursor()
+    cursor.execute(sql)
+    batches = []
+    while True:
+        batch = cursor.arrow_batch(65_536)
+        if batches and not batch.num_rows:
+            break
+        batches.append(batch)
+    connection.close()
+    table = pa.Table.from_batches(batches)
+    small = {pa.large_string(): pa.string(), pa.large_binary(): pa.binary(), pa.uint8(): pa.int16()}
+    small[pa.timestamp("us", tz="+00:00")] = pa.timestamp("us", tz="UTC")
+    return table.cast(pa.schema([pa.field(f.name, small.get(f.type, f.type)) for f in table.schema]))
+
+
+@dataclass
+class Ran:
+    """How the tap ended: its exit code, its messages, what it said."""
+
+    code: int
+    messages: list[dict[str, Any]]
+    said: str
+    tables: dict[str, pa.Table] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Parts are read at once: the next run of the same tap takes them away."""
+        for stream in self.streams:
+            self.tables[stream] = pa.concat_tables(pq.read_table(path, partitioning=None) for path in self.paths(stream))
+
+    @property
+    def rows(self) -> dict[str, set[Any]]:
+        """The values of column `id` by stream."""
+        return {stream: set(table.column("id").to_pylist()) for stream, table in self.tables.items()}
+
+    @property
+    def streams(self) -> set[str]:
+        """Streams that were told whole."""
+        return {m["stream"] for m in self.messages if m["type"] == "BATCH"}
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The last STATE."""
+        return next((m["value"] for m in reversed(self.messages) if m["type"] == "STATE"), {})
+
+    def paths(self, stream: str) -> list[Path]:
+        """The parts of a stream, in the order told."""
+        return [
+            Path(unquote(urlparse(uri).path))
+            for m in self.messages
+            if m["type"] == "BATCH" and m["stream"] == stream
+            for uri in m["manifest"]
+        ]
+
+    def document(self, stream: str) -> dict[str, Any]:
+        """The load document beside the parts."""
+        first = self.paths(stream)[0]
+        [path] = first.parent.glob("*.load.json")
+        return dict(json.loads(path.read_text()))
+
+    def table(self, stream: str) -> pa.Table:
+        """All rows of a stream, in the order of its parts."""
+        return self.tables[stream]
+
+    def records(self, stream: str) -> list[dict[str, Any]]:
+        """The RECORDs of a stream."""
+        return [m["record"] for m in self.messages if m["type"] == "RECORD" and m["stream"] == stream]
+
+
+@dataclass
+class Tap:
+    """The tap with its spool in a folder, and settings that point it at a counterpart."""
+
+    server: Counterpart
+    folder: Path
+    settings: dict[str, Any] = field(default_factory=dict)
+    batch: bool = True
+
+    @property
+    def spool(self) -> Path:
+        return self.folder / "spool"
+
+    def config(self, **settings: Any) -> dict[str, Any]:
+        given = {
+            "host": "127.0.0.1", "port": self.server.facts["port"], "user": "reader", "password": self.server.secret,
+            "database": self.server.facts["database"], "server_certificate": self.server.facts["ca_file"],
+        } | self.settings | settings  # fmt: skip
+        if self.batch:
+            encoding = {"format": "parquet", "compression": "zstd"}
+            given["batch_config"] = {"encoding": encoding, "storage": {"root": self.spool.as_uri()}}
+        return given
+
+    def start(self, state: dict[str, Any] | None = None, **settings: Any) -> subprocess.Popen[bytes]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        config, states = self.folder / "config.json", self.folder / "state.json"
+        config.write_text(json.dumps(self.config(**settings)))
+        states.write_text(json.dumps(state or {}))
+        with (self.folder / "out").open("wb") as out, (self.folder / "said").open("wb") as said:
+            return subprocess.Popen(
+                [str(TAP), "--config", str(config), "--state", str(states)],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=said,
+                env={**os.environ, "MELTANO_RUN_ID": ""},
+            )
+
+    def ran(self, process: subprocess.Popen[bytes]) -> Ran:
+        try:
+            code = process.wait(LIMIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            raise AssertionError(f"the tap hangs: {(self.folder / 'said').read_text()[-3000:]}") from None
+        lines = (self.folder / "out").read_text().splitlines()
+        return Ran(code, [json.loads(line) for line in lines if line], (self.folder / "said").read_text())
+
+    def run(self, state: dict[str, Any] | None = None, **settings: Any) -> Ran:
+        return self.ran(self.start(state, **settings))
+
+
+def good(ran: Ran) -> Ran:
+    """A run that went well: says what went wrong otherwise."""
+    assert ran.code == 0, ran.said[-4000:]
+    return ran
+
+
+def equal(left: pa.Table, right: pa.Table) -> None:
+    """The same values in the same order."""
+    assert left.schema.names == right.schema.names
+    assert left.num_rows == right.num_rows
+    for name in left.schema.names:
+        assert left.column(name).combine_chunks().equals(right.column(name).combine_chunks()), name
+
+
+def same(left: pa.Table, right: pa.Table) -> None:
+    """The same rows, each as often, whatever their order."""
+    by = [(name, "ascending") for name in left.schema.names if not pa.types.is_boolean(left.schema.field(name).type)]
+    equal(left.sort_by(by), right.sort_by(by))

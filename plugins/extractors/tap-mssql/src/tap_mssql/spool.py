@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from singer_arrow import durable, names
+from singer_arrow import documents, durable, names
 from tap_mssql.errors import SpoolBusy
 from tap_mssql.ranges import Finished
 
@@ -54,12 +54,14 @@ class Spool:
         self.folder = root / names.folder(stream)
 
     def unfinished(self) -> Plan | None:
-        """The newest plan that can be read; None where there is none."""
+        """The newest plan that can be read, of a load that was not completed; None where there is none."""
         for path in sorted(self.folder.glob(f"*{PLAN}"), reverse=True):
             try:
-                return msgspec.json.decode(path.read_bytes(), type=Plan)
+                plan = msgspec.json.decode(path.read_bytes(), type=Plan)
             except (msgspec.MsgspecError, UnicodeDecodeError):
                 continue
+            if not documents.document_path(self.folder, plan.load_id).exists():
+                return plan
         return None
 
     def finished(self, load_id: str) -> list[Finished]:

@@ -19,6 +19,7 @@ from tap_mssql.engine import Engine
 from tap_mssql.errors import SelectionRefused, SomeFailed
 from tap_mssql.items import items
 from tap_mssql.load import Load, Wanted
+from tap_mssql.retry import retrying
 from tap_mssql.sdk import BatchConfig, Tap
 from tap_mssql.spool import Spool
 from tap_mssql.stream import RUN_ID, TableStream
@@ -49,9 +50,13 @@ class TapMssql(Tap):
     @cached_property
     def tables(self) -> list[Table]:
         """The database's tables and views that `streams` and `filter_dbs` let through."""
-        with self.connection() as connection:
-            self._isolation = isolation(connection, self.settings)
-            return catalog.discover(connection, self.settings)
+        for attempt in retrying(self.settings, f"discovery in {self.settings.where}", kept="Nothing was read"):
+            with attempt, self.connection() as connection:
+                self._isolation = isolation(connection, self.settings)
+                found = catalog.discover(connection, self.settings)
+                # A link that is cut between two rows looks like their end: the server must answer once more.
+                connection.execute("SELECT 1").close()
+        return found
 
     def discover_streams(self) -> list[TableStream]:
         """One stream per table and view."""

@@ -100,12 +100,13 @@ class PartsLoad:
                 raise DamagedPart(f"stream {self.stream}: {part.path} has another schema than {path}; run again")
 
     def close(self) -> None:
-        """Empties the spool of this load."""
-        path = self._document_path()
+        """Empties the spool of this load: parts, load document, and what the tap kept to go on with."""
         for part in self._parts.values():
             part.path.unlink(missing_ok=True)
+        path = self._document_path()
         if path is not None:
-            path.unlink(missing_ok=True)
+            for kept in path.parent.glob(f"{path.name.removesuffix(names.LOAD_DOCUMENT_SUFFIX)}.*.json"):
+                kept.unlink(missing_ok=True)
 
     def abandon(self) -> None:
         """Takes back the links; the spool keeps the parts."""

@@ -1,0 +1,172 @@
+"""Incremental streams: what is new, once, by any ordered column; the bookmark is exact text of the column's own precision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mssql_kit import Ran, Tap, execute, good, same, select
+
+from sandbox.launch import Counterpart, counterpart
+
+# declared type → three values that grow, the first two in the first load; as SQL literals
+CURSORS = {
+    "tinyint": ("0", "254", "255"),
+    "int": ("-2147483648", "0", "2147483647"),
+    "bigint": ("-9223372036854775808", "-1", "9223372036854775807"),
+    "decimal(38,0)": ("-99999999999999999999999999999999999999", "99999999999999999999999999999999999997", "99999999999999999999999999999999999998"),
+    "decimal(18,4)": ("-0.0001", "0.0000", "0.0001"),
+    "money": ("-922337203685477.5808", "922337203685477.5806", "922337203685477.5807"),
+    "float": ("-1.7976931348623157E+308", "0.1", "0.10000000000000002"),
+    "date": ("'0001-01-01'", "'2024-02-29'", "'9999-12-31'"),
+    "datetime": ("'1753-01-01T00:00:00.000'", "'2024-01-01T00:00:00.003'", "'2024-01-01T00:00:00.007'"),
+    "smalldatetime": ("'1900-01-01T00:00:00'", "'2024-01-01T00:00:00'", "'2024-01-01T00:01:00'"),
+    "datetime2(7)": ("'0001-01-01T00:00:00.0000001'", "'2024-01-01T00:00:00.1234567'", "'2024-01-01T00:00:00.1234568'"),
+    "datetime2(3)": ("'0001-01-01T00:00:00.001'", "'2024-01-01T00:00:00.123'", "'2024-01-01T00:00:00.124'"),
+    "datetimeoffset(7)": (
+        "'2024-01-01T00:00:00.0000000+14:00'", "'2024-01-01T00:00:00.0000000+02:00'", "'2024-01-01T00:00:00.0000001+02:00'"),
+    "nvarchar(20)": ("N'ação'", "N'b'", "N'zebra'"),
+    "varchar(20)": ("'a'", "'O''Brien'", "'z'"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counterpart]:
+    with counterpart("sqlserver", tmp_path_factory.mktemp("incremental"), "--scale", "0.001") as running:
+        yield running
+
+
+@pytest.fixture
+def tap(server: Counterpart, tmp_path: Path) -> Tap:
+    return Tap(server, tmp_path)
+
+
+def ids(ran: Ran, stream: str) -> list[int]:
+    return sorted(ran.rows[stream])
+
+
+def options(name: str, **more: Any) -> dict[str, Any]:
+    return {"streams": [f"dbo.{name}"], "stream_options": {f"dbo.{name}": {"replication_key": "c", **more}}}
+
+
+def names() -> dict[str, tuple[str, bool]]:
+    """A table per type of replication key, with and without an index on it."""
+    return {f"By{n}{'Indexed' if x else 'Scanned'}": (d, x) for n, d in enumerate(CURSORS) for x in (True, False)}
+
+
+@pytest.fixture(scope="module")
+def loads(server: Counterpart, tmp_path_factory: pytest.TempPathFactory) -> tuple[Ran, Ran, Ran]:
+    """A first load of all those tables, one with nothing new, and one with a new row."""
+    tap = Tap(server, tmp_path_factory.mktemp("loads"))
+    settings = {"streams": ["dbo.By*"], "stream_options": {"dbo.By*": {"replication_key": "c"}}}
+    for name, (declared, indexed) in names().items():
+        first, second, _ = CURSORS[declared]
+        execute(server, f"CREATE TABLE dbo.{name} (id int NOT NULL PRIMARY KEY, c {declared} NULL)")
+        if indexed:
+            execute(server, f"CREATE INDEX ix ON dbo.{name} (c)")
+        execute(server, f"INSERT INTO dbo.{name} VALUES (1, {first}), (2, {second}), (3, NULL)")
+    one = good(tap.run(range_rows=1, **settings))
+    two = good(tap.run(one.state, **settings))
+    documents = {name: two.document(f"dbo-{name}") for name in names()}
+    assert {d["rows"] for d in documents.values()} == {0}
+    for name, (declared, _) in names().items():
+        execute(server, f"INSERT INTO dbo.{name} VALUES (4, {CURSORS[declared][2]}), (5, NULL)")
+    return one, two, good(tap.run(two.state, **settings))
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_second_load_reads_what_is_above_the_bookmark_and_nothing_else(
+    name: str, server: Counterpart, loads: tuple[Ran, Ran, Ran]
+) -> None:
+    (declared, _), stream = names()[name], f"dbo-{name}"
+    one, two, three = loads
+    assert one.rows[stream] == {1, 2, 3}
+    assert two.rows[stream] == set() and two.state["bookmarks"][stream] == one.state["bookmarks"][stream]
+    assert three.rows[stream] == {4}
+    document = three.document(stream)
+    assert (document["mode"], document["key_columns"], document["source_rows"]) == ("merge", ["id"], 1)
+    assert document["cursor"]["from"] == one.state["bookmarks"][stream]["replication_key_value"]
+    to = document["cursor"]["to"].replace("'", "''")
+    assert rows_of(server, f"SELECT id FROM dbo.{name} WHERE c = CAST(N'{to}' AS {declared})") == [(4,)]
+
+
+def rows_of(server: Counterpart, sql: str) -> list[tuple[Any, ...]]:
+    table = select(server, sql)
+    return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+
+
+def test_rowversion_takes_what_was_updated_and_nothing_of_open_transactions(server: Counterpart, tap: Tap) -> None:
+    execute(server, "CREATE TABLE dbo.Versions (id int NOT NULL PRIMARY KEY, t int NULL, c rowversion)")
+    execute(server, "INSERT INTO dbo.Versions (id, t) VALUES (1, 1), (2, 2)")
+    one = good(tap.run(**options("Versions")))
+    assert ids(one, "dbo-Versions") == [1, 2]
+    execute(server, "UPDATE dbo.Versions SET t = 3 WHERE id = 1", "INSERT INTO dbo.Versions (id, t) VALUES (3, 3)")
+    two = good(tap.run(one.state, **options("Versions")))
+    assert ids(two, "dbo-Versions") == [1, 3]
+    assert ids(good(tap.run(two.state, **options("Versions"))), "dbo-Versions") == []
+    assert two.state["bookmarks"]["dbo-Versions"]["replication_key_value"].startswith("0x")
+
+
+def test_lookback_reads_a_window_again_and_only_that(server: Counterpart, tap: Tap) -> None:
+    execute(server, "CREATE TABLE dbo.Late (id int NOT NULL PRIMARY KEY, c datetime2(3) NOT NULL)")
+    execute(server, "INSERT INTO dbo.Late VALUES (1, '2024-01-01T00:00:00'), (2, '2024-01-01T01:00:00')")
+    one = good(tap.run(**options("Late")))
+    execute(server, "INSERT INTO dbo.Late VALUES (3, '2024-01-01T00:59:00'), (4, '2024-01-01T00:10:00')")  # committed late
+    two = good(tap.run(one.state, **options("Late", lookback=600)))
+    assert ids(two, "dbo-Late") == [2, 3]
+    assert two.state == one.state
+
+
+def test_a_backfill_reads_its_window_and_leaves_the_bookmark(server: Counterpart, tap: Tap) -> None:
+    execute(server, "CREATE TABLE dbo.Back (id int NOT NULL PRIMARY KEY, c date NOT NULL)")
+    execute(server, "INSERT INTO dbo.Back VALUES " + ", ".join(f"({n}, '2024-01-{n:02d}')" for n in range(1, 10)))
+    one = good(tap.run(**options("Back")))
+    back = good(tap.run(one.state, **options("Back", start_value="2024-01-03", end_value="2024-01-05")))
+    assert ids(back, "dbo-Back") == [3, 4, 5]
+    assert back.state == one.state
+    assert back.document("dbo-Back")["mode"] == "merge"
+
+
+def test_without_a_key_rows_are_never_read_twice(server: Counterpart, tap: Tap) -> None:
+    execute(server, "CREATE TABLE dbo.Log (id int NOT NULL, c datetime NOT NULL)", "INSERT INTO dbo.Log VALUES (1, '2024-01-01')")
+    one = good(tap.run(**options("Log")))
+    assert one.document("dbo-Log")["mode"] == "append"
+    refused = tap.run(one.state, **options("Log", lookback=60))
+    assert refused.code == 1 and "lookback reads rows again" in refused.said and "key" in refused.said
+    assert "Traceback" not in refused.said
+
+
+def test_a_bookmark_above_everything_the_source_has_stays_and_is_told(server: Counterpart, tap: Tap) -> None:
+    execute(
+        server,
+        "CREATE TABLE dbo.Restored (id int NOT NULL PRIMARY KEY, c int NOT NULL)",
+        "INSERT INTO dbo.Restored VALUES (1, 5)",
+    )
+    state = {"bookmarks": {"dbo-Restored": {"replication_key": "c", "replication_key_value": "9"}}}
+    ran = good(tap.run(state, **options("Restored")))
+    assert ids(ran, "dbo-Restored") == [] and ran.state["bookmarks"]["dbo-Restored"]["replication_key_value"] == "9"
+    assert "below the bookmark 9" in ran.said
+
+
+def test_a_replication_key_that_is_not_there_is_refused_by_name(server: Counterpart, tap: Tap) -> None:
+    settings = {"streams": ["Sales.SalesTerritory"], "stream_options": {"Sales.SalesTerritory": {"replication_key": "Nope"}}}
+    ran = tap.run(**settings)
+    assert ran.code == 1 and "replication key 'Nope' is not one of its columns" in ran.said and "Traceback" not in ran.said
+
+
+def test_rows_without_a_value_are_read_once_and_counted(server: Counterpart, tap: Tap) -> None:
+    execute(server, "CREATE TABLE dbo.Nulls (id int NOT NULL PRIMARY KEY, c int NULL)", "CREATE INDEX ix ON dbo.Nulls (c)")
+    execute(server, "INSERT INTO dbo.Nulls VALUES (1, 1), (2, NULL), (3, NULL)")
+    one = good(tap.run(**options("Nulls")))
+    assert ids(one, "dbo-Nulls") == [1, 2, 3]
+    assert [n for n in one.document("dbo-Nulls")["notes"] if "2 rows have no value in c" in n]
+    assert ids(good(tap.run(one.state, **options("Nulls"))), "dbo-Nulls") == []
+
+
+def test_ties_of_the_replication_key_are_read_once_whatever_the_range(server: Counterpart, tap: Tap) -> None:
+    execute(server, "CREATE TABLE dbo.Ties (id int NOT NULL PRIMARY KEY, c int NOT NULL)", "CREATE INDEX ix ON dbo.Ties (c)")
+    execute(server, "INSERT INTO dbo.Ties VALUES " + ", ".join(f"({n}, {n // 20})" for n in range(200)))
+    ran = good(tap.run(range_rows=7, **options("Ties")))
+    same(ran.table("dbo-Ties"), select(server, "SELECT * FROM dbo.Ties"))
