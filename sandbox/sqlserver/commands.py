@@ -28,7 +28,8 @@ def command(sql: str, compiler: Compiler) -> Change | None:
     """None where the parser is to read the statement."""
     if not _STARTS.match(sql):
         return None
-    words = Words(sql)
+    # CLUSTERED decides nothing here, and the parser takes it for one word with INDEX
+    words = Words(re.sub(r"\b(NON)?CLUSTERED\s+INDEX\b", "INDEX", sql, count=1, flags=re.IGNORECASE))
     first = words.take().text.upper()
     if first == "CREATE":
         if words.maybe("SYNONYM"):
@@ -65,8 +66,6 @@ def _changed(spec: TableSpec, compiler: Compiler, statements: tuple[str, ...] = 
 
 def _index(words: Words, compiler: Compiler) -> Change:
     unique = words.maybe("UNIQUE")
-    if not words.maybe("CLUSTERED"):
-        words.maybe("NONCLUSTERED")
     words.need("INDEX")
     name = words.take().text
     words.need("ON")

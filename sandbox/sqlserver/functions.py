@@ -164,7 +164,8 @@ def _text_function(name: str, *keys: str) -> Handler:
     def handle(scope: Expressions, node: exp.Expression) -> Typed:
         arguments = [scope.text(_bare(node.args[key])) for key in keys if node.args.get(key) is not None]
         first = scope.compile(_bare(node.this))
-        kind = SqlType("nvarchar" if first.kind is None or first.kind.name in WIDE else "varchar", 4_000)
+        long = first.kind is not None and first.kind.length == MAX
+        kind = SqlType("nvarchar" if first.kind is None or first.kind.name in WIDE else "varchar", MAX if long else 4_000)
         if is_text(first.kind) and first.kind is not None:
             kind = replace(kind, collation=first.kind.collation)
         return Typed(f"{name}({', '.join(arguments)})", kind, label=first.label)
@@ -369,6 +370,7 @@ _NODES: dict[type, Handler] = {
     exp.Right: _text_function("right", "this", "expression"),
     exp.Substring: _text_function("substring", "this", "start", "length"),
     exp.Replace: _text_function("replace", "this", "expression", "replacement"),
+    exp.Repeat: _text_function("repeat", "this", "times"),
     exp.Length: _length,
     exp.StrPosition: _position,
     exp.Abs: _same_kind("abs"),

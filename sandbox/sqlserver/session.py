@@ -237,6 +237,11 @@ class Session:
                 found = self.cursor.execute(sql).fetchone()
                 if found:
                     value = ", ".join("<NULL>" if one is None else str(one) for one in found)
+                    if work.defines:
+                        text = (
+                            "The CREATE UNIQUE INDEX statement terminated because a duplicate key was found for the object name"
+                        )
+                        raise SqlError(1505, f"{text} '{work.spec.full_name}'. The duplicate key value is ({value}).")
                     raise SqlError(error.number, f"{error} The duplicate key value is ({value}).", error.severity)
         if work.defines:
             self.store.catalog.save(self.cursor, work.puts, work.drops)
