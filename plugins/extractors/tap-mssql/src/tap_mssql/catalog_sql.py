@@ -8,7 +8,7 @@ from __future__ import annotations
 
 # 0 and 1 are the heap or clustered index: the rows themselves. LOB pages (type 2) hang at the partition, others at its B-tree.
 _QUERY = """
-SELECT s.name, o.name, o.object_id, RTRIM(o.type), o.is_synonym, o.modify_date, r.row_estimate, CAST(NULL AS bigint),
+SELECT s.name, o.name, o.object_id, RTRIM(o.type), o.is_synonym, o.modify_date, r.row_estimate, z.byte_estimate,
        CONVERT(nvarchar(1000), d.value),
        c.column_id, c.name,
        CASE WHEN c.encryption_type IS NOT NULL THEN N'encrypted ' + t.name
@@ -33,6 +33,10 @@ LEFT JOIN (SELECT ic.object_id, ic.column_id, ic.index_id, ic.key_ordinal, i.is_
      ON k.object_id = c.object_id AND k.column_id = c.column_id
 LEFT JOIN (SELECT object_id, SUM(rows) AS row_estimate FROM sys.partitions WHERE index_id IN (0, 1) GROUP BY object_id) AS r
      ON r.object_id = o.base_id
+LEFT JOIN (SELECT p.object_id, SUM(a.used_pages) * 8192 AS byte_estimate
+           FROM sys.partitions AS p
+           JOIN sys.allocation_units AS a ON a.container_id = CASE WHEN a.type = 2 THEN p.partition_id ELSE p.hobt_id END
+           WHERE p.index_id IN (0, 1) GROUP BY p.object_id) AS z ON z.object_id = o.base_id
 ORDER BY s.name, o.name, o.object_id, c.column_id
 """
 
