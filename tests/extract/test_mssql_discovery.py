@@ -17,6 +17,7 @@ from settings_kit import at
 from sandbox.launch import Counterpart, counterpart
 from tap_mssql import catalog
 from tap_mssql.catalog import Table
+from tap_mssql.columns import quote
 from tap_mssql.connect import Connection, connect
 from tap_mssql.errors import SelectionRefused
 from tap_mssql.faults import judge
@@ -76,6 +77,7 @@ def test_alias_types_are_their_base_types_and_nothing_is_unreadable(found: dict[
 def test_one_table_read_again_is_what_discovery_said(found: dict[str, Table], connection: Connection) -> None:
     order = found["Sales-SalesOrderHeader"]
     assert catalog.table(connection, order.object_id) == order
+    assert catalog.table(connection, 1) is None
 
 
 def test_a_reader_of_everything_is_denied_nothing(found: dict[str, Table], connection: Connection) -> None:
@@ -83,18 +85,148 @@ def test_a_reader_of_everything_is_denied_nothing(found: dict[str, Table], conne
 
 
 def test_settings_choose_what_is_discovered(server: Counterpart, connection: Connection) -> None:
-    def streams(**changes: Any) -> list[str]:
+    def chosen(**changes: Any) -> list[str]:
         return [t.stream for t in catalog.discover(connection, at(server, **changes))]
 
-    assert streams(streams="Sales.*Detail") == ["Sales-SalesOrderDetail"]
-    assert {s.partition("-")[0] for s in streams(filter_dbs="sales, Person", streams=["!*.v*"])} == {"Sales", "Person"}
-    assert not [s for s in streams(streams=["!Sales.*"]) if s.startswith("Sales-")]
+    assert chosen(streams="Sales.*Detail") == ["Sales-SalesOrderDetail"]
+    assert {s.partition("-")[0] for s in chosen(filter_dbs="sales, Person", streams=["!*.v*"])} == {"Sales", "Person"}
+    assert not [s for s in chosen(streams=["!Sales.*"]) if s.startswith("Sales-")]
     with pytest.raises(SelectionRefused, match=r"Sales\.SalesOrderHeadr: did you mean Sales\.SalesOrderHeader"):
-        streams(streams="Sales.SalesOrderHeadr")
+        chosen(streams="Sales.SalesOrderHeadr")
     with pytest.raises(SelectionRefused, match=r"stream_options: .*\n  Sale.x: "):
-        streams(stream_options={"Sale.x": {"lookback": 5}})
+        chosen(stream_options={"Sale.x": {"lookback": 5}})
     with pytest.raises(SelectionRefused, match="filter_dbs"):
-        streams(filter_dbs="Nope")
+        chosen(filter_dbs="Nope")
+
+
+def run(server: Counterpart, *statements: str) -> None:
+    connection = connect(at(server))
+    for statement in statements:
+        connection.execute(statement).close()
+    connection.close()
+
+
+def streams(server: Counterpart, **changes: Any) -> dict[str, Table]:
+    connection = connect(at(server))
+    found = {t.stream: t for t in catalog.discover(connection, at(server, **changes))}
+    connection.close()
+    return found
+
+
+@pytest.mark.parametrize("name", ["Order Details", "a.b", "x]y[", 'it\'s "so"', "up/down", "emoji 😀", "ação"])
+def test_tables_and_columns_of_any_name_are_found_and_read(server: Counterpart, name: str) -> None:
+    quoted = quote(name)
+    run(server, f"CREATE TABLE dbo.{quoted} ({quoted} int NOT NULL PRIMARY KEY)", f"INSERT INTO dbo.{quoted} VALUES (7)")
+    table = streams(server, streams=[f"dbo.{name}"])[f"dbo-{name}"]
+    assert (table.key, table.columns[0].name) == ((name,), name)
+    connection = connect(at(server))
+    assert catalog.denied(connection, table) == frozenset()
+    with connection.execute(f"SELECT {table.columns[0].expression} FROM {table.quoted}") as cursor:
+        assert cursor.fetchone()[0] == 7
+    connection.close()
+
+
+def test_only_indexes_that_hold_every_row_count(server: Counterpart) -> None:
+    run(
+        server,
+        "CREATE TABLE dbo.Indexed (a int NOT NULL, b int NOT NULL, c int NULL, d nvarchar(20) NOT NULL, e int NOT NULL)",
+        "CREATE UNIQUE INDEX u1 ON dbo.Indexed (a, b)",
+        "CREATE UNIQUE INDEX u2 ON dbo.Indexed (c)",
+        "CREATE UNIQUE INDEX u3 ON dbo.Indexed (e) WHERE e > 5",
+        "CREATE INDEX i1 ON dbo.Indexed (d) INCLUDE (e)",
+    )
+    table = streams(server, streams="dbo.Indexed")["dbo-Indexed"]
+    assert (table.key, table.has_primary_key) == (("a", "b"), False)
+    assert set(table.indexes) == {("a", "b"), ("c",), ("d",)}
+
+
+def test_a_table_that_changes_says_so(server: Counterpart) -> None:
+    run(server, "CREATE TABLE dbo.Moving (a int NOT NULL PRIMARY KEY, b varchar(10) NULL)")
+    before = streams(server, streams="dbo.Moving")["dbo-Moving"]
+    run(server, "ALTER TABLE dbo.Moving ALTER COLUMN b varchar(40) NULL", "ALTER TABLE dbo.Moving ADD c money NULL")
+    connection = connect(at(server))
+    after = catalog.table(connection, before.object_id)
+    assert after and [c.declared for c in after.columns] == ["int", "varchar(40)", "money"]
+    assert before.modify_date and after.modify_date and after.modify_date > before.modify_date
+    run(server, "DROP TABLE dbo.Moving")
+    assert catalog.table(connection, before.object_id) is None
+    connection.close()
+
+
+def test_synonyms_are_streams_when_asked_for(server: Counterpart) -> None:
+    run(server, "CREATE SYNONYM dbo.Orders FOR Sales.SalesOrderHeader", "CREATE SYNONYM dbo.Elsewhere FOR Other.dbo.t")
+    assert not {"dbo-Orders", "dbo-Elsewhere"} & set(streams(server))
+    found = streams(server, include_synonyms=True)
+    synonym, order = found["dbo-Orders"], found["Sales-SalesOrderHeader"]
+    assert (synonym.is_synonym, synonym.key, synonym.columns) == (True, order.key, order.columns)
+    assert "dbo-Elsewhere" not in found
+    connection = connect(at(server))
+    assert catalog.table(connection, synonym.object_id) == synonym
+    connection.close()
+
+
+def test_denied_columns_and_tables_are_told(server: Counterpart) -> None:
+    run(
+        server,
+        "CREATE TABLE dbo.Secret (a int NOT NULL PRIMARY KEY, [it's b] int NULL, c int NULL)",
+        "CREATE TABLE dbo.Closed (a int NOT NULL PRIMARY KEY, b int NULL)",
+        "DENY SELECT ON dbo.Secret([it's b]) TO reader",
+        "DENY SELECT ON dbo.Closed TO reader",
+    )
+    found = streams(server, streams="dbo.*")
+    connection = connect(at(server))
+    assert catalog.denied(connection, found["dbo-Secret"]) == {"it's b"}
+    assert catalog.denied(connection, found["dbo-Closed"]) == {"a", "b"}
+    for table, number in (("dbo.Secret", 230), ("dbo.Closed", 229)):
+        with pytest.raises(DRIVER_ERRORS) as refused:
+            connection.execute(f"SELECT * FROM {table}").fetchall()
+        assert judge(refused.value).number == number
+    connection.close()
+
+
+def test_descriptions_come_along(server: Counterpart) -> None:
+    run(
+        server,
+        "CREATE TABLE dbo.Told (a int NOT NULL PRIMARY KEY)",
+        "EXEC sp_addextendedproperty N'MS_Description', N'Número 😀', N'SCHEMA', N'dbo', N'TABLE', N'Told', N'COLUMN', N'a'",
+    )
+    assert streams(server, streams="dbo.Told")["dbo-Told"].columns[0].description == "Número 😀"
+
+
+def test_a_variant_is_text_with_all_of_its_value(server: Counterpart) -> None:
+    values = {
+        "CAST(0.1 AS float)": "1.0000000000000001e-001",
+        "CAST(922337203685477.5807 AS money)": "922337203685477.5807",
+        "CAST('2026-01-02T03:04:05.997' AS datetime)": "2026-01-02T03:04:05.997",
+        "CAST('2026-01-02 03:04:05.1234567' AS datetime2(7))": "2026-01-02 03:04:05.1234567",
+        "CAST('2026-01-02 03:04:05.1234567 +02:00' AS datetimeoffset(7))": "2026-01-02 03:04:05.1234567 +02:00",
+        "CAST(N'ação' AS nvarchar(20))": "ação",
+        "CAST(0x00FF AS varbinary(8))": "0x00FF",
+        "CAST(123456789.12345 AS decimal(20, 5))": "123456789.12345",
+        "NULL": None,
+    }
+    rows = [f"INSERT INTO dbo.Variants VALUES ({number}, {value})" for number, value in enumerate(values)]
+    run(server, "CREATE TABLE dbo.Variants (id int NOT NULL PRIMARY KEY, v sql_variant NULL)", *rows)
+    column = streams(server, streams="dbo.Variants")["dbo-Variants"].columns[1]
+    connection = connect(at(server))
+    with connection.execute(f"SELECT {column.expression} FROM dbo.Variants ORDER BY id") as cursor:
+        assert [row[0] for row in cursor.fetchall()] == list(values.values())
+    connection.close()
+
+
+def test_upper_and_lower_twins_of_a_case_sensitive_database(tmp_path: Path) -> None:
+    with counterpart("sqlserver", tmp_path, "--scale", "0.01", "--collation", "Latin1_General_CS_AS") as server:
+        run(server, "CREATE TABLE dbo.Twin (a int NOT NULL, A int NOT NULL)", "CREATE TABLE dbo.TWIN (a int NOT NULL)")
+        found = streams(server, streams="dbo.Twin")
+        assert [c.name for c in found["dbo-Twin"].columns] == ["a", "A"]
+        assert [c.name for c in found["dbo-TWIN"].columns] == ["a"]
+
+
+def test_tables_whose_streams_would_share_a_name_are_refused(server: Counterpart) -> None:
+    run(server, "CREATE SCHEMA [a-b]", "CREATE SCHEMA a", "CREATE TABLE [a-b].c (x int)", "CREATE TABLE a.[b-c] (x int)")
+    with pytest.raises(SelectionRefused, match=r"stream a-b-c: schema '.*' table '.*' and schema"):
+        streams(server, streams="a*")
+    assert set(streams(server, streams="a.*")) == {"a-b-c"}
 
 
 @pytest.mark.parametrize("cut", [True, "between rows"])
@@ -145,18 +277,6 @@ def test_a_key_is_in_its_index_order_whatever_the_columns_order() -> None:
     primary = (1, True, True, False, True)
     [table] = catalog.tables([row("t", 1, "a", (*primary, 2)), row("t", 2, "b", (*primary, 1))])
     assert (table.key, table.has_primary_key) == (("b", "a"), True)
-
-
-@pytest.mark.parametrize("name", ["Order Details", "a.b", "x]y[", 'it\'s "so"', "up/down\\", "emoji 😀", "ação"])
-def test_names_survive(name: str) -> None:
-    [table] = catalog.tables([row(name, 1, name)])
-    assert (table.stream, table.columns[0].name) == (f"dbo-{name}", name)
-    assert table.quoted == "[dbo].[" + name.replace("]", "]]") + "]"
-
-
-def test_upper_and_lower_twins_are_two_tables() -> None:
-    found = catalog.tables([row("Twin", 1, "a", object_id=1), row("TWIN", 1, "a", object_id=2)])
-    assert [t.stream for t in found] == ["dbo-Twin", "dbo-TWIN"]
 
 
 @pytest.mark.parametrize("type_", ["CLR Point3D", "encrypted nvarchar", "json", "vector"])

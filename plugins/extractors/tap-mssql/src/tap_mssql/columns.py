@@ -135,16 +135,13 @@ def _literal(text: str) -> str:
 
 
 def _variant(quoted: str) -> str:
-    """The value of a sql_variant as text, each base type in the style that prints all of it."""
-    styles = "".join(
-        f" WHEN N'{name}' THEN CONVERT(nvarchar(4000), CONVERT({name}, {quoted}), {style})" for name, style in _STYLES.items()
-    )
-    binary = "".join(
-        f" WHEN N'{name}' THEN CONVERT(nvarchar(max), CONVERT(varbinary(8000), {quoted}), 1)" for name in sorted(_BINARY)
-    )
+    """The value of a sql_variant as text: in a style of its own where the base type's default style would drop digits."""
+    lossy = ("float", "real", "money", "smallmoney", "datetime", "smalldatetime")
+    cases = [f"WHEN N'{name}' THEN CONVERT(nvarchar(4000), CONVERT({name}, {quoted}), {_STYLES[name]})" for name in lossy]
+    binary = f"CONVERT(nvarchar(max), CONVERT(varbinary(8000), {quoted}), 1)"
+    cases += [f"WHEN N'{name}' THEN {binary}" for name in sorted(_BINARY)]
     # Only what nvarchar(4000) would cut goes through varchar(8000), whose code page is the database's.
-    short = f"CONVERT(nvarchar(4000), {quoted})"
-    long = f"CASE WHEN DATALENGTH({quoted}) > 4000 THEN CONVERT(nvarchar(max), CONVERT(varchar(8000), {quoted})) ELSE {short} END"
-    long = "".join(f" WHEN N'{name}' THEN {long}" for name in ("char", "varchar"))
-    base = f"CONVERT(nvarchar(128), SQL_VARIANT_PROPERTY({quoted}, 'BaseType'))"
-    return f"CASE {base}{styles}{binary}{long} ELSE {short} END"
+    short, long = f"CONVERT(nvarchar(4000), {quoted})", f"CONVERT(varchar(8000), {quoted})"
+    text = f"CASE WHEN DATALENGTH({long}) > 4000 THEN CONVERT(nvarchar(max), {long}) ELSE {short} END"
+    cases += [f"WHEN N'{name}' THEN {text}" for name in ("char", "varchar")]
+    return f"CASE CONVERT(nvarchar(128), SQL_VARIANT_PROPERTY({quoted}, 'BaseType')) {' '.join(cases)} ELSE {short} END"
