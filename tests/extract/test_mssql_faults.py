@@ -1,201 +1,165 @@
-"""What passes by itself is tried again within a budget, what lasts is told at once with what mends it."""
+"""Whatever breaks between the tap and the server: the run ends right, or it ends with an error. Never short data and exit 0."""
 
 from __future__ import annotations
 
-import logging
-import threading
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
-import mssql_python
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from mssql_kit import Tap, equal, execute, good, same, select
 
-pytest.importorskip("tap_mssql")
-from mssql_python.exceptions import sqlstate_to_exception
+from sandbox.launch import Counterpart, counterpart
+from sandbox.proxy import Break, planned, proxy
 
-from tap_mssql import retry
-from tap_mssql.errors import ConnectionRefused, ReadFailed, SelectionRefused, TapError
-from tap_mssql.faults import driver_text, judge
-from tap_mssql.retry import retrying
-from tap_mssql.settings import Settings, parse
-
-CONFIG = {"host": "db.example.com", "user": "reader", "password": "s3cret", "database": "Shop"}
-DEADLOCK = (
-    "Transaction (Process ID 62) was deadlocked on lock resources with another process and has been chosen as the deadlock "
-    "victim. Rerun the transaction."
-)
-MOVED = "Database 'Shop' on server 'x' is not currently available.  Please retry the connection later."
-BUSY = "The service is currently busy. Retry the request after 10 seconds. Incident ID: {0}. Code: 0."
-LIMIT = "Resource ID: 1. The request limit for the database is 30 and has been reached."
-GUARANTEE = (
-    "Resource ID: 1. The request minimum guarantee is 0, maximum limit is 30 and the current usage for the database is 30."
-)
-NO_DATABASE = 'Cannot open database "Shop" requested by the login. The login failed.'
+ROWS = 20_000
+Faults = Callable[..., None]
 
 
-def error(state: str, text: str, product: str = "[SQL Server]") -> Exception:
-    made = sqlstate_to_exception(state, f"[Microsoft][ODBC Driver 18 for SQL Server]{product}{text}")
-    assert isinstance(made, Exception)
-    return made
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counterpart]:
+    folder = tmp_path_factory.mktemp("faults")
+    ids = range(ROWS)
+    pq.write_table(pa.table({"id": pa.array(ids, pa.int32()), "t": [f"row {n} ação" for n in ids]}), folder / "rows.parquet")
+    options = ["--only-parquet", "--faults", str(folder / "server/faults.json")]
+    options += ["--parquet", f"big.Keyed={folder / 'rows.parquet'}:id", "--parquet", f"big.Bare={folder / 'rows.parquet'}"]
+    with counterpart("sqlserver", folder / "server", *options) as running:
+        yield running
 
 
-def settings(**changes: object) -> Settings:
-    return parse({**CONFIG, **changes})
+@pytest.fixture
+def faults(server: Counterpart) -> Iterator[Faults]:
+    file = server.data.parent / "faults.json"
+
+    def write(**rules: Any) -> None:
+        hidden = file.with_suffix(".new")
+        hidden.write_text(json.dumps(rules))
+        hidden.replace(file)
+
+    yield write
+    write()
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "FIRST_WAIT", 0.001)
-    monkeypatch.setattr(retry, "LEAST_WAIT", 0.001)
+@pytest.fixture
+def tap(server: Counterpart, tmp_path: Path) -> Tap:
+    return Tap(server, tmp_path, {"range_rows": 3_000, "retry_seconds": 60})
 
 
-@pytest.mark.parametrize(
-    ("state", "text", "number"),
-    [
-        ("40001", DEADLOCK, 1205),
-        ("HY000", "Lock request time out period exceeded.", 1222),
-        ("42000", "The service has encountered an error processing your request. Please try again. Error code 1.", 40197),
-        ("42000", BUSY, 40501),
-        ("42000", MOVED, 40613),
-        ("42000", "Cannot process request. Not enough resources to process request. Please retry your request later.", 49918),
-        ("42000", 'Cannot process create or update request. Too many create or update operations in progress for "1".', 49919),
-        ("42000", 'Cannot process request. Too many operations in progress for subscription "1".', 49920),
-        ("42000", LIMIT, 10928),
-        ("42000", GUARANTEE, 10929),
-        ("40001", "Transaktion abgebrochen", None),
-    ],
-)
-@pytest.mark.parametrize("first", [True, False])
-def test_what_passes_by_itself_is_transient(state: str, text: str, number: int | None, first: bool) -> None:
-    fault = judge(error(state, text), first=first and number is not None)
-    assert (fault.transient, fault.number) == (True, number)
+@pytest.fixture(scope="module")
+def truth(server: Counterpart) -> pa.Table:
+    return select(server, "SELECT * FROM big.Keyed ORDER BY id")
 
 
-@pytest.mark.parametrize(
-    ("state", "text", "number", "advice"),
-    [
-        ("28000", "Login failed for user 'reader'.", 18456, "TAP_MSSQL_PASSWORD"),
-        ("28000", "Login failed for user 'reader'.  Reason: The password of the account has expired.", 18487, "set a new one"),
-        ("28000", "Login failed for user 'reader' because the account is currently locked out.", 18486, "unlock"),
-        ("42000", "The SELECT permission was denied on the object 't', database 'Shop', schema 'dbo'.", 229, "GRANT SELECT"),
-        ("42000", "The SELECT permission was denied on the column 'c' of the object 't'.", 230, "on_unreadable"),
-        ("42S02", "Invalid object name 'Sales.t'.", 208, "discover again"),
-        ("42S22", "Invalid column name 'c'.", 207, "discover again"),
-        ("42000", "Incorrect syntax near 'x'.", 102, "report"),
-        ("42000", NO_DATABASE, 4060, "TAP_MSSQL_DATABASE"),
-        (
-            "08001",
-            "SSL Provider: [error:0A000086:SSL routines::certificate verify failed:self-signed certificate]",
-            None,
-            "PEM file",
-        ),
-    ],
-)
-@pytest.mark.parametrize("first", [True, False])
-def test_what_lasts_says_what_mends_it(state: str, text: str, number: int | None, advice: str, first: bool) -> None:
-    fault = judge(error(state, text), first=first)
-    assert (fault.transient, fault.number) == (False, number)
-    assert advice in fault.advice
+@pytest.mark.parametrize("seed", range(8))
+def test_links_that_are_cut_at_random_bytes_lose_no_row_and_double_none(seed: int, tap: Tap, truth: pa.Table) -> None:
+    with proxy(int(tap.server.facts["port"]), [Break(1 << 62), *planned(seed, 24, 600_000)]) as between:
+        ran = tap.run(port=between.port)
+    if ran.code == 0:
+        equal(ran.table("big-Keyed"), truth)
+        same(ran.table("big-Bare"), truth)
+    else:
+        assert "Traceback" not in ran.said and "Nothing" in ran.said
+        for stream in ran.streams:
+            same(ran.table(stream), truth)
+    assert between.broken
 
 
-def test_a_database_that_cannot_be_opened_is_waited_for_on_azure_only() -> None:
-    assert judge(error("42000", NO_DATABASE), azure=True, first=True).transient
-    assert not judge(error("42000", NO_DATABASE), azure=False, first=True).transient
+def test_a_link_that_goes_silent_is_given_up_and_read_again(tap: Tap, truth: pa.Table) -> None:
+    with proxy(int(tap.server.facts["port"]), [Break(1 << 62), Break(200_000, "silent"), Break(50_000, "silent")]) as between:
+        ran = good(tap.run(port=between.port, idle_timeout=5, streams=["big.Keyed"]))
+    equal(ran.table("big-Keyed"), truth)
+    assert between.broken == 2
+    assert "silent for too long" in ran.said
 
 
-@pytest.mark.parametrize(
-    ("state", "text"),
-    [
-        ("08S01", "TCP Provider: Error code 0x2746"),
-        ("08S01", "Communication link failure"),
-        ("08001", "TCP Provider: Error code 0x2749"),
-        ("08001", "TCP Provider: Timeout error [258]. "),
-        ("HYT00", "Login timeout expired"),
-        ("HYT01", "Connection timeout expired"),
-        ("HYT00", "Query timeout expired"),
-    ],
-)
-def test_a_broken_link_is_waited_for_unless_the_server_never_answered(state: str, text: str) -> None:
-    later, first = judge(error(state, text, "")), judge(error(state, text, ""), first=True)
-    assert (later.transient, later.broken) == (True, True)
-    assert not first.transient
-    assert "TAP_MSSQL_HOST" in first.advice
+def test_a_link_cut_exactly_between_two_rows_is_no_end_of_the_rows(tap: Tap, faults: Faults, truth: pa.Table) -> None:
+    """The driver takes it for one, without an error."""
+    rule = {"match": r"^SELECT \[id\]", "after_rows": 1_000, "close": "between rows", "times": 3}
+    faults(statements=[rule])
+    ran = good(tap.run())
+    equal(ran.table("big-Keyed"), truth)
+    same(ran.table("big-Bare"), truth)
 
 
-def test_native_errors_and_closed_connections_are_broken_links() -> None:
-    assert judge(RuntimeError("SQLSTATE:08S01:[Microsoft][ODBC Driver 18 for SQL Server]TCP Provider: Error code 0x68")).broken
-    assert judge(mssql_python.InterfaceError("Cannot create cursor on closed connection", "")).transient
-    assert driver_text(RuntimeError("SQLSTATE:08S01:[Microsoft][ODBC Driver 18 for SQL Server]gone.")) == "gone"
+@pytest.mark.parametrize("error", [1205, 40197, 40501, 40613, 49918, 10928, 10929])
+def test_an_error_that_passes_by_itself_is_tried_again_also_amid_the_rows(
+    error: int, tap: Tap, faults: Faults, truth: pa.Table
+) -> None:
+    faults(statements=[{"match": r"^SELECT \[id\]", "after_rows": 500, "error": error, "times": 1}])
+    ran = good(tap.run(streams=["big.Keyed"]))
+    equal(ran.table("big-Keyed"), truth)
+    assert "try 2 in" in ran.said
 
 
-def test_a_retry_goes_on_where_it_works_and_says_each_time_what_and_why(caplog: pytest.LogCaptureFixture) -> None:
-    tries = []
-    with caplog.at_level(logging.WARNING, "tap-mssql"):
-        for attempt in retrying(settings(), "stream Sales-Order, range 7"):
-            with attempt:
-                tries.append(1)
-                if len(tries) < 4:
-                    raise error("40001", DEADLOCK)
-    assert len(tries) == 4
-    lines = [record.getMessage() for record in caplog.records]
-    assert len(lines) == 3
-    assert all(line.startswith("stream Sales-Order, range 7: ") and "deadlock" in line and " in 0." in line for line in lines)
+@pytest.mark.parametrize("error", [229, 208, 102])
+def test_an_error_that_lasts_ends_the_stream_at_once(error: int, tap: Tap, faults: Faults) -> None:
+    faults(statements=[{"match": r"^SELECT \[id\]", "error": error, "times": 99}])
+    ran = tap.run(streams=["big.Keyed"])
+    assert ran.code == 1 and not ran.streams
+    assert "try 2" not in ran.said and "Traceback" not in ran.said and "What to do:" in ran.said
 
 
-def test_a_lasting_error_is_told_at_once() -> None:
-    tries = []
-    with pytest.raises(ReadFailed) as failed:
-        for attempt in retrying(settings(), "stream Sales-Order"):
-            with attempt:
-                tries.append(1)
-                raise error("42S02", "Invalid object name 'Sales.Order'.")
-    assert len(tries) == 1
-    text = str(failed.value)
-    for told in (
-        "stream Sales-Order",
-        "error 208",
-        "Invalid object name 'Sales.Order'",
-        "nothing of this load is staged",
-        "discover",
-    ):
-        assert told in text
+def test_a_login_that_fails_twice_and_then_works_is_waited_for(tap: Tap, faults: Faults, truth: pa.Table) -> None:
+    faults(logins=[{"error": 40613, "times": 2}])
+    equal(good(tap.run(streams=["big.Keyed"])).table("big-Keyed"), truth)
 
 
-def test_it_gives_up_within_the_budget_and_says_how_often_it_tried() -> None:
-    tries = []
-    with pytest.raises(ConnectionRefused, match=r"after \d+ tries \(retry_seconds\).*deadlock victim") as failed:
-        for attempt in retrying(settings(retry_seconds=1), "connecting", failure=ConnectionRefused):
-            with attempt:
-                tries.append(1)
-                raise error("40001", DEADLOCK)
-    assert len(tries) > 3
-    assert isinstance(failed.value.__cause__, mssql_python.Error)
+def test_what_does_not_pass_within_its_budget_ends_the_run(tap: Tap, faults: Faults) -> None:
+    faults(statements=[{"match": r"^SELECT \[id\]", "error": 1205, "times": None}])
+    ran = tap.run(streams=["big.Keyed"], retry_seconds=1)
+    assert ran.code == 1 and not ran.streams
+    assert "deadlock" in ran.said and "retry_seconds" in ran.said and "Traceback" not in ran.said
 
 
-def test_no_budget_means_one_try_and_a_busy_service_is_left_alone_for_its_ten_seconds() -> None:
-    for seconds in (0, 9):
-        tries = []
-        with pytest.raises(TapError):
-            for attempt in retrying(settings(retry_seconds=seconds), "x"):
-                with attempt:
-                    tries.append(1)
-                    raise error("42000", BUSY)
-        assert len(tries) == 1
+def test_a_killed_session_is_read_again(tap: Tap, faults: Faults, server: Counterpart, truth: pa.Table) -> None:
+    faults(statements=[{"match": r"^SELECT \[id\]", "after_rows": 700, "close": True, "times": 2}])
+    equal(good(tap.run(streams=["big.Keyed"])).table("big-Keyed"), truth)
 
 
-@pytest.mark.parametrize("raised", [SelectionRefused("no"), ValueError("bug"), KeyboardInterrupt()])
-def test_errors_of_others_pass_through_untouched(raised: BaseException) -> None:
-    with pytest.raises(type(raised)) as passed:
-        for attempt in retrying(settings(), "x"):
-            with attempt:
-                raise raised
-    assert passed.value is raised
+def test_latency_changes_nothing(tap: Tap, truth: pa.Table) -> None:
+    with proxy(int(tap.server.facts["port"]), [], latency=0.005) as between:
+        equal(good(tap.run(port=between.port, streams=["big.Keyed"])).table("big-Keyed"), truth)
 
 
-def test_a_stop_ends_the_waiting() -> None:
-    stopping, tries = threading.Event(), []
-    with pytest.raises(ReadFailed):
-        for attempt in retrying(settings(), "x", stopping=stopping):
-            with attempt:
-                tries.append(1)
-                stopping.set()
-                raise error("42000", BUSY)
-    assert len(tries) == 1
+@pytest.mark.parametrize("isolation", ["always", "never"])
+def test_rows_that_come_and_go_elsewhere_do_not_disturb_a_range(
+    isolation: str, tap: Tap, faults: Faults, server: Counterpart
+) -> None:
+    """Between the count and the rows of each range, rows are added behind it and removed before it."""
+    name = f"Busy{isolation}"
+    execute(server, f"CREATE TABLE dbo.{name} (id int NOT NULL PRIMARY KEY, t int NULL)")
+    execute(server, f"INSERT INTO dbo.{name} SELECT id * 10, 0 FROM big.Keyed WHERE id < 3000")
+    rules = [
+        {"match": rf"^SELECT \[id\], \[t\] FROM \[dbo\]\.\[{name}\]", "skip": n, "times": 1,
+         "run": f"DELETE FROM dbo.{name} WHERE id = {n * 10}; INSERT INTO dbo.{name} VALUES ({100_000 + n}, 1)"}
+        for n in range(3)
+    ]  # fmt: skip
+    faults(statements=rules)
+    ran = good(tap.run(streams=[f"dbo.{name}"], range_rows=500, snapshot=isolation, max_parallel=1))
+    found = ran.table(f"dbo-{name}").column("id").to_pylist()
+    assert len(found) == len(set(found))
+    stayed = {n * 10 for n in range(3, 3000)}
+    assert stayed <= set(found) <= stayed | {0, 10, 20} | {100_000 + n for n in range(3)}
+    assert ran.document(f"dbo-{name}")["source_rows"] == len(found)
+
+
+def test_a_row_that_goes_while_its_range_is_read_is_noticed(tap: Tap, faults: Faults, server: Counterpart) -> None:
+    execute(server, "CREATE TABLE dbo.Going (id int NOT NULL PRIMARY KEY, t int NULL)")
+    execute(server, "INSERT INTO dbo.Going SELECT id, 0 FROM big.Keyed WHERE id < 1000")
+    faults(
+        statements=[
+            {"match": r"^SELECT \[id\], \[t\] FROM \[dbo\]\.\[Going\]", "times": 1, "run": "DELETE FROM dbo.Going WHERE id = 5"}
+        ]
+    )
+    ran = good(tap.run(streams=["dbo.Going"], snapshot="never"))
+    assert set(ran.table("dbo-Going").column("id").to_pylist()) == set(range(1000)) - {5}
+    faults(
+        statements=[
+            {"match": r"^SELECT \[id\], \[t\] FROM \[dbo\]\.\[Going\]", "times": 1, "run": "DELETE FROM dbo.Going WHERE id = 6"}
+        ]
+    )
+    within = good(tap.run(streams=["dbo.Going"], snapshot="always"))
+    assert 6 in within.table("dbo-Going").column("id").to_pylist(), "a snapshot shows the row that was there when it began"

@@ -1,0 +1,103 @@
+"""A table that changes: a decision, never a part of two shapes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from mssql_kit import Tap, equal, execute, good, select
+
+from sandbox.launch import Counterpart, counterpart
+
+CHANGES = {
+    "added": ("ALTER TABLE dbo.{t} ADD more nvarchar(5) NULL", "column more nvarchar(5) was added"),
+    "dropped": ("ALTER TABLE dbo.{t} DROP COLUMN b", "column b was dropped"),
+    "widened": ("ALTER TABLE dbo.{t} ALTER COLUMN a bigint NULL", "column a was int NULL and is bigint NULL"),
+    "renamed": ("EXEC sp_rename 'dbo.{t}', '{t}Old'", "it is called dbo.{t}Old now"),
+    "gone": ("DROP TABLE dbo.{t}", "it is gone"),
+    "emptied": ("TRUNCATE TABLE dbo.{t}", "it was emptied"),
+}
+WHEN = {"before the first range": 0, "amid the ranges": 2}
+Faults = Callable[[list[dict[str, Any]]], None]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counterpart]:
+    folder = tmp_path_factory.mktemp("drift")
+    pq.write_table(pa.table({"id": pa.array(range(5_000), pa.int32())}), folder / "ids.parquet")
+    options = [
+        "--only-parquet",
+        "--faults",
+        str(folder / "server/faults.json"),
+        "--parquet",
+        f"big.Ids={folder / 'ids.parquet'}:id",
+    ]
+    with counterpart("sqlserver", folder / "server", *options) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def made() -> list[str]:
+    """The tables made so far."""
+    return []
+
+
+@pytest.fixture
+def changing(server: Counterpart, tmp_path: Path, made: list[str]) -> Callable[[str, str, str], tuple[Tap, str]]:
+    """A table of 2,000 rows that a session of its own changes just before a certain read of it."""
+    rules: list[dict[str, Any]] = []
+
+    def make(change: str, when: str, setting: str) -> tuple[Tap, str]:
+        table = f"T{len(made)}{change}"
+        made.append(table)
+        execute(server, f"CREATE TABLE dbo.{table} (id int NOT NULL PRIMARY KEY, a int NULL, b varchar(10) NULL)")
+        execute(server, f"INSERT INTO dbo.{table} SELECT id, id, 'b' FROM big.Ids WHERE id < 2000")
+        statement = CHANGES[change][0].format(t=table)
+        rules.append({"match": rf"^SELECT \[id\], .*FROM \[dbo\]\.\[{table}\]", "skip": WHEN[when], "run": statement, "times": 1})
+        (server.data.parent / "faults.json").write_text(json.dumps({"statements": rules}))
+        settings = {"streams": [f"dbo.{table}"], "range_rows": 500, "max_parallel": 1, "snapshot": "never", "retry_seconds": 3}
+        return Tap(server, tmp_path, settings | {"on_schema_drift": setting}), table
+
+    return make
+
+
+@pytest.mark.parametrize("when", WHEN)
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_ends_the_stream_and_names_what_changed(change: str, when: str, changing: Any) -> None:
+    tap, table = changing(change, when, "fail")
+    ran = tap.run()
+    if change == "emptied" and when == "before the first range":
+        assert good(ran).table(f"dbo-{table}").num_rows == 0
+        return
+    assert ran.code == 1 and not ran.streams
+    assert CHANGES[change][1].format(t=table) in ran.said
+    assert "Nothing of this load is staged" in ran.said and "Traceback" not in ran.said
+
+
+@pytest.mark.parametrize("when", WHEN)
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_table_may_evolve_and_is_read_from_the_beginning(change: str, when: str, changing: Any, server: Counterpart) -> None:
+    tap, table = changing(change, when, "evolve")
+    ran = tap.run()
+    if change in ("renamed", "gone"):
+        assert ran.code == 1 and not ran.streams
+        assert "discover again" in ran.said or "it is gone" in ran.said
+        return
+    good(ran)
+    equal(ran.table(f"dbo-{table}"), select(server, f"SELECT * FROM dbo.{table} ORDER BY id"))
+    schema = next(m["schema"]["properties"] for m in ran.messages if m["type"] == "SCHEMA")
+    assert list(schema) == ran.table(f"dbo-{table}").schema.names
+    assert len({pq.read_schema(path).remove_metadata() for path in ran.paths(f"dbo-{table}")}) == 1
+
+
+def test_the_next_run_reads_the_table_as_it_is_then(changing: Any, server: Counterpart) -> None:
+    tap, table = changing("widened", "amid the ranges", "fail")
+    assert tap.run(max_query_seconds=9).code == 1
+    ran = good(tap.run())
+    equal(ran.table(f"dbo-{table}"), select(server, f"SELECT * FROM dbo.{table} ORDER BY id"))
+    assert "what an earlier run left is not used" in ran.said
