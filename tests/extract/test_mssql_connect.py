@@ -105,6 +105,13 @@ def test_a_connection_autocommits_speaks_english_and_is_named(server: Counterpar
     connection.close()
 
 
+def test_the_server_sees_the_applications_name(server: Counterpart) -> None:
+    connection = connect(at(server, application_name="night; run"))
+    with connection.execute("SELECT program_name FROM sys.dm_exec_sessions WHERE session_id = @@SPID") as cursor:
+        assert cursor.fetchone()[0] == "night; run"
+    connection.close()
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

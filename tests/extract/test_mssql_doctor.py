@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from settings_kit import at
 
 from sandbox.launch import Counterpart, counterpart
-from tap_mssql import checks, doctor
-from tap_mssql.connect import Connection, connect
+from tap_mssql import catalog, checks, doctor
+from tap_mssql.connect import connect
 from tap_mssql.doctor import Line
 from tap_mssql.settings import parse
 
@@ -101,24 +101,68 @@ def test_a_port_that_is_no_sql_server(server: Counterpart) -> None:
     assert (found["network"].status, found["TLS"].status, found["login"].status) == ("ok", "failed", "failed")
 
 
-class WithoutSnapshot:
-    """A connection to a database that allows no SNAPSHOT and has no READ_COMMITTED_SNAPSHOT."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def execute(self, query: str) -> Any:
-        return self._connection.execute("SELECT 0, 0" if "sys.databases" in query else query)
-
-
-@pytest.mark.parametrize(("snapshot", "status"), [("always", "failed"), ("auto", "warning"), ("never", "ok")])
-def test_a_database_without_snapshot(server: Counterpart, snapshot: str, status: str) -> None:
-    settings = at(server, snapshot=snapshot)
-    connection = connect(settings)
-    line = checks.isolation(settings, WithoutSnapshot(connection))  # type: ignore[arg-type]
+def run(server: Counterpart, *statements: str) -> None:
+    connection = connect(at(server))
+    for statement in statements:
+        connection.execute(statement).close()
     connection.close()
-    assert line.status == status
-    assert snapshot == "never" or "ALLOW_SNAPSHOT_ISOLATION ON" in line.fix
+
+
+def test_a_database_without_snapshot(server: Counterpart) -> None:
+    run(server, "ALTER DATABASE AdventureWorks SET ALLOW_SNAPSHOT_ISOLATION OFF")
+    try:
+        for snapshot, status in (("always", "failed"), ("auto", "warning"), ("never", "ok")):
+            line = findings(server, snapshot=snapshot)["isolation"]
+            assert line.status == status
+            assert snapshot == "never" or "ALLOW_SNAPSHOT_ISOLATION ON" in line.fix
+    finally:
+        run(server, "ALTER DATABASE AdventureWorks SET ALLOW_SNAPSHOT_ISOLATION ON")
+
+
+def test_streams_that_cannot_be_read_whole_are_named(server: Counterpart) -> None:
+    run(
+        server,
+        "CREATE TABLE dbo.Half (a int NOT NULL PRIMARY KEY, b int NULL)",
+        "CREATE TABLE dbo.Closed (a int NOT NULL PRIMARY KEY)",
+        "DENY SELECT ON dbo.Half(b) TO reader",
+        "DENY SELECT ON dbo.Closed TO reader",
+    )
+    found = findings(server, streams="dbo.*")
+    assert (found["dbo-Half"].status, found["dbo-Closed"].status) == ("failed", "failed")
+    assert "b: no permission" in found["dbo-Half"].text
+    assert "GRANT SELECT ON [dbo].[Closed]" in found["dbo-Closed"].fix
+    assert "1 of 3 chosen streams" in found["permissions"].text
+    assert findings(server, streams="dbo.Half", on_unreadable="skip")["dbo-Half"].status == "warning"
+    run(server, "DROP TABLE dbo.Half", "DROP TABLE dbo.Closed")
+
+
+def test_masked_columns_are_told_where_they_arrive_masked(server: Counterpart) -> None:
+    settings = at(server, streams="Sales.SalesOrderHeader")
+    connection = connect(settings)
+    [table] = catalog.discover(connection, settings)
+
+    class Masked:
+        """The connection to a database where one column is masked, and this login may see through it or not."""
+
+        def __init__(self, unmask: int) -> None:
+            self._unmask = unmask
+
+        def execute(self, query: str) -> Any:
+            if "is_masked" in query:
+                return connection.execute(f"SELECT {table.object_id}, N'Comment'")
+            return connection.execute(f"SELECT {self._unmask}" if "UNMASK" in query else query)
+
+    told = checks.permissions(settings, Masked(0), [table])  # type: ignore[arg-type]
+    assert [(line.name, line.status) for line in told] == [("permissions", "ok"), ("masked", "warning")]
+    assert "Sales-SalesOrderHeader.Comment" in told[1].text
+    assert len(checks.permissions(settings, Masked(1), [table])) == 1  # type: ignore[arg-type]
+    connection.close()
+
+
+def test_clocks_that_differ_are_a_warning(tmp_path: Path) -> None:
+    with counterpart("sqlserver", tmp_path, "--scale", "0.01", "--clock-offset", "-90") as behind:
+        line = findings(behind)["clock"]
+    assert (line.status, "90.0 s behind" in line.text or "89.9 s behind" in line.text) == ("warning", True)
 
 
 def test_a_spool_without_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

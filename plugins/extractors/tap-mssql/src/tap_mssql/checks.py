@@ -145,7 +145,20 @@ def permissions(settings: Settings, connection: Connection, tables: Sequence[Tab
     lines = [line for table in tables for line in _of_table(settings, connection, table)]
     readable = len(tables) - len(lines)
     what = f"{readable} of {len(tables)} chosen streams can be read whole"
-    return [Line("permissions", "ok" if readable else "warning", what), *lines]
+    return [Line("permissions", "ok" if readable else "warning", what), *lines, *_masked(connection, tables)]
+
+
+def _masked(connection: Connection, tables: Sequence[Table]) -> list[Line]:
+    """Masked columns read like any other, but their values are not those of the table."""
+    query = "SELECT object_id, name FROM sys.columns WHERE is_masked = 1 ORDER BY object_id, column_id"
+    streams = {table.object_id: table.stream for table in tables}
+    with connection.execute(query) as cursor:
+        masked = [f"{streams[number]}.{name}" for number, name in cursor.fetchall() if number in streams]
+    if not masked or _row(connection, "SELECT HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'UNMASK')")[0] == 1:
+        return []
+    return [
+        Line("masked", "warning", f"values arrive masked: {', '.join(masked)}", "GRANT UNMASK to this login, or deselect them")
+    ]
 
 
 def _of_table(settings: Settings, connection: Connection, table: Table) -> list[Line]:
