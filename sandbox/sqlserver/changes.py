@@ -93,7 +93,7 @@ def padded(value: str, column: ColumnSpec) -> str:
     kind = column.kind
     sql = f"CAST({value} AS {kind.store})"
     if kind.name in ("char", "nchar"):
-        return f"fit_text(rpad({sql}, greatest(length({sql}), {kind.length}), ' '), {kind.length}, {_text(column.name)})"
+        return f"padded(fit_text({sql}, {kind.length}, {_text(column.name)}), {kind.length})"
     if kind.name == "binary":
         return f"fit_binary({sql}, {kind.length}, {_text(column.name)})"
     if kind.name in ("varchar", "nvarchar") and kind.length > 0:
@@ -239,8 +239,10 @@ def _violated(what: str, name: str, spec: TableSpec) -> str:
 
 
 MACROS = [
-    "CREATE OR REPLACE MACRO fit_text(s, n, c) AS CASE WHEN strlen(s) <= n THEN s WHEN length(rtrim(s, ' ')) > n "
-    "THEN error('sandbox truncates ' || c) ELSE left(s, n) END",
+    # lengths count UTF-16 units, of which an emoji has two
+    "CREATE OR REPLACE MACRO padded(s, n) AS rpad(s, CAST(n - (units16(s) - length(s)) AS INTEGER), ' ')",
+    "CREATE OR REPLACE MACRO fit_text(s, n, c) AS CASE WHEN strlen(s) <= n THEN s WHEN units16(rtrim(s, ' ')) > n "
+    "THEN error('sandbox truncates ' || c) ELSE left(s, n - (units16(s) - length(s))) END",
     "CREATE OR REPLACE MACRO fit_binary(b, n, c) AS CASE WHEN octet_length(b) > n THEN encode(error('sandbox truncates ' || c)) "
     "ELSE unhex(rpad(hex(b), 2 * n, '0')) END",
 ]

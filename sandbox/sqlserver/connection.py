@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
+import duckdb
 import numpy as np
 from pysqlbridge.tds import (
     Encryption,
@@ -159,6 +160,14 @@ class Connection:
                 del self._received[: message.consumed]
                 raise Cancelled
 
+    def _await_attention(self) -> None:
+        """Whoever spoke while a statement ran has sent ATTENTION, or some of it, or has left."""
+        message = self._message()
+        if message is None:
+            raise ConnectionResetError("client left")
+        if message.type is not PacketType.ATTENTION:
+            raise TdsProtocolError(f"{message.type.name} while a statement runs")
+
     # login
 
     def _handshake(self) -> bool:
@@ -251,7 +260,7 @@ class Connection:
         with suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
         if self._session is not None:
-            self._session.cursor.interrupt()
+            self._session.interrupt()
 
     # requests
 
@@ -259,20 +268,25 @@ class Connection:
         assert self._session is not None
         if message.status & (PacketStatus.RESET_CONNECTION | PacketStatus.RESET_CONNECTION_SKIP_TRAN):
             self._session.reset()
+        self._session.cancelled.clear()
         try:
             if message.type is PacketType.SQL_BATCH:
-                self._batch(parse_sql_batch(message.payload), {}, tokens.DONE)
+                with self._store.watch.over(self._sock, self._session.interrupt):
+                    self._batch(parse_sql_batch(message.payload), {}, tokens.DONE)
             elif message.type is PacketType.RPC:
                 requests = calls.parse(message.payload)
-                for number, request in enumerate(requests):
-                    self._call(request, more=number + 1 < len(requests))
+                with self._store.watch.over(self._sock, self._session.interrupt):
+                    for number, request in enumerate(requests):
+                        self._call(request, more=number + 1 < len(requests))
             elif message.type is PacketType.TRANSACTION_MANAGER:
                 self._transaction(message.payload)
             elif message.type is PacketType.ATTENTION:
                 raise Cancelled
             else:
                 raise NotSupported(f"the packet {message.type.name}")
-        except Cancelled:
+        except (Cancelled, duckdb.InterruptException) as problem:
+            if not isinstance(problem, Cancelled):
+                self._await_attention()
             self._out += tokens.done(tokens.DONE, tokens.ATTENTION)
         except SqlError as problem:
             token = tokens.DONE_PROCEDURE if message.type is PacketType.RPC else tokens.DONE

@@ -432,7 +432,7 @@ class Expressions:
         elif kind.name in DECIMALS:
             sql = f"CAST({sql} AS VARCHAR)"
         if target.name in ("char", "nchar"):
-            return f"rpad({sql}, {target.length}, ' ')"
+            return f"padded({sql}, {target.length})"
         return sql if target.length in (0, MAX) or target.length >= 4_000 else f"left({sql}, {target.length})"
 
     # arithmetic and CASE

@@ -51,11 +51,25 @@ class Parameter:
 
 
 @dataclass(frozen=True)
+class Pages:
+    """A query of long values from one table in two steps: the ids of its rows, then some of these at a time.
+
+    `rows` takes the ids in place of {} and has the id as its last column; `long` names the table's columns of long values.
+    """
+
+    table: str
+    ids: str
+    rows: str
+    long: list[str]
+
+
+@dataclass(frozen=True)
 class Query:
     """A DuckDB query and its columns; a column's type is None where DuckDB's own says enough."""
 
     sql: str
     columns: Columns
+    pages: Pages | None = None
 
 
 @dataclass
@@ -197,14 +211,31 @@ class Compiler:
             tail += f" HAVING {expressions.text(node.args['having'].this)}"
         if not node.args.get("distinct"):
             order = self._order(node, expressions, output)
-            sql = f"{start}SELECT {', '.join(listed)}{sources}{tail}{order}{self._limit(node, expressions)}"
-            return Query(sql, columns)
+            tail += f"{order}{self._limit(node, expressions)}"
+            pages = self._pages(node, scope, listed, columns, sources, tail) if not start and outer is None else None
+            return Query(f"{start}SELECT {', '.join(listed)}{sources}{tail}", columns, pages)
         # first the distinct rows, then their order
         keys = ", ".join(expressions.ordered(typed) for _, typed in output)
         inner = f"SELECT DISTINCT ON ({keys}) {', '.join(listed)}{sources}{tail}"
         chosen = [(n, replace(typed, sql=f"o{number}")) for number, (n, typed) in enumerate(output)]
         order = self._order(node, expressions, chosen, output)
         return Query(f"{start}SELECT * FROM ({inner}){order}{self._limit(node, expressions)}", columns)
+
+    def _pages(
+        self, node: exp.Select, scope: Scope, listed: list[str], columns: Columns, sources: str, tail: str
+    ) -> Pages | None:
+        """None where the query is not one of rows of a table, or has no long values."""
+        first = node.args.get("from_")
+        if first is None or len(scope.sources) != 1 or not isinstance(first.this, exp.Table) or node.args.get("group"):
+            return None
+        spec = self.catalog.spec(first.this.db, first.this.name) if first.this.db.lower() != "sys" else None
+        aggregated = any(item.find(exp.AggFunc, exp.Window) for item in node.expressions)
+        if spec is None or spec.select or spec.target or aggregated or not any(_is_long(offer.kind) for offer in columns):
+            return None
+        own = scope.sources[0].stored
+        rows = f"SELECT {', '.join(listed)}, {own}.rowid AS rid{sources} WHERE {own}.rowid IN ({{}})"
+        long = [column.stored for column in spec.columns if _is_long(column.kind)]
+        return Pages(spec.stored, f"SELECT {own}.rowid{sources}{tail}", rows, long)
 
     def _group(self, nodes: list[exp.Expression], expressions: Expressions) -> list[str]:
         keys = []
@@ -400,6 +431,10 @@ class Compiler:
         if offset is not None:
             sql += f" OFFSET {scope.coerce(scope.compile(_unwrapped(offset.expression)), SqlType('bigint'))}"
         return sql
+
+
+def _is_long(kind: SqlType | None) -> bool:
+    return kind is not None and (kind.length == MAX or kind.name in ("text", "ntext", "image", "xml"))
 
 
 def _unwrapped(node: Any) -> Any:

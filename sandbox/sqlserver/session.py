@@ -20,9 +20,10 @@ from sandbox.sqlserver.changes import Change, change, duplicates
 from sandbox.sqlserver.commands import command
 from sandbox.sqlserver.definitions import definition, simplified
 from sandbox.sqlserver.errors import NotSupported, SqlError, bad_syntax, known
-from sandbox.sqlserver.queries import Compiler, Parameter, Query
+from sandbox.sqlserver.paging import read, wide
+from sandbox.sqlserver.queries import Compiler, Pages, Parameter, Query
 from sandbox.sqlserver.store import Store
-from sandbox.sqlserver.translate import translated
+from sandbox.sqlserver.translate import rethrown, translated
 from sandbox.sqlserver.types import MAX, SqlType
 
 ROWS_PER_BATCH = 16_384
@@ -90,6 +91,12 @@ class Session:
             self._settle(True)
         self.cursor.close()
 
+    def interrupt(self) -> None:
+        """From another thread: what runs is to end."""
+        self.cancelled.set()
+        with suppress(duckdb.Error):  # it may have ended by now
+            self.cursor.interrupt()
+
     def run(self, sql: str, parameters: dict[str, Parameter]) -> Iterator[Outcome]:
         """The outcomes of a batch, one statement after the other.
 
@@ -154,6 +161,9 @@ class Session:
         yield Affected(None if work.defines else count, word)
 
     def _rows(self, query: Query, binds: list[Any]) -> Rows:
+        if query.pages is not None and all(offer.kind for offer in query.columns) and wide(self.cursor, query.pages):
+            shape = [(offer.name, offer.kind) for offer in query.columns if offer.kind is not None]
+            return Rows(shape, self._paged(query.pages, binds))
         reader = self.cursor.execute(query.sql, _used(query.sql, binds)).to_arrow_reader(ROWS_PER_BATCH)
         declared = [
             (offer.name, offer.kind or _kind_of(reader.schema.field(number).type)) for number, offer in enumerate(query.columns)
@@ -165,15 +175,33 @@ class Session:
 
     def _stream(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         try:
+            yield from reader
+        except (pa.ArrowException, OSError) as error:  # what Arrow makes of DuckDB's errors
+            if self.cancelled.is_set():
+                raise duckdb.InterruptException("cancelled") from None
             with self._translating():
-                yield from reader
+                raise rethrown(error) from error
         finally:
             reader.close()
+
+    def _paged(self, pages: Pages, binds: list[Any]) -> Iterator[pa.RecordBatch]:
+        """Long rows, a few at a time; all of one state of the store."""
+        own = not self.in_store
+        with self._translating():
+            if own:
+                self.cursor.execute("BEGIN TRANSACTION")
+            try:
+                yield from read(self.cursor, pages, lambda sql: _used(sql, binds))
+            finally:
+                if own:
+                    self.cursor.execute("ROLLBACK")
 
     @contextmanager
     def _translating(self) -> Iterator[None]:
         try:
             yield
+        except duckdb.InterruptException:
+            raise
         except duckdb.Error as error:
             raise translated(error, self.store.catalog, self.isolation) from error
 

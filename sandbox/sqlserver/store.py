@@ -20,6 +20,7 @@ from sandbox.sqlserver.faults import Faults
 from sandbox.sqlserver.parquet import in_order
 from sandbox.sqlserver.specs import TableSpec
 from sandbox.sqlserver.types import STRINGS
+from sandbox.sqlserver.watch import Watch
 
 _FIRST_VERSION = 2_000
 _WAIT = 0.2  # seconds after which a waiting statement looks again by itself
@@ -63,6 +64,7 @@ class Store:
             spec = self.catalog.spec(given.schema, given.table)
             if spec is not None and spec.key:
                 self._settle(spec)
+        self.watch = Watch()
         self._lock = threading.Lock()
         self._spids = itertools.count(51)
         self._clients: dict[int, tuple[Client, Callable[[], None]]] = {}

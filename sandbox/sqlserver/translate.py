@@ -35,6 +35,13 @@ def translated(error: duckdb.Error, catalog: Catalog, isolation: str) -> SqlErro
     return SqlError(50_000, f"sandbox: {text}")
 
 
+def rethrown(error: Exception) -> duckdb.Error:
+    """DuckDB's own error behind one that Arrow raised amid a result."""
+    text = re.sub(r"^(?s:.*?)(?=[A-Z][A-Za-z ]+ Error: )", "", str(error))
+    kind = {"Conversion Error": duckdb.ConversionException, "Out of Range Error": duckdb.OutOfRangeException}
+    return kind.get(text.partition(":")[0], duckdb.Error)(text)
+
+
 def _null(table: int, column: int, catalog: Catalog) -> SqlError:
     spec = next((spec for spec in catalog.specs.values() if spec.object_id == table), None)
     name = next((c.name for c in spec.columns if c.number == column), "") if spec is not None else ""

@@ -109,7 +109,8 @@ def test_indexes_are_told_apart(cursor: Any) -> None:
     found = rows(
         cursor,
         "SELECT i.name, i.is_unique, i.is_primary_key, i.has_filter, i.is_disabled, c.name, ic.key_ordinal, "
-        "ic.is_included_column, ic.is_descending_key FROM sys.indexes AS i JOIN sys.index_columns AS ic ON ic.object_id = i.object_id "
+        "ic.is_included_column, ic.is_descending_key "
+        "FROM sys.indexes AS i JOIN sys.index_columns AS ic ON ic.object_id = i.object_id "
         "AND ic.index_id = i.index_id JOIN sys.columns AS c ON c.object_id = i.object_id AND c.column_id = ic.column_id "
         "WHERE i.object_id = OBJECT_ID('dbo.Indexed') ORDER BY i.index_id, ic.index_column_id",
     )

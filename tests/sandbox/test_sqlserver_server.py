@@ -90,4 +90,5 @@ def test_text_and_bytes_turn_into_each_other(cursor: Any) -> None:
     sql += "CONVERT(binary(4), '0x01ff', 1), CONVERT(binary(2), '01ff', 2), CONVERT(varchar(20), 0x01ff, 1), NCHAR(233), CHAR(65)"
     assert rows(cursor, sql) == [("aé😀".encode("utf-16-le"), b"a\x80\xe9", b"\x01\xff\0\0", b"\x01\xff", "0x01FF", "é", "A")]
     assert "Error converting data type varchar to varbinary" in failure(cursor, "SELECT CONVERT(binary(4), 'zz', 1)")
+    assert one(cursor, "SELECT CAST(N'😀' AS nchar(4))") == "😀  "
     assert one(cursor, "SELECT N'two\\\nlines'") == "twolines"
