@@ -29,12 +29,16 @@ from tap_mssql.window import Window
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a stream asks for. `key` identifies rows for merging; `bookmark` is the replication key's, as text."""
+    """What a stream asks for. `key` identifies rows for merging; `bookmark` is the replication key's, as text.
+
+    `left_out` says which columns are not read, and why.
+    """
 
     stream: str
     table: Table
     columns: tuple[SqlColumn, ...]
     key: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
     cursor: SqlColumn | None = None
     bookmark: str | None = None
     lookback: int = 0
@@ -248,7 +252,7 @@ class Load:
         documents.write(documents.document_path(self.folder, shape.load_id), self.document)
 
     def _told(self, ranges: list[Finished]) -> list[str]:
-        told = []
+        told = [f"left out: {text}" for text in self.wanted.left_out]
         for column in query.fine(self.wanted.columns):
             count = sum(each.finer.get(column.name, 0) for each in ranges)
             kept = "; the exact text is beside it" if any(i.name == column.name + "_100ns" for i in self.opened.items) else ""

@@ -10,7 +10,7 @@ import msgspec
 
 from singer_arrow import names
 from singer_arrow.facts import utc_text
-from tap_mssql import drift, query, strategy, window
+from tap_mssql import catalog, drift, query, strategy, window
 from tap_mssql.errors import SelectionRefused
 from tap_mssql.items import items
 from tap_mssql.load import Load, Shape, Wanted
@@ -25,8 +25,8 @@ log = logging.getLogger("tap-mssql")
 
 def open_load(load: Load, session: Session, settings: Settings) -> None:
     """Makes a load ready to be read. Raises Drifted or SelectionRefused, or what the driver raises."""
-    wanted = load.wanted
-    drift.refuse(session, load.stream, wanted.table)
+    drift.refuse(session, load.stream, load.wanted.table)
+    load.wanted = wanted = _permitted(load.wanted, session, settings)
     chosen = strategy.choose(wanted.table, wanted.cursor)
     started = datetime.now(UTC)
     shape = Shape(
@@ -40,6 +40,25 @@ def open_load(load: Load, session: Session, settings: Settings) -> None:
     if load.restarts:
         shape.notes.append("the table changed while it was read: begun again with its new columns (on_schema_drift: evolve)")
     _begin(load, shape, session, settings)
+
+
+def _permitted(wanted: Wanted, session: Session, settings: Settings) -> Wanted:
+    """Without the columns that this login may not read, where the settings allow it. Raises SelectionRefused where not."""
+    with session.hearing():
+        denied = catalog.denied(session.connection, wanted.table) & {c.name for c in wanted.columns}
+    if not denied:
+        return wanted
+    words = f"this login may not SELECT {', '.join(sorted(denied))} of {wanted.table.schema}.{wanted.table.name}"
+    needed = denied & {*wanted.key, *([wanted.cursor.name] if wanted.cursor else [])}
+    left = tuple(c for c in wanted.columns if c.name not in denied)
+    if settings.on_unreadable == "fail" or needed or not left:
+        raise SelectionRefused(
+            f"stream {wanted.stream}: {words}. Nothing of it is staged. GRANT SELECT on it, deselect it"
+            + (" (a key is always read)" if needed else ", or set on_unreadable to skip")
+        )
+    log.warning("stream %s: %s: left out (on_unreadable)", wanted.stream, words)
+    told = tuple(f"{name}: this login may not SELECT it" for name in sorted(denied))
+    return replace(wanted, columns=left, left_out=(*wanted.left_out, *told))
 
 
 def _window(wanted: Wanted, session: Session) -> Window:

@@ -31,7 +31,8 @@ if "singer_sdk" not in sys.modules:
         _without_init(each)
 
 from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig  # noqa: E402
+from singer_sdk.plugin_base import _ConfigInput  # noqa: E402
 from singer_sdk.streams.core import Stream  # noqa: E402
 from singer_sdk.tap_base import Tap  # noqa: E402
 
-__all__ = ["BaseBatchFileEncoding", "BatchConfig", "Stream", "Tap"]
+__all__ = ["BaseBatchFileEncoding", "BatchConfig", "Stream", "Tap", "_ConfigInput"]

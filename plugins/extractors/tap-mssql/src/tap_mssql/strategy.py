@@ -8,6 +8,8 @@ from tap_mssql.catalog import Table
 from tap_mssql.columns import SqlColumn
 from tap_mssql.order import Order
 
+AS_TEXT = frozenset({"sql_variant", "hierarchyid", "geography", "geometry", "xml"})
+
 
 @dataclass(frozen=True)
 class Strategy:

@@ -18,6 +18,7 @@ from tap_mssql.items import Item, items
 from tap_mssql.load import Load, Wanted
 from tap_mssql.options import StreamOptions
 from tap_mssql.sdk import BaseBatchFileEncoding, BatchConfig, Stream
+from tap_mssql.settings import Settings
 
 if TYPE_CHECKING:
     from tap_mssql.tap import TapMssql
@@ -34,11 +35,22 @@ class TableStream(Stream):
         self.options = options
         self.load: Load | None = None
         self._mssql = tap
-        super().__init__(tap, schema=schema_of(items(table.stream, table.columns, tap.settings)), name=table.stream)
+        super().__init__(tap, schema=self._discovered(tap.settings), name=table.stream)
         self.primary_keys = options.key or table.key
         self.replication_key = options.replication_key
         method = options.replication_method or ("INCREMENTAL" if options.replication_key else None)
         self.forced_replication_method = method
+
+    def _discovered(self, settings: Settings) -> dict[str, Any]:
+        """The schema of all columns, unreadable ones among them, so that they can be deselected."""
+        readable = [c for c in self.table.columns if not c.unreadable]
+        schema = schema_of(items(self.table.stream, readable, settings))
+        for column in self.table.columns:
+            if column.unreadable:
+                schema["properties"][column.name] = {"type": ["string", "null"], "x-sql-datatype": column.declared}
+            if column.description:
+                schema["properties"][column.name]["description"] = column.description
+        return schema | ({"description": self.table.description} if self.table.description else {})
 
     @property
     def is_sorted(self) -> bool:
@@ -47,7 +59,16 @@ class TableStream(Stream):
 
     @cached_property
     def columns(self) -> tuple[SqlColumn, ...]:
-        """The selected columns, in the table's order; keys and the replication key are always selected."""
+        """The selected columns that can be read, in the table's order; keys and the replication key are always selected."""
+        return tuple(c for c in self._chosen if not c.unreadable)
+
+    @cached_property
+    def unreadable(self) -> tuple[SqlColumn, ...]:
+        """The selected columns that can't be read."""
+        return tuple(c for c in self._chosen if c.unreadable)
+
+    @cached_property
+    def _chosen(self) -> tuple[SqlColumn, ...]:
         needed = {*self.primary_keys, self.replication_key}
         chosen = tuple(c for c in self.table.columns if self.mask[("properties", c.name)] or c.name in needed)
         return chosen or self.table.columns
@@ -73,6 +94,7 @@ class TableStream(Stream):
             stream=self.name,
             table=self.table,
             columns=self.columns,
+            left_out=tuple(f"{c.name}: {c.unreadable}" for c in self.unreadable),
             key=tuple(self.primary_keys),
             cursor=self.cursor_column,
             bookmark=self._bookmark(),
@@ -80,6 +102,8 @@ class TableStream(Stream):
             start_value=self.options.start_value,
             end_value=self.options.end_value,
         )
+        if not wanted.columns:
+            raise SelectionRefused(f"stream {self.name}: none of its columns can be read; deselect the stream")
         unknown = [name for name in wanted.key if self.table.column(name) is None]
         if unknown:
             raise SelectionRefused(f"stream {self.name}: key column {', '.join(unknown)} is not one of its columns")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,8 +13,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import unquote, urlparse
 
+import click
+
 from singer_arrow import names
 from tap_mssql import catalog, query, records, settings, spool
+from tap_mssql import doctor as doctors
+from tap_mssql import plan as plans
 from tap_mssql.catalog import Table
 from tap_mssql.connect import Connection, connect
 from tap_mssql.engine import Engine
@@ -20,7 +26,7 @@ from tap_mssql.errors import SelectionRefused, SomeFailed
 from tap_mssql.items import items
 from tap_mssql.load import Load, Wanted
 from tap_mssql.retry import retrying
-from tap_mssql.sdk import BatchConfig, Tap
+from tap_mssql.sdk import BatchConfig, Tap, _ConfigInput
 from tap_mssql.spool import Spool
 from tap_mssql.stream import RUN_ID, TableStream
 
@@ -37,6 +43,34 @@ class TapMssql(Tap):
         """Our own check: every problem at once, with the setting's name (the SDK's stops at JSON types)."""
         self.settings = settings.parse(dict(self.config))
         return []
+
+    @classmethod
+    def get_singer_command(cls) -> click.Command:
+        """The SDK's command, with --plan and --doctor."""
+        command = super().get_singer_command()
+        command.params += [
+            click.Option(["--plan"], is_flag=True, help="Says what would be read and how; reads no table."),
+            click.Option(
+                ["--doctor"], is_flag=True, help="Looks at network, TLS, login, permissions, clock, disk; exit 3 if one fails."
+            ),
+            click.Option(["--json", "as_json"], is_flag=True, help="--plan and --doctor as JSON."),
+        ]
+        return command
+
+    @classmethod
+    def invoke(cls, *, plan: bool = False, doctor: bool = False, as_json: bool = False, **given: Any) -> None:
+        """Runs what the command line asks for."""
+        if not (plan or doctor):
+            super().invoke(**given)
+            return
+        config = given["config"] or _ConfigInput()
+        files = {name: json.load(given[name]) for name in ("catalog", "state") if given.get(name) and plan}
+        tap = cls(config=config.config, parse_env_config=config.parse_env, setup_mapper=plan, **files)
+        if doctor:
+            with tap._spool() as root:
+                raise SystemExit(doctors.main(tap.settings, as_json, root))
+        steps = [plans.step(stream.wanted(), tap.settings) for stream in tap.selected().values()]
+        sys.stdout.write(plans.as_json(steps) if as_json else plans.as_table(steps))
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
@@ -96,11 +130,35 @@ class TapMssql(Tap):
         chosen = [s for s in self.streams.values() if isinstance(s, TableStream) and s.selected]
         if not chosen:
             raise SelectionRefused("no stream is selected; see `meltano select tap-mssql --list --all`")
+        self._refuse_unreadable(chosen)
         names.refuse_collisions((s.name, names.table_name(s.table.schema, s.table.name)) for s in chosen)
         for stream in chosen:
             names.column_names(stream.name, [i.name for i in items(stream.name, stream.columns, self.settings)])
             stream.wanted()
         return {s.name: s for s in chosen}
+
+    def _refuse_unreadable(self, chosen: Sequence[TableStream]) -> None:
+        found = [f"  {s.name}.{c.name}: {c.unreadable}" for s in chosen for c in s.unreadable]
+        if found and self.settings.on_unreadable == "fail":
+            raise SelectionRefused(
+                "columns that can't be read are selected; nothing was read. Deselect them, or set on_unreadable to skip:\n"
+                + "\n".join(found)
+            )
+        for line in found:
+            self.logger.warning("left out (on_unreadable):%s", line)
+
+    @property
+    def catalog_dict(self) -> dict[str, Any]:
+        """The SDK's catalog, with what the server says of each table in its metadata."""
+        catalog_ = super().catalog_dict
+        tables = {table.stream: table for table in self.tables}
+        for entry in catalog_.get("streams", []):
+            table = tables[entry["tap_stream_id"]]
+            [root] = [m["metadata"] for m in entry["metadata"] if not m["breadcrumb"]]
+            root |= {"schema-name": table.schema, "is-view": table.is_view}
+            told = {"row-count": table.row_estimate, "size-bytes": table.byte_estimate, "description": table.description or None}
+            root |= {name: value for name, value in told.items() if value is not None}
+        return catalog_
 
     @contextmanager
     def read(self, stream: TableStream) -> Iterator[Load]:
