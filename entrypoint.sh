@@ -29,6 +29,8 @@ usage: entrypoint.sh [COMMAND]
   upload     send staged files to the workspace
   convert    run the Delta conversion job
   verify     source rows = Parquet rows = Delta rows, per stream
+  plan       what SQL Server's streams would be read like: mode, ranges, estimates, warnings (--json); reads no table
+  doctor     network, TLS, login, permissions, isolation, clock, disk: ok, warning or failed, with the fix (--json)
   help       this text
   ANYTHING   is run as it is, with the same environment: entrypoint.sh meltano invoke tap-mssql --discover
 
@@ -202,6 +204,19 @@ verify() {
   step 6 "$lakehouse" report
 }
 
+# usage: plan [--json]
+plan() { step 3 meltano --log-level=error invoke tap-mssql --plan "$@"; }
+
+# usage: doctor [--json]    not by `meltano invoke`, which needs a working connection first
+doctor() {
+  local config=$project/output/.doctor.json
+  mkdir -p "$project/output"
+  # shellcheck disable=SC2064  # the path is known now
+  trap "rm -f '$config'" EXIT
+  meltano --log-level=error config --unsafe print tap-mssql >"$config"
+  step 3 "$project/.meltano/extractors/tap-mssql/venv/bin/tap-mssql" --config "$config" --doctor "$@"
+}
+
 run() {
   finish
   bookmarks
@@ -219,6 +234,15 @@ _main() {
   case $command in
     help | --help | -h) help ;;
     check) check && say "the configuration is complete" ;;
+    plan | doctor)
+      [[ $# -eq 1 || ($# -eq 2 && $2 == --json) ]] || {
+        help >&2
+        exit 2
+      }
+      check
+      trap stop TERM INT
+      "$@"
+      ;;
     run | finish | bookmarks | extract | upload | convert | verify)
       [ "$#" -le 1 ] || {
         help >&2
