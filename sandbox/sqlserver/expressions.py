@@ -343,7 +343,11 @@ class Expressions:
             return value.sql
         if source.name in STRINGS and target.name in STRINGS:
             return value.sql
-        if source.name in STRINGS and (target.name in TEMPORAL or target.name in ("uniqueidentifier", *BINARIES)):
+        if source.name in STRINGS and target.name in ("date", "datetime", "smalldatetime", "datetime2"):
+            return temporal.convert(f"text_ticks({value.sql})", SqlType("datetime2", scale=7), target)
+        if source.name in STRINGS and target.name == "uniqueidentifier":
+            return f"guid_kept(upper({value.sql}))"
+        if source.name in STRINGS and (target.name in TEMPORAL or target.name in BINARIES):
             raise NotSupported(f"converting a column or expression of {source} to {target}")
         if source.name in BINARIES and target.name in BINARIES:
             return value.sql
@@ -426,9 +430,11 @@ class Expressions:
         elif kind.name == "bit":
             sql = f"CAST(CAST({sql} AS INTEGER) AS VARCHAR)"
         elif kind.name in ("real", "float"):
-            if style != 3:
-                raise NotSupported(f"CONVERT of {kind} to text without style 3")
-            sql = f"float_text(printf('%.{8 if kind.name == 'real' else 16}e', {sql}))"
+            exact = "%.8e" if kind.name == "real" else "%.16e"
+            layout = {None: "%.6g", 0: "%.6g", 1: "%.7e", 2: "%.15e", 3: exact}.get(style)
+            if layout is None:
+                raise NotSupported(f"style {style} of CONVERT from {kind}")
+            sql = f"float_text(printf('{layout}', {sql}))"
         elif kind.name in DECIMALS:
             sql = f"CAST({sql} AS VARCHAR)"
         if target.name in ("char", "nchar"):

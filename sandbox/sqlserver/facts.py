@@ -138,6 +138,7 @@ def views(store: Store) -> dict[tuple[str, str], Callable[[], tuple[str, list[Of
     """The catalog views of the server's own state, each as a DuckDB expression for FROM and its columns."""
     return {
         ("sys", "dm_exec_sessions"): lambda: _rows(_SESSIONS, [_session(client) for client in store.clients()]),
+        ("sys", "dm_os_performance_counters"): lambda: _rows(_COUNTERS, [_counter(len(store.clients()))]),
         ("sys", "dm_exec_connections"): lambda: _rows(_CONNECTIONS, [_connection(client) for client in store.clients()]),
     }
 
@@ -156,12 +157,20 @@ _CONNECTIONS = [
     ("client_net_address", SYSNAME), ("client_tcp_port", INT), ("local_net_address", SYSNAME), ("num_reads", BIGINT),
 ]  # fmt: skip
 
+_COUNTERS = [
+    ("object_name", SYSNAME), ("counter_name", SYSNAME), ("instance_name", SYSNAME), ("cntr_value", BIGINT), ("cntr_type", INT),
+]  # fmt: skip
+
 
 def _session(client: Client) -> list[Any]:
     return [
         client.spid, client.since, client.host, client.app, client.login, client.login, "running", 5, client.isolation,
         client.transactions, True, client.intent,
     ]  # fmt: skip
+
+
+def _counter(connections: int) -> list[Any]:
+    return ["SQLServer:General Statistics", "User Connections", "", connections, 65_792]
 
 
 def _connection(client: Client) -> list[Any]:

@@ -179,3 +179,13 @@ def test_datetime_is_rounded_to_a_three_hundredth(cursor: Any) -> None:
 )  # fmt: skip
 def test_literals_convert_by_precedence(cursor: Any, condition: str, holds: int) -> None:
     assert one(cursor, f"SELECT CASE WHEN {condition} THEN 1 ELSE 0 END") == holds
+
+
+def test_a_column_of_text_converts_to_what_it_is_compared_with(cursor: Any) -> None:
+    cursor.execute("CREATE TABLE dbo.Texts (id int, t varchar(50))")
+    cursor.execute("INSERT INTO dbo.Texts VALUES (1, '2020-01-02T03:04:05.5'), (2, '2021-01-01')")
+    assert rows(
+        cursor, "SELECT id FROM dbo.Texts WHERE t > CAST(N'2020-01-02T03:04:05.4999' AS datetime2(7)) ORDER BY t DESC"
+    ) == [(2,), (1,)]
+    assert rows(cursor, "SELECT id FROM dbo.Texts WHERE CAST(t AS date) = '2020-01-02'") == [(1,)]
+    assert "Conversion failed" in failure(cursor, "SELECT id FROM dbo.Texts WHERE t > 5")
