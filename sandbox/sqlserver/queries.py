@@ -232,9 +232,11 @@ class Compiler:
         aggregated = any(item.find(exp.AggFunc, exp.Window) for item in node.expressions)
         if spec is None or spec.select or spec.target or aggregated or not any(_is_long(offer.kind) for offer in columns):
             return None
+        long = [column.stored for column in spec.columns if _is_long(column.kind)]
+        if not long:
+            return None
         own = scope.sources[0].stored
         rows = f"SELECT {', '.join(listed)}, {own}.rowid AS rid{sources} WHERE {own}.rowid IN ({{}})"
-        long = [column.stored for column in spec.columns if _is_long(column.kind)]
         return Pages(spec.stored, f"SELECT {own}.rowid{sources}{tail}", rows, long)
 
     def _group(self, nodes: list[exp.Expression], expressions: Expressions) -> list[str]:
