@@ -5,6 +5,7 @@ They stand in the DuckDB schemas `mssys` and `msinfo`; the compiler maps SQL Ser
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -50,6 +51,8 @@ class Catalog:
         self.collation = collations.DEFAULT
         self.specs: dict[tuple[str, str], TableSpec] = {}
         self._names: dict[int, tuple[str, str]] = {}
+        self._changing = threading.Lock()
+        self._last_id = 1_000_000
         self.schemas: dict[str, int] = {}
         self.aliases: dict[str, tuple[SqlType, int, bool]] = {}
         self.denied: dict[int, set[int]] = {}  # object id: numbers of the columns that may not be read, 0 for all
@@ -83,7 +86,9 @@ class Catalog:
 
     def next_id(self) -> int:
         """An object id nobody has; the one behind it is free for the primary key."""
-        return max((spec.object_id for spec in self.specs.values()), default=1_000_000) + 16
+        with self._changing:
+            self._last_id += 16
+            return self._last_id
 
     # from DuckDB
 
@@ -91,16 +96,16 @@ class Catalog:
         """Everything anew."""
         self.load_state(cursor)
         texts = cursor.execute("SELECT spec FROM mssys.specs ORDER BY object_id").fetchall()
-        self.specs, self._names = {}, {}
-        self.put([TableSpec.load(text) for (text,) in texts])
-        self._system = {}
+        self.put([TableSpec.load(text) for (text,) in texts], fresh=True)
         shapes = cursor.execute(
             "SELECT schema_name, table_name, column_name, data_type FROM duckdb_columns() "
             "WHERE schema_name IN ('mssys', 'msinfo') ORDER BY table_name, column_index"
         ).fetchall()
+        system: dict[tuple[str, str], list[Offer]] = {}
         for schema, table, column, kind in shapes:
             offer = Offer(column, _system_type(column, kind), f'"{column}"')
-            self._system.setdefault((schema, table.lower()), []).append(offer)
+            system.setdefault((schema, table.lower()), []).append(offer)
+        self._system = system
 
     def load_state(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Settings, schemas, alias types and what is denied."""
@@ -109,23 +114,29 @@ class Catalog:
         self.schemas = {self.fold(name): n for name, n in cursor.execute("SELECT name, schema_id FROM mssys.schemas").fetchall()}
         named = cursor.execute("SELECT name, type, nullable FROM mssys.aliases ORDER BY rowid").fetchall()
         self.aliases = {name: (parse_type(text), _FIRST_ALIAS + n, null) for n, (name, text, null) in enumerate(named)}
-        self.denied = {}
+        denied: dict[int, set[int]] = {}
         for number, column in cursor.execute("SELECT object_id, column_id FROM mssys.denied").fetchall():
-            self.denied.setdefault(number, set()).add(column)
+            denied.setdefault(number, set()).add(column)
+        self.denied = denied
 
     # changes
 
-    def put(self, specs: Iterable[TableSpec], gone: Iterable[TableSpec] = ()) -> None:
-        """New and changed objects, in memory."""
-        for spec in gone:
-            self.specs.pop(self._names.pop(spec.object_id, ("", "")), None)
-        for spec in specs:
-            name = (self.fold(spec.schema), self.fold(spec.name))
-            self.specs.pop(self._names.get(spec.object_id, name), None)
-            self.specs[name] = spec
-            self._names[spec.object_id] = name
-            self.version = max(self.version, spec.version)
-            self.stale.add(spec.object_id)
+    def put(self, specs: Iterable[TableSpec], gone: Iterable[TableSpec] = (), fresh: bool = False) -> None:
+        """New and changed objects, in memory; `fresh` forgets all others. Who reads meanwhile sees all of it or nothing."""
+        with self._changing:
+            found = {} if fresh else dict(self.specs)
+            names = {} if fresh else dict(self._names)
+            for spec in gone:
+                found.pop(names.pop(spec.object_id, ("", "")), None)
+            for spec in specs:
+                found.pop(names.get(spec.object_id, ("", "")), None)
+                name = (self.fold(spec.schema), self.fold(spec.name))
+                found[name] = spec
+                names[spec.object_id] = name
+                self.version = max(self.version, spec.version)
+                self._last_id = max(self._last_id, spec.object_id)
+                self.stale.add(spec.object_id)
+            self.specs, self._names = found, names
 
     def save(self, cursor: duckdb.DuckDBPyConnection, specs: list[TableSpec], gone: Iterable[TableSpec] = ()) -> None:
         """The same in DuckDB, inside whatever transaction is open there."""

@@ -128,7 +128,9 @@ def _insert(node: exp.Insert, compiler: Compiler) -> Change:
     listed, items = [column.stored for column in columns], list(given)
     for column in (column for column in spec.columns if column not in columns and not column.computed):
         if column.identity:
-            items.append(f"(SELECT coalesce(max({column.stored}), 0) FROM {spec.stored}) + row_number() OVER ()")
+            # values that were given explicitly count, too
+            highest = f"(SELECT coalesce(max({column.stored}), 0) FROM {spec.stored})"
+            items.append(f"greatest(nextval('{spec.identity}'), {highest} + row_number() OVER ())")
         elif _is_version(column):
             items.append(ROWVERSION)
         elif column.default:

@@ -40,7 +40,9 @@ def definition(node: exp.Expression, compiler: Compiler) -> Change | None:
     """None for a statement that defines nothing; raises NotSupported for what can't be defined here."""
     if isinstance(node, exp.TruncateTable):
         spec = changed_table(node.expressions[0], compiler)
-        return Change([f"DELETE FROM {spec.stored}"], puts=[replace(spec, version=compiler.catalog.version + 1)])
+        counters = [identity_sql(spec)] if any(column.identity for column in spec.columns) else []
+        changed = replace(spec, version=compiler.catalog.version + 1)
+        return Change([f"DELETE FROM {spec.stored}", *counters], puts=[changed])
     if isinstance(node, exp.Drop):
         return _drop(node, compiler)
     if isinstance(node, exp.Create):
@@ -125,13 +127,19 @@ def _create(node: exp.Create, compiler: Compiler) -> Change:
     unique = [[exact[catalog.fold(name)] for name in names] for names in unique]
     columns = [replace(c, null=c.null and c.name not in key) for c in columns]
     spec = touched(TableSpec(schema, table.name, columns, key, unique, object_id=catalog.next_id()), catalog)
-    return Change([create_sql(spec)], puts=[spec])
+    counters = [identity_sql(spec)] if any(column.identity for column in columns) else []
+    return Change([create_sql(spec), *counters], puts=[spec])
 
 
 def create_sql(spec: TableSpec) -> str:
     """CREATE TABLE for DuckDB; keys are checked by the session."""
     listed = ", ".join(f"{c.stored} {c.kind.store}{'' if c.null or c.computed else ' NOT NULL'}" for c in spec.columns)
     return f"CREATE TABLE {spec.stored} ({listed})"
+
+
+def identity_sql(spec: TableSpec, first: int = 1) -> str:
+    """The counter of a table's identity column, for DuckDB."""
+    return f"CREATE OR REPLACE SEQUENCE {spec.identity} START {first}"
 
 
 def column_spec(item: exp.ColumnDef, catalog: Catalog) -> tuple[ColumnSpec, bool, bool]:

@@ -12,7 +12,7 @@ import sqlglot
 from sandbox.sqlserver import boundary, values, variants
 from sandbox.sqlserver import catalog as catalogs
 from sandbox.sqlserver.content import Content
-from sandbox.sqlserver.definitions import create_sql
+from sandbox.sqlserver.definitions import create_sql, identity_sql
 from sandbox.sqlserver.orders import order_tables
 from sandbox.sqlserver.parquet import load
 from sandbox.sqlserver.queries import Compiler
@@ -69,6 +69,10 @@ def fill(main: duckdb.DuckDBPyConnection, content: Content, database: str) -> No
         main.unregister("incoming")
     specs += [load(main, given, _FIRST_ID + 16 * (len(specs) + number)) for number, given in enumerate(content.parquet)]
     specs += _empty(main, content.tables, _FIRST_ID + 16 * len(specs))
+    for spec in specs:
+        for column in (column for column in spec.columns if column.identity):
+            last = main.execute(f"SELECT coalesce(max({column.stored}), 0) FROM {spec.stored}").fetchone()
+            main.execute(identity_sql(spec, last[0] + 1 if last else 1))
     catalog = catalogs.Catalog(main, database)
     catalog.save(main, specs)
     catalog.put(specs)
@@ -77,8 +81,7 @@ def fill(main: duckdb.DuckDBPyConnection, content: Content, database: str) -> No
         statement: Any = sqlglot.parse_one(text, read="tsql")
         query = Compiler(catalog).query(statement)
         listed = [ColumnSpec(o.name, str(o.kind), o.kind.nullable) for o in query.columns if o.kind is not None]
-        number = catalog.next_id() + 16 * len(views)
-        views.append(TableSpec(schema, name, listed, select=" ".join(text.split()), object_id=number))
+        views.append(TableSpec(schema, name, listed, select=" ".join(text.split()), object_id=catalog.next_id()))
     catalog.save(main, views)
 
 

@@ -6,7 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -224,6 +224,10 @@ class Session:
 
     def _once(self, work: Change, compiler: Compiler) -> int | None:
         own = not self.trancount
+        with self.store.alone(work.spec.object_id) if own and work.checks and work.spec is not None else nullcontext():
+            return self._in_transaction(work, compiler, own)
+
+    def _in_transaction(self, work: Change, compiler: Compiler, own: bool) -> int | None:
         versions = work.spec is not None and any(column.kind.name == "rowversion" for column in work.spec.columns)
         if not self.in_store:
             self.cursor.execute("BEGIN TRANSACTION")

@@ -99,6 +99,11 @@ class TableSpec:
         """The name in DuckDB."""
         return f"data.t{self.object_id}"
 
+    @property
+    def identity(self) -> str:
+        """The name in DuckDB of the counter behind its identity column."""
+        return f"data.i{self.object_id}"
+
     def column(self, name: str) -> ColumnSpec:
         """A column by its exact name, as keys and indexes hold it."""
         return next(column for column in self.columns if column.name == name)

@@ -73,6 +73,7 @@ class Store:
         self.defining = threading.RLock()  # one change of definitions at a time
         self._ended = threading.Condition()
         self._numbering = threading.Lock()
+        self._tables: dict[int, threading.Lock] = {}
         self._active: dict[int, int] = {}  # session: its lowest rowversion that isn't committed
         self.count_sizes()
 
@@ -94,6 +95,14 @@ class Store:
             self.catalog.stale -= stale
             tables = [spec for spec in self.catalog.specs.values() if spec.object_id in stale]
             sizes.count(self._sizer, [spec for spec in tables if not spec.select and not spec.target])
+
+    @contextmanager
+    def alone(self, object_id: int) -> Iterator[None]:
+        """While a statement that commits by itself adds keys to a table: the next one sees them and can't add them again."""
+        with self._lock:
+            lock = self._tables.setdefault(object_id, threading.Lock())
+        with lock:
+            yield
 
     # rowversions
 

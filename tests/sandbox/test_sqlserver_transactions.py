@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import mssql_python
 import pytest
 from sqlserver_kit import Counterpart, connect, failure, one, rows, running
 
@@ -110,12 +111,20 @@ def test_a_change_waits_for_the_one_before_it(server: Counterpart, cursor: Any) 
 
 def test_eight_sessions_read_and_write_at_once(server: Counterpart, cursor: Any) -> None:
     cursor.execute("CREATE TABLE dbo.Busy (id int PRIMARY KEY, v int NOT NULL)")
+    cursor.execute("CREATE TABLE dbo.Counted (id int IDENTITY(1, 1) PRIMARY KEY, v int)")
+    cursor.execute("CREATE TABLE dbo.Claimed (id int PRIMARY KEY)")
+    refused: list[str] = []
     problems: list[BaseException] = []
 
     def work(place: int) -> None:
         try:
             own = connect(server).cursor()
             for step in range(20):
+                own.execute("INSERT INTO dbo.Counted (v) VALUES (1), (2)")
+                try:
+                    own.execute(f"INSERT INTO dbo.Claimed VALUES ({step})")
+                except mssql_python.IntegrityError as error:
+                    refused.append(str(error))
                 own.execute(f"INSERT INTO dbo.Busy VALUES ({place * 100 + step}, 0)")
                 own.execute(f"UPDATE dbo.Busy SET v = v + 1 WHERE id = {place * 100 + step}")
                 assert (
@@ -130,6 +139,9 @@ def test_eight_sessions_read_and_write_at_once(server: Counterpart, cursor: Any)
     for thread in threads:
         thread.join(60)
     assert not problems
+    assert rows(cursor, "SELECT COUNT(*), MIN(id), MAX(id), COUNT(DISTINCT id) FROM dbo.Counted") == [(320, 1, 320, 320)]
+    assert one(cursor, "SELECT COUNT(*) FROM dbo.Claimed") == 20
+    assert len(refused) == 7 * 20
     assert rows(cursor, "SELECT COUNT(*), SUM(v) FROM dbo.Busy") == [(160, 160)]
 
 
