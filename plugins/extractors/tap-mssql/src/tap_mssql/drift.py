@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
-from tap_mssql import catalog
+from tap_mssql import catalog, query
 from tap_mssql.catalog import Table
 from tap_mssql.columns import SqlColumn
 from tap_mssql.errors import Drifted
 from tap_mssql.session import Session
 
 
-def refuse(session: Session, stream: str, known: Table) -> None:
-    """Raises Drifted, naming what changed, when the table is not as it was. Raises what the driver raises."""
+def version(session: Session, table: Table) -> str:
+    """Changes whenever the table is altered or renamed; empty text when it is gone. Raises what the driver raises.
+
+    An index that is rebuilt changes it too: what changed is then for `refuse` to find out.
+    """
+    row = session.one(query.version(table.object_id))
+    return "" if row is None else "\0".join(map(str, row))
+
+
+def refuse(session: Session, stream: str, known: Table, since: str = "") -> str:
+    """The table's version. Raises Drifted, naming what changed, when the table is not as it was, and what the driver raises.
+
+    `since`: the version at which it was; the same one now is believed without a further look.
+    """
+    now = version(session, known)
+    if now and now == since:
+        return now
     with session.hearing():
-        now = catalog.table(session.connection, known.object_id)
-    told = differences(known, now)
+        table = catalog.table(session.connection, known.object_id)
+    told = differences(known, table)
     if told:
         session.confirm()
-        raise Drifted(stream, known, told, now)
+        raise Drifted(stream, known, told, table)
+    return now
 
 
 def differences(known: Table, now: Table | None) -> list[str]:

@@ -12,7 +12,7 @@ from tap_mssql.errors import SelectionRefused
 from tap_mssql.settings import Settings
 
 _DRIVER_BUFFER = 16  # bytes of a value of fixed size with its length indicator, in the driver and in Arrow together
-_SHAPE = 8_000  # characters of a shape as text, for want of a bound
+_AS_TEXT = {"uniqueidentifier": 36, "hierarchyid": 900, "sql_variant": 4_000, "geography": 8_000, "geometry": 8_000}  # characters
 _PER_CHARACTER = 5  # two in the driver's buffer (UTF-16), at most three in Arrow (UTF-8)
 
 
@@ -63,10 +63,8 @@ def row_bytes(columns: Sequence[SqlColumn], longest: int) -> int:
 
 
 def _characters(column: SqlColumn) -> int:
-    if column.type in ("geography", "geometry"):
-        return _SHAPE
-    if column.max_length <= 0:
-        return 0
+    if column.type in _AS_TEXT:
+        return _AS_TEXT[column.type]
     if column.type in ("nchar", "nvarchar", "sysname"):
-        return column.max_length // 2
-    return column.max_length if column.type in ("char", "varchar", "binary", "varbinary") else 36
+        return max(column.max_length // 2, 0)
+    return max(column.max_length, 0) if column.type in ("char", "varchar", "binary", "varbinary") else 0

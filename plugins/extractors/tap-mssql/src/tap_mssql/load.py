@@ -68,6 +68,7 @@ class Shape:
     order: Order | None
     by_cursor: bool
     window: Window | None
+    version: str = ""  # of the table, see drift.version
     notes: list[str] = field(default_factory=list)
 
     @property

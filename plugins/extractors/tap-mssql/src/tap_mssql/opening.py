@@ -25,7 +25,7 @@ log = logging.getLogger("tap-mssql")
 
 def open_load(load: Load, session: Session, settings: Settings) -> None:
     """Makes a load ready to be read. Raises Drifted or SelectionRefused, or what the driver raises."""
-    drift.refuse(session, load.stream, load.wanted.table)
+    version = drift.refuse(session, load.stream, load.wanted.table)
     load.wanted = wanted = _permitted(load.wanted, session, settings)
     chosen = strategy.choose(wanted.table, wanted.cursor)
     started = datetime.now(UTC)
@@ -36,6 +36,7 @@ def open_load(load: Load, session: Session, settings: Settings) -> None:
         order=chosen.order,
         by_cursor=chosen.by_cursor,
         window=_window(wanted, session) if wanted.cursor else None,
+        version=version,
     )
     if load.restarts:
         shape.notes.append("the table changed while it was read: begun again with its new columns (on_schema_drift: evolve)")

@@ -57,6 +57,14 @@ def rows(table: Table, expressions: Sequence[str], condition: str, order: Order 
     return f"SELECT {', '.join(expressions)} FROM {table.quoted}{_where(condition)}{by}"
 
 
+def version(object_id: int) -> str:
+    """When a table was altered last, and its name: one row, none when it is gone."""
+    return (
+        "SELECT CONVERT(varchar(30), o.modify_date, 121), SCHEMA_NAME(o.schema_id), o.name "
+        f"FROM sys.objects AS o WHERE o.object_id = {int(object_id)}"
+    )
+
+
 def any_row(table: Table) -> str:
     """One row where the table holds any."""
     return f"SELECT TOP (1) 1 FROM {table.quoted}"

@@ -96,14 +96,14 @@ class Reader:
         try:
             with self._memory.hold(max(self._share, 8 * width * batch_rows)):
                 with self._session.transaction():
-                    drift.refuse(self._session, load.stream, load.wanted.table)
+                    self._refuse_drift(load)
                     counted = self._count(load, range_)
                     self._pace.wait(counted.rows if range_.kind == "keys" else 0)
                     poured = self._pour(load, range_, counted.rows, writer, batch_rows)
                     if poured.range is not range_:
                         counted = self._count(load, poured.range)
                     changed = self._compare(load, poured, counted, last)
-                    drift.refuse(self._session, load.stream, load.wanted.table)
+                    self._refuse_drift(load)
                 if poured.rows:
                     writer.close()
         except BaseException:
@@ -125,6 +125,10 @@ class Reader:
             finer=counted.finer,
             changed=changed,
         )
+
+    def _refuse_drift(self, load: Load) -> None:
+        shape = load.opened
+        shape.version = drift.refuse(self._session, load.stream, load.wanted.table, shape.version)
 
     def _count(self, load: Load, range_: Range) -> Counted:
         columns = load.wanted.columns

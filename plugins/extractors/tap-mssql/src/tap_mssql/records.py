@@ -30,7 +30,7 @@ def cast(batch: pa.RecordBatch, items: Sequence[Item]) -> pa.RecordBatch:
     arrays = []
     for item, values in zip(items, batch.columns, strict=True):
         try:
-            arrays.append(pc.cast(values, item.field.type))
+            arrays.append(values if values.type == item.field.type else pc.cast(values, item.field.type))
         except pa.ArrowInvalid as error:
             raise ValueRefused(f"column {item.name!r} ({item.source_type}): {error}") from error
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema([item.field for item in items]))

@@ -111,10 +111,9 @@ class PartWriter:
         if not self._waiting_rows:
             return
         self._writer = self._writer or self._open()
-        for batch in self._waiting:
-            for name, facts in self._facts.items():
-                facts.add(batch.column(name))
         table = pa.Table.from_batches(self._waiting, self.schema)
+        for name, facts in self._facts.items():
+            facts.add(pa.concat_arrays(table.column(name).chunks))
         if self.ordered and self.key_columns:
             self._keys += [self._key(table, row) for row in (0, table.num_rows - 1)]
         self._writer.write_table(table, row_group_size=max(table.num_rows, 1))
