@@ -237,7 +237,7 @@ class Connection:
         )
         self._spid = self._store.enter(self._client, self._kill)
         told = {"login": login.user_name, "app": login.app_name, "host": login.host_name}
-        self._session = Session(self._store, self._spid, told)
+        self._session = Session(self._store, self._spid, told, self._client)
         database = login.database or self._store.database
         size = min(max(login.packet_size or 4_096, 512), 32_767)
         self._out += b"".join(

@@ -37,6 +37,7 @@ _PROPERTIES: dict[str, str | int] = {
     "ishadrenabled": 0,
     "isintegratedsecurityonly": 0,
 }
+LEVELS = {"READ UNCOMMITTED": 1, "READ COMMITTED": 2, "REPEATABLE READ": 3, "SERIALIZABLE": 4, "SNAPSHOT": 5}
 _CLASSES = ("OBJECT", "DATABASE", "SCHEMA", "SERVER")
 
 

@@ -20,6 +20,7 @@ from sandbox.sqlserver.changes import Change, change, duplicates
 from sandbox.sqlserver.commands import command
 from sandbox.sqlserver.definitions import definition, simplified
 from sandbox.sqlserver.errors import NotSupported, SqlError, bad_syntax, known
+from sandbox.sqlserver.facts import LEVELS, Client
 from sandbox.sqlserver.paging import read, wide
 from sandbox.sqlserver.queries import Compiler, Pages, Parameter, Query
 from sandbox.sqlserver.store import Store
@@ -70,6 +71,7 @@ class Session:
     store: Store
     spid: int
     facts: dict[str, Any] = field(default_factory=dict)
+    client: Client | None = None
     isolation: str = "READ COMMITTED"
     implicit: bool = False
     trancount: int = 0
@@ -110,6 +112,7 @@ class Session:
                     pass
                 other.close()
             outcomes = self._simple(statement) if isinstance(statement, Simple) else self._parsed(statement, parameters)
+            self._show()
             if fault is None or fault.harmless:
                 yield from outcomes
                 continue
@@ -117,6 +120,11 @@ class Session:
                 fault.strike()
             for outcome in outcomes:
                 yield Rows(outcome.columns, fault.after(outcome.batches)) if isinstance(outcome, Rows) else outcome
+
+    def _show(self) -> None:
+        """What sys.dm_exec_sessions tells of the session."""
+        if self.client is not None:
+            self.client.isolation, self.client.transactions = LEVELS[self.isolation], self.trancount
 
     def _parsed(self, statement: str, parameters: dict[str, Parameter]) -> Iterator[Outcome]:
         found = command(statement, self._compiler(parameters))

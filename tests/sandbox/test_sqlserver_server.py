@@ -62,6 +62,11 @@ def test_sessions_show_what_their_clients_said(server: Counterpart) -> None:
         "WHERE s.session_id = @@SPID",
     )
     assert found == [("reader", "ReadOnly", "TRUE", "SQL", "TSQL")]
+    cursor.execute("SET TRANSACTION ISOLATION LEVEL SNAPSHOT")
+    cursor.execute("BEGIN TRAN")
+    state = "SELECT transaction_isolation_level, open_transaction_count FROM sys.dm_exec_sessions WHERE session_id = @@SPID"
+    assert rows(cursor, state) == [(5, 1)]
+    cursor.execute("COMMIT")
     assert one(cursor, "SELECT program_name FROM sys.dm_exec_sessions WHERE session_id = @@SPID") == one(
         cursor, "SELECT APP_NAME()"
     )
