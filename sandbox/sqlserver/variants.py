@@ -50,7 +50,7 @@ def base_type(sql: str) -> str:
 
 MACROS = [
     "CREATE OR REPLACE MACRO units16(s) AS CASE WHEN strlen(s) = length(s) THEN length(s) ELSE length(s) + "
-    "length(regexp_replace(s, '[^\\x{10000}-\\x{10FFFF}]', '', 'g')) END",
+    "len(regexp_extract_all(s, '[\\x{10000}-\\x{10FFFF}]')) END",
     "CREATE OR REPLACE MACRO variant_text(v) AS substring(v, instr(v, chr(31)) + 1)",
     "CREATE OR REPLACE MACRO from_0x(s) AS CASE WHEN s[1:2] IN ('0x', '0X') AND length(s) % 2 = 0 THEN substring(s, 3) "
     "ELSE error('sandbox finds no hexadecimal digits') END",
