@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 from pysqlbridge.tds import (
     Encryption,
     EnvChangeType,
@@ -48,6 +49,7 @@ from sandbox.sqlserver.store import Store
 
 log = logging.getLogger(__name__)
 SERVER = "SANDBOX"
+_PACKETS = 256  # sent at once
 _VERSION = Version(16, 0, 4000)
 
 
@@ -125,22 +127,24 @@ class Connection:
         count = len(self._out) // body
         if last and count * body == len(self._out) and count:
             count -= 1
-        framed = bytearray()
-        if count:
-            packets = np.empty((count, self._packet_size), dtype=np.uint8)
-            packets[:, 8:] = np.frombuffer(self._out, dtype=np.uint8, count=count * body).reshape(count, body)
-            header = bytes([4, 0]) + self._packet_size.to_bytes(2, "big") + self._spid.to_bytes(2, "big") + b"\0\0"
-            packets[:, :8] = np.frombuffer(header, dtype=np.uint8)
-            packets[:, 6] = (self._packet_id + np.arange(count)) % 256
-            self._packet_id += count
-            framed += packets.tobytes()
-            self._out = self._out[count * body :]
+        whole = np.frombuffer(self._out, dtype=np.uint8, count=count * body).reshape(count, body)
+        for start in range(0, count, _PACKETS):
+            self._send(self._packets(whole[start : start + _PACKETS]))
+        rest = bytes(memoryview(self._out)[count * body :])
+        self._out = bytearray(rest)
         if last:
-            framed += self._header(1, len(self._out)) + self._out
+            self._send(self._header(1, len(rest)) + rest)
             self._out = bytearray()
             self._packet_id = 1
-        if framed:
-            self._send(bytes(framed))
+
+    def _packets(self, bodies: npt.NDArray[np.uint8]) -> bytes:
+        """Full packets, none of them the message's last."""
+        packets = np.empty((len(bodies), self._packet_size), dtype=np.uint8)
+        packets[:, 8:] = bodies
+        packets[:, :8] = np.frombuffer(self._header(0, self._packet_size - 8), dtype=np.uint8)
+        packets[:, 6] = (self._packet_id + np.arange(len(bodies))) % 256
+        self._packet_id += len(bodies)
+        return packets.tobytes()
 
     def _header(self, status: int, length: int) -> bytes:
         """Of an answer's packet; status 1 marks the message's last."""
