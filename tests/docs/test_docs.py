@@ -161,6 +161,17 @@ def test_every_setting_of_tap_mssql_and_target_parquet_is_in_meltano_yml() -> No
     assert set(Target.model_fields) - declared("target-parquet") == set()
 
 
+def test_every_setting_of_tap_mssql_is_documented_with_its_meaning() -> None:
+    from tap_mssql.options import StreamOptions
+    from tap_mssql.settings import Settings as Tap
+
+    rows = [[cell.strip() for cell in row.split("|")] for row in (ROOT / "docs/tap-mssql.md").read_text().splitlines()]
+    told = {row[1].strip("`"): row[-2] for row in rows if len(row) > 3 and row[1].startswith("`")}
+    for name, field in {**Tap.model_fields, **StreamOptions.model_fields}.items():
+        assert told.pop(name, None) == field.description, name
+    assert told == {}
+
+
 def test_every_setting_of_tap_rest_api_msdk_is_in_meltano_yml_or_described_by_about() -> None:
     from tap_rest_api_msdk.settings import CONFIG
 
