@@ -165,7 +165,7 @@ def mine(folder: Path) -> list[psutil.Process]:
 
 def strays(output: Path) -> list[str]:
     """Names that are nobody's data: temp names, and parts no manifest names."""
-    allowed = {output / ".lock", output / ".bookmarks", *output.glob("docker_elt/*/.lock")}
+    allowed = {output / ".lock", output / ".bookmarks", *output.glob("docker_elt/*/.lock"), *output.glob("spool/*/.lock")}
     hidden = {path for path in output.rglob("*") if path.name.startswith(".") or path.name.endswith(".tmp")}
     return sorted(str(path.relative_to(output)) for path in {*(hidden - allowed), *half_written(output)})
 
