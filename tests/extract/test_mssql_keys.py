@@ -40,7 +40,7 @@ KEYS: dict[str, list[tuple[str, Literal]]] = {
     "Date": [("date", lambda c: f"'{c.randint(1, 9999):04d}-0{c.randint(1, 9)}-1{c.randint(0, 9)}'")],
     "DateTime": [("datetime", lambda c: f"'2024-01-01T00:00:0{c.randint(0, 9)}.{c.randint(0, 999):03d}'")],
     "DateTime2": [("datetime2(7)", lambda c: f"'2024-01-01T00:00:00.{c.randint(0, 10**7 - 1):07d}'")],
-    "Offset": [("datetimeoffset(3)", lambda c: f"'2024-01-01T{c.randint(10, 23)}:00:00.{c.randint(0, 999)}+0{c.randint(0, 9)}:00'")],
+    "Offset": [("datetimeoffset(3)", lambda c: f"'2024-01-01T{c.randint(10, 23)}:00:00.{c.randint(0, 999)}+02:00'")],
     "Time": [("time(7)", lambda c: f"'{c.randint(0, 23):02d}:00:00.{c.randint(0, 10**7 - 1):07d}'")],
     "Guid": [("uniqueidentifier", _guid)],
     "Binary": [("varbinary(6)", lambda c: "0x" + c.randbytes(c.randint(1, 6)).hex())],

@@ -1,11 +1,13 @@
-"""What all readers together may take: memory at once, rows per second."""
+"""What all readers together may take: memory at once, rows per second, the machine's processors."""
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 class Memory:
@@ -49,3 +51,40 @@ class Pace:
             turn = max(self._free_at, now)
             self._free_at = turn + rows * self._seconds_per_row
         self._stopping.wait(max(0.0, turn - now))
+
+
+class Crew:
+    """How many readers may work at once: as many as there are processors, and more while the machine idles.
+
+    A reader that waits for the network leaves a processor to another one. Where none is idle, more readers would only take
+    memory and each other's caches.
+    """
+
+    IDLE = 0.3  # of all processors' time
+    TICKS = 150  # of one processor, 10 ms each: how long to look before one more joins
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.allowed = min(most, len(os.sched_getaffinity(0)))
+        self._before = _processor_time()
+
+    def grow(self, working: int) -> bool:
+        """Allows one reader more where the machine idled though all that may work do; whether it did."""
+        now = _processor_time()
+        idle, total = now[0] - self._before[0], now[1] - self._before[1]
+        if working < self.allowed:
+            self._before = now
+            return False
+        if total < self.TICKS * len(os.sched_getaffinity(0)):
+            return False
+        self._before = now
+        if self.allowed >= self.most or idle <= self.IDLE * total:
+            return False
+        self.allowed += 1
+        return True
+
+
+def _processor_time() -> tuple[int, int]:
+    """Ticks since the machine started: idle ones, and all (proc(5), /proc/stat)."""
+    fields = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return fields[3] + fields[4], sum(fields)

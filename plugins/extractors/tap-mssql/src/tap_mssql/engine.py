@@ -14,7 +14,7 @@ from typing import TypeVar
 from singer_arrow.errors import ArrowSingerError
 from singer_arrow.facts import utc_text
 from tap_mssql import drift, query
-from tap_mssql.budget import Memory, Pace
+from tap_mssql.budget import Crew, Memory, Pace
 from tap_mssql.catalog import Table
 from tap_mssql.errors import Drifted, ReadFailed, Stopped, TapError
 from tap_mssql.load import Load, Wanted
@@ -53,6 +53,8 @@ class Engine:
         self._ended: queue.SimpleQueue[Load] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._memory = Memory(settings.memory_mib << 20)
+        self._crew = Crew(settings.max_parallel)
+        self._working = 0
         self._pace = Pace(settings.max_rows_per_second, self._stopping)
         self._sessions = [Session(settings, isolation) for _ in range(settings.max_parallel)]
 
@@ -88,6 +90,8 @@ class Engine:
                     log.warning("a connection has been silent for too long (idle_timeout): cut, its range is read again")
                     session.sever()
             progress.tell()
+            if self._crew.grow(self._working):
+                self._wake()
 
     def _wake(self) -> None:
         with self._changed:
@@ -130,9 +134,10 @@ class Engine:
                     for x in self.loads
                     if not x.is_over and not x.is_halted and (x.waiting or (x.shape is None and not x.reading))
                 ]
-                if ready:
+                if ready and self._working < self._crew.allowed:
                     load = max(ready, key=lambda each: each.left)
                     load.reading += 1
+                    self._working += 1
                     return load, load.waiting.popleft() if load.waiting else None
                 self._changed.wait()
 
@@ -140,6 +145,7 @@ class Engine:
         """One reader less on a load; the last one completes it, or begins it again."""
         with self._changed:
             load.reading -= 1
+            self._working -= 1
             if load.reading == 0 and load.successor is not None and load.error is None:
                 load.restart()
             ends = (

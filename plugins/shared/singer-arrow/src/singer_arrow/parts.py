@@ -113,7 +113,8 @@ class PartWriter:
         self._writer = self._writer or self._open()
         table = pa.Table.from_batches(self._waiting, self.schema)
         for name, facts in self._facts.items():
-            facts.add(pa.concat_arrays(table.column(name).chunks))
+            chunks = table.column(name).chunks
+            facts.add(chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks))
         if self.ordered and self.key_columns:
             self._keys += [self._key(table, row) for row in (0, table.num_rows - 1)]
         self._writer.write_table(table, row_group_size=max(table.num_rows, 1))

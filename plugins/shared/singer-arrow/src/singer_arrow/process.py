@@ -6,13 +6,15 @@ import ctypes
 
 import pyarrow as pa
 
-_M_ARENA_MAX = -8  # malloc.h of glibc; elsewhere mallopt is missing or refuses, and nothing is lost
-_ARENAS = 2
+# malloc.h of glibc; elsewhere mallopt is missing or refuses, and nothing is lost
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
+_ARENAS, _MAPPED = 2, 4 << 20
 
 
 def tame_memory() -> None:
-    """Arrow's buffers come from malloc, whose arenas are few: threads that write Parquet share them. Before any thread starts."""
+    """Arrow's buffers come from malloc, whose arenas are few and whose large blocks go back at once. Before any thread starts."""
     pa.set_memory_pool(pa.system_memory_pool())
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, _ARENAS)
+        mallopt(_M_MMAP_THRESHOLD, _MAPPED)
