@@ -1,25 +1,36 @@
-"""The command `tap-mssql`: the SDK's, with errors as messages instead of tracebacks."""
+"""The command `tap-mssql`: errors as messages instead of tracebacks, and a short way for what Meltano runs."""
 
 from __future__ import annotations
 
-import gc
+import json
 import sys
+from pathlib import Path
+from typing import Any
+
+from singer_arrow.start import importing
+
+# What the SDK adds to BATCH output only where it is set; then it is the SDK's to do.
+_OF_THE_SDK = ("stream_maps", "flattening_enabled")
 
 
 def main() -> None:
     """Runs the tap; a user's mistake is one message and exit 1."""
-    # What is imported stays: collecting it over and over, and once more at the end, is a tenth of a short run.
-    gc.disable()
-    from singer_arrow.errors import ArrowSingerError
-    from singer_arrow.process import tame_memory
-    from tap_mssql.errors import TapError
-    from tap_mssql.tap import TapMssql
+    files = _plain(sys.argv[1:])
+    with importing():
+        from singer_arrow.errors import ArrowSingerError
+        from singer_arrow.process import tame_memory
+        from tap_mssql.errors import TapError
 
-    gc.freeze()
-    gc.enable()
+        if files is None:
+            from tap_mssql.tap import TapMssql
+        else:
+            from tap_mssql import batches, settings  # noqa: F401  (imported here, used in _sync)
     tame_memory()
     try:
-        TapMssql.cli()
+        if files is None:
+            TapMssql.cli()
+        else:
+            _sync(files)
     except (TapError, ArrowSingerError) as error:
         sys.stderr.write(f"tap-mssql: {error}\n")
         sys.exit(1)
@@ -29,3 +40,41 @@ def main() -> None:
             "mend it and run again\n"
         )
         sys.exit(1)
+
+
+def _plain(arguments: list[str]) -> dict[str, Any] | None:
+    """The files of `--config FILE [--catalog FILE] [--state FILE]` for BATCH output; None for anything else."""
+    files: dict[str, Any] = {"--config": None, "--catalog": None, "--state": None}
+    if len(arguments) % 2 or not set(arguments[::2]) <= files.keys() or "ENV" in arguments[1::2]:
+        return None
+    if "--config" not in arguments or len(set(arguments[::2])) < len(arguments) // 2:
+        return None
+    for name, path in zip(arguments[::2], arguments[1::2], strict=True):
+        try:
+            files[name] = json.loads(Path(path).read_text())
+        except (OSError, ValueError):
+            return None
+    config = files["--config"]
+    if not isinstance(config, dict) or not config.get("batch_config") or any(config.get(name) for name in _OF_THE_SDK):
+        return None
+    return files
+
+
+def _sync(files: dict[str, Any]) -> None:
+    import logging
+    import signal
+
+    from tap_mssql import batches, settings
+    from tap_mssql.run import Run
+
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s | %(levelname)-8s | %(name)s | %(message)s")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+    def write(message: dict[str, Any]) -> None:
+        sys.stdout.write(json.dumps(message, separators=(",", ":")) + "\n")
+        sys.stdout.flush()
+
+    config = files["--config"]
+    run = Run(settings.parse(config), config["batch_config"])
+    state = dict(files["--state"] or {})
+    batches.sync(run, batches.choices(run, files["--catalog"]), state, write)

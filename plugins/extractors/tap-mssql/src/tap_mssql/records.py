@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from singer_arrow import compute as pc
 from singer_arrow.errors import ValueRefused
 from singer_arrow.facts import time_text
 from tap_mssql.items import Item

@@ -8,13 +8,16 @@ import signal
 import sys
 from pathlib import Path
 
-import click
+from singer_arrow.start import importing
 
-from singer_arrow.errors import ArrowSingerError
-from target_parquet import settings as settings_of
-from target_parquet.errors import TargetError
-from target_parquet.run import Run
-from target_parquet.stage import Stage
+with importing():
+    import click
+
+    from singer_arrow.errors import ArrowSingerError
+    from target_parquet import settings as settings_of
+    from target_parquet.errors import TargetError
+    from target_parquet.run import Run
+    from target_parquet.stage import Stage
 
 log = logging.getLogger("target-parquet")
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
+
+from singer_arrow import compute as pc
 
 _WIDE = Context(prec=120)
 _SUMMED_DIGITS = 28
@@ -27,7 +28,7 @@ class ColumnFacts(msgspec.Struct, omit_defaults=True):
     length: int | None = None
 
 
-def exact_sum(values: pa.Array) -> int:
+def exact_sum(values: pa.Array | pa.ChunkedArray) -> int:
     """The sum of an integer array without overflow, whatever its length. NULLs count as zero."""
     if values.null_count == len(values):
         return 0
@@ -53,8 +54,8 @@ class FactsOfColumn:
         self._as_integer = {16: pa.int16(), 32: pa.int32(), 64: pa.int64()}.get(_bits(arrow))
         self._decimal = pa.types.is_decimal(arrow)
 
-    def add(self, values: pa.Array) -> None:
-        """Takes one array of the column's type."""
+    def add(self, values: pa.Array | pa.ChunkedArray) -> None:
+        """Takes values of the column's type."""
         present = len(values) - values.null_count
         if present == 0:
             return
@@ -70,11 +71,11 @@ class FactsOfColumn:
         elif self._as_integer is None:
             self._widen(values)
         else:
-            numbers = values.view(self._as_integer)
+            numbers = values.cast(self._as_integer)  # of dates and times: the same bytes
             self._widen(numbers)
             self._sum += exact_sum(numbers)
 
-    def _widen(self, values: pa.Array) -> None:
+    def _widen(self, values: pa.Array | pa.ChunkedArray) -> None:
         low, high = pc.min_max(values).as_py().values()
         self._min = low if self._min is None or low < self._min else self._min
         self._max = high if self._max is None or high > self._max else self._max

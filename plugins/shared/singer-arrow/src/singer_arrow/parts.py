@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from singer_arrow import compute as pc
 from singer_arrow import durable, names
 from singer_arrow.documents import PartFile
 from singer_arrow.errors import DamagedPart
@@ -113,8 +113,7 @@ class PartWriter:
         self._writer = self._writer or self._open()
         table = pa.Table.from_batches(self._waiting, self.schema)
         for name, facts in self._facts.items():
-            chunks = table.column(name).chunks
-            facts.add(chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks))
+            facts.add(table.column(name))
         if self.ordered and self.key_columns:
             self._keys += [self._key(table, row) for row in (0, table.num_rows - 1)]
         self._writer.write_table(table, row_group_size=max(table.num_rows, 1))

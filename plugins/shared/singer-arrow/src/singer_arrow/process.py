@@ -7,8 +7,8 @@ import ctypes
 import pyarrow as pa
 
 # malloc.h of glibc; elsewhere mallopt is missing or refuses, and nothing is lost
-_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
-_ARENAS, _MAPPED = 2, 4 << 20
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+_ARENAS, _MAPPED, _KEPT = 4, 4 << 20, 16 << 20
 
 
 def tame_memory() -> None:
@@ -18,3 +18,4 @@ def tame_memory() -> None:
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, _ARENAS)
         mallopt(_M_MMAP_THRESHOLD, _MAPPED)
+        mallopt(_M_TRIM_THRESHOLD, _KEPT)

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from singer_arrow import compute as pc
 from singer_arrow.errors import ValueRefused
 
 _ZONE = r"(Z|[+-]\d\d:?\d\d)$"
