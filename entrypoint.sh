@@ -204,17 +204,27 @@ verify() {
   step 6 "$lakehouse" report
 }
 
-# usage: plan [--json]
-plan() { step 3 meltano --log-level=error invoke tap-mssql --plan "$@"; }
+tap=$project/.meltano/extractors/tap-mssql/venv/bin/tap-mssql
 
-# usage: doctor [--json]    not by `meltano invoke`, which needs a working connection first
+# usage: private_folder    a folder for files with secrets, gone when the script ends
+private_folder() {
+  private=$(mktemp -d)
+  trap 'rm -rf "$private"' EXIT
+}
+
+# usage: plan [--json]
+plan() {
+  private_folder
+  step 3 meltano --log-level=error config --unsafe print tap-mssql >"$private/config.json"
+  step 3 meltano --log-level=error invoke --dump=catalog tap-mssql >"$private/catalog.json"
+  step 3 "$tap" --config "$private/config.json" --catalog "$private/catalog.json" --plan "$@"
+}
+
+# usage: doctor [--json]    without a catalog, which needs a working connection
 doctor() {
-  local config=$project/output/.doctor.json
-  mkdir -p "$project/output"
-  # shellcheck disable=SC2064  # the path is known now
-  trap "rm -f '$config'" EXIT
-  meltano --log-level=error config --unsafe print tap-mssql >"$config"
-  step 3 "$project/.meltano/extractors/tap-mssql/venv/bin/tap-mssql" --config "$config" --doctor "$@"
+  private_folder
+  step 3 meltano --log-level=error config --unsafe print tap-mssql >"$private/config.json"
+  step 3 "$tap" --config "$private/config.json" --doctor "$@"
 }
 
 run() {

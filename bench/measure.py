@@ -19,8 +19,8 @@ _PROGRAM = re.compile(r"/(tap-[\w-]+|target-[\w-]+|lakehouse|meltano|databricks)
 class Measured:
     """CPU (user + system, children included) and wall in seconds; memory in MB.
 
-    `peak` is the high-water mark of resident memory by program, `total` the greatest sum of those marks over the processes
-    that were alive together (shells left out; what processes share counts in each).
+    `peak` is the high-water mark of resident memory by program; `total` the most that all processes together took at one
+    moment (shells left out), where what they share, the libraries' pages, counts once (proc(5), Pss).
     """
 
     cpu: float
@@ -32,7 +32,7 @@ class Measured:
 
 
 def run(command: list[str], cwd: Path, env: dict[str, str]) -> Measured:
-    """Runs a command to its end. Memory is the kernel's own high-water mark (VmHWM), looked up every 20 ms."""
+    """Runs a command to its end. Memory is what the kernel says (VmHWM, Pss), looked up every 20 ms."""
     before, start = os.times(), time.monotonic()
     process = subprocess.Popen(command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     measured = Measured(0.0, 0.0, 0, "")
@@ -58,17 +58,19 @@ def _watch(pid: int, measured: Measured, done: threading.Event) -> None:
         together = 0.0
         for process in tree:
             try:
-                words, memory = process.cmdline()[:2], _high_water(process.pid)
+                words, memory = process.cmdline()[:2], _of("status", "VmHWM", process.pid)
+                own = _of("smaps_rollup", "Pss", process.pid)
             except (psutil.Error, OSError):
                 continue
             name = _PROGRAM.search(" ".join(words))
             if name and process is not root:
                 measured.peak[name[1]] = max(measured.peak.get(name[1], 0.0), memory)
             if words and Path(words[0]).name not in ("bash", "sh"):
-                together += memory
+                together += own
         measured.total = max(measured.total, together)
 
 
-def _high_water(pid: int) -> float:
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+def _of(file: str, name: str, pid: int) -> float:
+    """A figure of a process in MB; 0 for one that has just ended."""
+    found = re.search(rf"^{name}:\s+(\d+) kB", Path(f"/proc/{pid}/{file}").read_text(), re.MULTILINE)
     return int(found[1]) / 1024 if found else 0.0

@@ -54,10 +54,15 @@ class Choice:
         """The selected columns that can't be read."""
         return tuple(c for c in self.chosen if c.unreadable)
 
+    @property
+    def cursor_wanted(self) -> bool:
+        """Whether only what a replication key says is new is read."""
+        return self.replication_method == INCREMENTAL
+
     @cached_property
     def cursor(self) -> SqlColumn | None:
         """The replication key's column in INCREMENTAL mode. Raises SelectionRefused for one that can't be it."""
-        if self.replication_method != INCREMENTAL:
+        if not self.cursor_wanted:
             return None
         column = self.table.column(str(self.replication_key))
         if column is None:

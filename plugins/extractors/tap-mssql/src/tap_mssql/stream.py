@@ -33,14 +33,18 @@ class TableStream(Stream):
         self.choice = choice(self.table, self._mssql.settings, entry)
         self.primary_keys = self.choice.key
         self.replication_key = self.choice.replication_key
-        self.forced_replication_method = self.choice.replication_method
+        # What is forced in a discovered catalog could not be chosen any more.
+        self.forced_replication_method = (
+            None if entry is None and not self.choice.cursor_wanted else self.choice.replication_method
+        )
 
     def apply_catalog(self, catalog: Any) -> None:
         """The SDK's; what the settings say comes before what the catalog says."""
         super().apply_catalog(catalog)
         entry = catalog.get_stream(self.name)
         if entry is not None:
-            self._choose(entry.to_dict())
+            own = {name: getattr(entry, name) for name in ("key_properties", "replication_key", "replication_method")}
+            self._choose(entry.to_dict() | own)
 
     @property
     def is_sorted(self) -> bool:

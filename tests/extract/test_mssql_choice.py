@@ -1,0 +1,60 @@
+"""What a catalog selects is the same without the SDK as with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from singer_sdk.singerlib import Catalog
+
+from tap_mssql.catalog import Table
+from tap_mssql.choice import choice, is_selected
+from tap_mssql.columns import SqlColumn
+from tap_mssql.settings import parse
+
+NAMES = ("id", "a", "b")
+COLUMNS = tuple(SqlColumn(name, "int", 4, 10, 0, name != "id") for name in NAMES)
+TABLE = Table("dbo", "T", False, COLUMNS, ("id",), None)
+SETTINGS = {"host": "h", "database": "d", "user": "u", "password": "p"}
+FLAGS = st.fixed_dictionaries(
+    {},
+    optional={
+        "selected": st.sampled_from([True, False, None]),
+        "selected-by-default": st.booleans(),
+        "inclusion": st.sampled_from(["available", "automatic", "unsupported"]),
+    },
+)
+
+
+def entry(root: dict[str, Any], columns: dict[str, dict[str, Any]], **more: Any) -> dict[str, Any]:
+    metadata = [{"breadcrumb": ["properties", name], "metadata": flags} for name, flags in columns.items()]
+    schema = {"type": "object", "properties": {name: {"type": ["integer"]} for name in NAMES}}
+    whole = [{"breadcrumb": [], "metadata": root}, *metadata]
+    return {"tap_stream_id": "dbo-T", "stream": "dbo-T", "schema": schema, "metadata": whole} | more
+
+
+@given(FLAGS, st.dictionaries(st.sampled_from(NAMES), FLAGS))
+def test_streams_and_columns_are_selected_as_the_sdk_selects_them(
+    root: dict[str, Any], columns: dict[str, dict[str, Any]]
+) -> None:
+    given_entry = entry(root, columns)
+    found = Catalog.from_dict({"streams": [given_entry]}).get_stream("dbo-T")
+    assert found is not None
+    mask = found.metadata.resolve_selection()
+    assert is_selected(given_entry) == mask[()]
+    if mask[()]:
+        chosen = choice(TABLE, parse(SETTINGS), given_entry).columns
+        sdk = [c for c in COLUMNS if mask[("properties", c.name)] or c.name == "id"]
+        assert list(chosen) == sdk
+
+
+def test_settings_come_before_the_catalog_and_the_catalog_before_the_table() -> None:
+    plain = choice(TABLE, parse(SETTINGS), None)
+    assert (plain.key, plain.replication_method, plain.cursor) == (("id",), "FULL_TABLE", None)
+    catalog = entry({"selected": True, "replication-key": "a", "replication-method": "INCREMENTAL"}, {}, key_properties=["b"])
+    by_catalog = choice(TABLE, parse(SETTINGS), catalog)
+    assert (by_catalog.key, by_catalog.replication_key, by_catalog.replication_method) == (("b",), "a", "INCREMENTAL")
+    options = {"stream_options": {"dbo.*": {"key": ["a"], "replication_key": "b"}}}
+    by_settings = choice(TABLE, parse(SETTINGS | options), catalog)
+    assert (by_settings.key, by_settings.replication_key, by_settings.replication_method) == (("a",), "b", "INCREMENTAL")
