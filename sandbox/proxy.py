@@ -91,9 +91,13 @@ def proxy(server: int, breaks: list[Break], latency: float = 0.0) -> Iterator[Pr
 
 
 def planned(seed: int, connections: int, most: int, silent: float = 0.0) -> list[Break]:
-    """Breaks at random, but the same for the same seed: about every second connection, after up to `most` bytes."""
+    """Breaks at random, but the same for the same seed: of the first connection, then of about every second one."""
     chance = random.Random(seed)
     return [
-        Break(int(most ** chance.random()) if chance.random() < 0.6 else 1 << 62, "silent" if chance.random() < silent else "cut")
-        for _ in range(connections)
+        Break(int(most ** chance.random()) if not n or chance.random() < 0.6 else 1 << 62, _how(chance, silent))
+        for n in range(connections)
     ]
+
+
+def _how(chance: random.Random, silent: float) -> str:
+    return "silent" if chance.random() < silent else "cut"

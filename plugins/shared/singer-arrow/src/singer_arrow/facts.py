@@ -110,6 +110,7 @@ class FactsOfColumn:
     def _float_text(self, value: float | None) -> str | None:
         if value is None:
             return None
+        value += 0.0  # which of two zeros is the least depends on their places: there is one
         return repr(value) if pa.types.is_float64(self._type) else str(pc.cast(pa.scalar(value, self._type), pa.string()))
 
     def _integer_text(self, value: int | None) -> str | None:
