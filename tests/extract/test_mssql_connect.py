@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("tap_mssql")
 sys.path.insert(0, str(Path(__file__).parent))
 from mssql_python.connection_string_parser import _ConnectionStringParser
 from settings_kit import at

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("tap_mssql")
 sys.path.insert(0, str(Path(__file__).parent))
 from settings_kit import at
 

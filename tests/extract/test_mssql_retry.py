@@ -7,8 +7,6 @@ import threading
 
 import mssql_python
 import pytest
-
-pytest.importorskip("tap_mssql")
 from mssql_python.exceptions import sqlstate_to_exception
 
 from tap_mssql import retry

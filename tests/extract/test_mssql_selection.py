@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-pytest.importorskip("tap_mssql")
 from tap_mssql import selection
 from tap_mssql.errors import SelectionRefused
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("tap_mssql")
 from tap_mssql.errors import SettingsRefused
 from tap_mssql.settings import Settings, json_schema, parse
 

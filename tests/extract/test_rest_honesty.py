@@ -16,7 +16,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-pytest.importorskip("tap_rest_api_msdk")
 from singer_arrow.errors import ValueRefused
 from tap_rest_api_msdk.errors import AnswerRefused, ApiUnavailable, ShortLoad
 from tap_rest_api_msdk.tap import TapRestApi

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
-pytest.importorskip("tap_rest_api_msdk")
 from singer_arrow.records import RecordDecoder
 from tap_rest_api_msdk import bookmarks, envelope, jsonpaths, retry, schemas
 from tap_rest_api_msdk.config import problems_and_config
