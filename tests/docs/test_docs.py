@@ -154,20 +154,22 @@ def with_parts(names: set[str]) -> set[str]:
 
 
 def test_every_setting_of_tap_mssql_and_target_parquet_is_in_meltano_yml() -> None:
+    from singer_arrow.settings import metas
     from tap_mssql.settings import Settings as Tap
     from target_parquet.settings import Settings as Target
 
-    assert set(Tap.model_fields) - declared("tap-mssql") == set()
-    assert set(Target.model_fields) - declared("target-parquet") == set()
+    assert set(metas(Tap)) - declared("tap-mssql") == set()
+    assert set(metas(Target)) - declared("target-parquet") == set()
 
 
 def test_every_setting_of_tap_mssql_is_documented_with_its_meaning() -> None:
+    from singer_arrow.settings import metas
     from tap_mssql.options import StreamOptions
     from tap_mssql.settings import Settings as Tap
 
     rows = [[cell.strip() for cell in row.split("|")] for row in (ROOT / "docs/tap-mssql.md").read_text().splitlines()]
     told = {row[1].strip("`"): row[-2] for row in rows if len(row) > 3 and row[1].startswith("`")}
-    for name, field in {**Tap.model_fields, **StreamOptions.model_fields}.items():
+    for name, field in {**metas(Tap), **metas(StreamOptions)}.items():
         assert told.pop(name, None) == field.description, name
     assert told == {}
 
@@ -184,15 +186,16 @@ def test_every_setting_of_tap_rest_api_msdk_is_in_meltano_yml_or_described_by_ab
 
 def test_every_declared_setting_is_known_to_its_plugin() -> None:
     """Meltano accepts a misspelt setting in silence; this does not."""
+    from singer_arrow.settings import metas
     from tap_mssql.settings import _BUILT_IN
     from tap_mssql.settings import Settings as Tap
     from tap_rest_api_msdk.settings import CONFIG
     from target_parquet.settings import Settings as Target
 
     known: dict[str, Any] = {
-        "tap-mssql": {*Tap.model_fields, *_BUILT_IN},
+        "tap-mssql": {*metas(Tap), *_BUILT_IN},
         "tap-rest-api-msdk": set(CONFIG["properties"]),
-        "target-parquet": set(Target.model_fields),
+        "target-parquet": set(metas(Target)),
     }
     for plugin, settings in known.items():
         assert {name.partition(".")[0] for name in declared(plugin)} - settings == set(), plugin

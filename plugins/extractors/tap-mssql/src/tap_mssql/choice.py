@@ -86,7 +86,7 @@ class Choice:
             key=self.key,
             cursor=self.cursor,
             bookmark=self._bookmark(state),
-            lookback=self.options.lookback,
+            lookback=self.options.lookback or 0,
             start_value=self.options.start_value,
             end_value=self.options.end_value,
         )

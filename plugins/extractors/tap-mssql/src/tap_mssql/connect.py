@@ -75,14 +75,14 @@ def _server(settings: Settings) -> str:
 
 def _login(settings: Settings) -> dict[str, str]:
     if settings.authentication == "sql":
-        return {"UID": settings.user, "PWD": settings.password.get_secret_value()}
+        return {"UID": settings.user, "PWD": settings.password.reveal()}
     if _token_provider_needed(settings):
         return {}
     pairs = {"Authentication": _AUTHENTICATION[settings.authentication]}
     if settings.authentication != "default" and settings.client_id:
         pairs["UID"] = settings.client_id
     if settings.authentication == "service_principal":
-        pairs["PWD"] = settings.client_secret.get_secret_value()
+        pairs["PWD"] = settings.client_secret.reveal()
     return pairs
 
 
@@ -96,7 +96,7 @@ def _token_provider(settings: Settings) -> Any:
         return None
     from azure.identity import ClientSecretCredential
 
-    return ClientSecretCredential(settings.tenant, settings.client_id, settings.client_secret.get_secret_value())
+    return ClientSecretCredential(settings.tenant, settings.client_id, settings.client_secret.reveal())
 
 
 def _braced(value: str) -> str:

@@ -2,10 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+import msgspec
+from msgspec import Meta
+
+from singer_arrow.settings import Problem, checked
+
+Text = Annotated[str, Meta(min_length=1)]
+INCREMENTAL_ONLY = ("replication_key", "lookback", "start_value", "end_value")
+
+
+class StreamOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of the streams of one pattern; None where it says nothing of one.
+
+    `lookback` is in seconds for a key that is a date or time, else in its own units.
+    """
+
+    replication_method: Annotated[
+        Literal["FULL_TABLE", "INCREMENTAL"] | None,
+        Meta(description="Whole table each time, or only what its replication key says is new."),
+    ] = None
+    replication_key: Annotated[Text | None, Meta(description="Column whose values only grow; makes the stream INCREMENTAL.")] = (
+        None
+    )
+    key: Annotated[
+        Annotated[tuple[Text, ...], Meta(min_length=1)] | None,
+        Meta(description="Columns that identify a row, where the table has no key of its own."),
+    ] = None
+    lookback: Annotated[
+        Annotated[int, Meta(ge=0)] | None, Meta(description="How far below the bookmark an incremental load starts again.")
+    ] = None
+    start_value: Annotated[
+        Text | None,
+        Meta(description="Backfill: only rows with a replication key from this value on; the bookmark stays where it is."),
+    ] = None
+    end_value: Annotated[Text | None, Meta(description="Backfill: only rows with a replication key up to this value.")] = None
 
 
 def _as_text(value: Any) -> Any:
@@ -25,40 +58,42 @@ def _as_method(value: Any) -> Any:
     return value.strip().upper() if isinstance(value, str) else value
 
 
-Text = Annotated[str, BeforeValidator(_as_text), Field(min_length=1)]
-Name = Annotated[str, Field(min_length=1)]
+_NORMAL: dict[str, Callable[[Any], Any]] = {
+    "replication_method": _as_method,
+    "key": _as_list,
+    "start_value": _as_text,
+    "end_value": _as_text,
+}
 
 
-INCREMENTAL_ONLY = ("replication_key", "lookback", "start_value", "end_value")
+def checked_each(given: Mapping[str, Any]) -> tuple[dict[str, StreamOptions], list[Problem]]:
+    """The options of each pattern, and every problem of theirs, as `pattern.option`."""
+    found: dict[str, StreamOptions] = {}
+    problems: list[Problem] = []
+    for pattern, said in given.items():
+        if not isinstance(said, Mapping):
+            problems.append((pattern, "must be an object of options"))
+            continue
+        one, wrong = checked(StreamOptions, {name: _NORMAL.get(name, _same)(value) for name, value in said.items()})
+        if one is not None:
+            found[pattern] = one
+            wrong = _together(one)
+        problems += [(f"{pattern}.{name}", what) for name, what in wrong]
+    return found, problems
 
 
-class StreamOptions(BaseModel):
-    """Options of the streams of one pattern. `lookback` is in seconds for a key that is a date or time, else in its own units."""
+def _same(value: Any) -> Any:
+    return value
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
-    replication_method: Annotated[Literal["FULL_TABLE", "INCREMENTAL"], BeforeValidator(_as_method)] | None = Field(
-        None, description="Whole table each time, or only what its replication key says is new."
-    )
-    replication_key: Name | None = Field(None, description="Column whose values only grow; makes the stream INCREMENTAL.")
-    key: Annotated[tuple[Name, ...], BeforeValidator(_as_list), Field(min_length=1)] | None = Field(
-        None, description="Columns that identify a row, where the table has no key of its own."
-    )
-    lookback: int = Field(0, ge=0, description="How far below the bookmark an incremental load starts again.")
-    start_value: Text | None = Field(
-        None, description="Backfill: only rows with a replication key from this value on; the bookmark stays where it is."
-    )
-    end_value: Text | None = Field(None, description="Backfill: only rows with a replication key up to this value.")
-
-    @model_validator(mode="after")
-    def _sensible(self) -> StreamOptions:
-        if self.key and len({name.lower() for name in self.key}) < len(self.key):
-            raise ValueError("key: names a column twice")
-        if self.replication_method == "FULL_TABLE":
-            given = [name for name in INCREMENTAL_ONLY if getattr(self, name)]
-            if given:
-                raise ValueError(f"{', '.join(given)}: only for replication_method INCREMENTAL")
-        return self
+def _together(options: StreamOptions) -> list[Problem]:
+    problems = []
+    if options.key and len({name.lower() for name in options.key}) < len(options.key):
+        problems.append(("key", "names a column twice"))
+    if options.replication_method == "FULL_TABLE":
+        given = [name for name in INCREMENTAL_ONLY if getattr(options, name)]
+        problems += [(name, "only for replication_method INCREMENTAL") for name in given]
+    return problems
 
 
 def merged(options: Iterable[StreamOptions]) -> StreamOptions:
@@ -69,5 +104,5 @@ def merged(options: Iterable[StreamOptions]) -> StreamOptions:
             found = {name: value for name, value in found.items() if name not in INCREMENTAL_ONLY}
         elif each.replication_key:
             found.pop("replication_method", None)
-        found |= each.model_dump(exclude_unset=True)
-    return StreamOptions.model_validate(found)
+        found |= {name: value for name, value in msgspec.structs.asdict(each).items() if value is not None}
+    return StreamOptions(**found)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, WithJsonSchema
+import msgspec
+from msgspec import Meta
 
-from tap_mssql import selection
+from singer_arrow.settings import Problem, Secret, checked, metas
+from singer_arrow.settings import json_schema as json_schema_of
+from tap_mssql import options, selection
 from tap_mssql.errors import SettingsRefused
-from tap_mssql.options import StreamOptions, merged
+from tap_mssql.options import StreamOptions
 
 _BUILT_IN = (
     "batch_config",
@@ -55,92 +58,117 @@ def _globs(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+_NORMAL: dict[str, Callable[[Any], Any]] = {"encrypt": _yes_no, "streams": _globs, "stream_options": _from_json}
+_ALWAYS = {"use_date_datatype": True, "use_singer_decimal": True, "enable_tds_logging": False}
 Globs = Annotated[
-    tuple[Annotated[str, Field(min_length=1)], ...],
-    BeforeValidator(_globs),
-    WithJsonSchema({"type": ["array", "string"], "items": {"type": "string"}}),
+    tuple[Annotated[str, Meta(min_length=1)], ...],
+    Meta(extra_json_schema={"type": ["array", "string"], "items": {"type": "string"}}),
 ]
 Options = Annotated[
     dict[str, StreamOptions],
-    BeforeValidator(_from_json),
-    WithJsonSchema({"type": ["object", "string"], "additionalProperties": StreamOptions.model_json_schema()}),
+    Meta(extra_json_schema={"type": ["object", "string"], "additionalProperties": json_schema_of(StreamOptions)}),
 ]
 
 
-class Settings(BaseModel):
+class Settings(msgspec.Struct, kw_only=True, frozen=True):
     """Checked before any connection is opened. Times are in seconds, sizes in rows unless a name says otherwise."""
 
-    model_config = ConfigDict(extra="forbid")
+    host: Annotated[
+        str, Meta(description="Name or address of the server; `name\\instance` for a named one.", examples=["db.example.com"])
+    ]
+    port: Annotated[int, Meta(ge=1, le=65535, description="TCP port; another one than 1433 wins over an instance's name.")] = 1433
+    database: Annotated[str, Meta(description="Database to read.", examples=["AdventureWorks"])]
+    authentication: Annotated[
+        Literal["sql", "service_principal", "managed_identity", "default"],
+        Meta(description="Who logs in: a SQL login, an Entra application, the machine's identity, or whatever Azure finds."),
+    ] = "sql"
+    user: Annotated[str, Meta(description="SQL login (authentication: sql).", examples=["reader"])] = ""
+    password: Annotated[Secret, Meta(description="Its password.")] = msgspec.field(default_factory=Secret)
+    client_id: Annotated[
+        str, Meta(description="Entra application, or a user-assigned managed identity.", examples=["0a1b2c3d-…"])
+    ] = ""
+    client_secret: Annotated[Secret, Meta(description="The application's secret (authentication: service_principal).")] = (
+        msgspec.field(default_factory=Secret)
+    )
+    tenant: Annotated[str, Meta(description="Entra tenant of the application; the server says it when unset.")] = ""
+    encrypt: Annotated[Literal["yes", "strict", "no"], Meta(description="TLS: yes, strict (TDS 8) or no (login only).")] = "yes"
+    trust_server_certificate: Annotated[bool, Meta(description="True accepts any certificate: only where nobody can listen.")] = (
+        False
+    )
+    server_certificate: Annotated[
+        Path | None,
+        Meta(description="PEM file of the authority to trust, or of the server itself.", examples=["/etc/ssl/company-ca.pem"]),
+    ] = None
+    host_name_in_certificate: Annotated[str, Meta(description="Name to expect in the certificate when it is not `host`.")] = ""
+    application_name: Annotated[str, Meta(max_length=128, description="What sys.dm_exec_sessions shows.")] = "tap-mssql"
+    application_intent: Annotated[
+        Literal["ReadOnly", "ReadWrite"], Meta(description="ReadOnly lets a listener route to a replica.")
+    ] = "ReadOnly"
+    multi_subnet_failover: Annotated[bool, Meta(description="Tries all addresses of an availability group listener at once.")] = (
+        False
+    )
 
-    host: str = Field(description="Name or address of the server; `name\\instance` for a named one.", examples=["db.example.com"])
-    port: int = Field(1433, ge=1, le=65535, description="TCP port; another one than 1433 wins over an instance's name.")
-    database: str = Field(description="Database to read.", examples=["AdventureWorks"])
-    authentication: Literal["sql", "service_principal", "managed_identity", "default"] = Field(
-        "sql", description="Who logs in: a SQL login, an Entra application, the machine's identity, or whatever Azure finds."
-    )
-    user: str = Field("", description="SQL login (authentication: sql).", examples=["reader"])
-    password: SecretStr = Field(SecretStr(""), description="Its password.")
-    client_id: str = Field("", description="Entra application, or a user-assigned managed identity.", examples=["0a1b2c3d-…"])
-    client_secret: SecretStr = Field(SecretStr(""), description="The application's secret (authentication: service_principal).")
-    tenant: str = Field("", description="Entra tenant of the application; the server says it when unset.")
-    encrypt: Annotated[Literal["yes", "strict", "no"], BeforeValidator(_yes_no)] = Field(
-        "yes", description="TLS: yes, strict (TDS 8) or no (login only)."
-    )
-    trust_server_certificate: bool = Field(False, description="True accepts any certificate: only where nobody can listen.")
-    server_certificate: Path | None = Field(
-        None, description="PEM file of the authority to trust, or of the server itself.", examples=["/etc/ssl/company-ca.pem"]
-    )
-    host_name_in_certificate: str = Field("", description="Name to expect in the certificate when it is not `host`.")
-    application_name: str = Field("tap-mssql", max_length=128, description="What sys.dm_exec_sessions shows.")
-    application_intent: Literal["ReadOnly", "ReadWrite"] = Field(
-        "ReadOnly", description="ReadOnly lets a listener route to a replica."
-    )
-    multi_subnet_failover: bool = Field(False, description="Tries all addresses of an availability group listener at once.")
+    login_timeout: Annotated[int, Meta(ge=1, le=600, description="Seconds for one connection attempt.")] = 10
+    query_timeout: Annotated[int, Meta(ge=0, description="Seconds for one statement to answer; 0 waits as long as it takes.")] = 0
+    idle_timeout: Annotated[int, Meta(ge=5, description="Seconds without a byte after which a connection counts as broken.")] = 60
+    retry_seconds: Annotated[
+        int, Meta(ge=0, description="Seconds that one operation may wait in all for what passes by itself.")
+    ] = 300
 
-    login_timeout: int = Field(10, ge=1, le=600, description="Seconds for one connection attempt.")
-    query_timeout: int = Field(0, ge=0, description="Seconds for one statement to answer; 0 waits as long as it takes.")
-    idle_timeout: int = Field(60, ge=5, description="Seconds without a byte after which a connection counts as broken.")
-    retry_seconds: int = Field(300, ge=0, description="Seconds that one operation may wait in all for what passes by itself.")
+    streams: Annotated[
+        Globs,
+        Meta(
+            description="Patterns of schema.table, the last that matches wins; all unless set.",
+            examples=[["Sales.*", "!*.Archive*"]],
+        ),
+    ] = ()
+    filter_dbs: Annotated[str, Meta(description="Schemas to discover, separated by commas; all unless set (published name).")] = (
+        ""
+    )
+    include_synonyms: Annotated[bool, Meta(description="Synonyms of tables and views are streams too.")] = False
+    stream_options: Annotated[
+        Options,
+        Meta(
+            description="Pattern of schema.table: its replication_method, replication_key, key, lookback, start_value, "
+            "end_value.",
+            examples=[{"Sales.*": {"replication_key": "ModifiedDate"}}],
+        ),
+    ] = msgspec.field(default_factory=dict)
+    default_replication_method: Annotated[
+        Literal["FULL_TABLE", "INCREMENTAL"], Meta(description="Of streams that name none.")
+    ] = "FULL_TABLE"
+    on_schema_drift: Annotated[Literal["fail", "evolve"], Meta(description="A table that changed since it was discovered.")] = (
+        "fail"
+    )
+    on_unreadable: Annotated[Literal["fail", "skip"], Meta(description="Columns of unreadable type or without permission.")] = (
+        "fail"
+    )
+    keep_100ns: Annotated[bool, Meta(description="Adds the exact text beside datetime2(7) and datetimeoffset(7).")] = False
+    keep_offset: Annotated[bool, Meta(description="Adds the offset as text beside datetimeoffset.")] = False
 
-    streams: Globs = Field(
-        (),
-        description="Patterns of schema.table, the last that matches wins; all unless set.",
-        examples=[["Sales.*", "!*.Archive*"]],
-    )
-    filter_dbs: str = Field("", description="Schemas to discover, separated by commas; all unless set (published name).")
-    include_synonyms: bool = Field(False, description="Synonyms of tables and views are streams too.")
-    stream_options: Options = Field(
-        default_factory=dict,
-        description="Pattern of schema.table: its replication_method, replication_key, key, lookback, start_value, end_value.",
-        examples=[{"Sales.*": {"replication_key": "ModifiedDate"}}],
-    )
-    default_replication_method: Literal["FULL_TABLE", "INCREMENTAL"] = Field(
-        "FULL_TABLE", description="Of streams that name none."
-    )
-    on_schema_drift: Literal["fail", "evolve"] = Field("fail", description="A table that changed since it was discovered.")
-    on_unreadable: Literal["fail", "skip"] = Field("fail", description="Columns of unreadable type or without permission.")
-    keep_100ns: bool = Field(False, description="Adds the exact text beside datetime2(7) and datetimeoffset(7).")
-    keep_offset: bool = Field(False, description="Adds the offset as text beside datetimeoffset.")
+    max_parallel: Annotated[int, Meta(ge=1, le=64, description="Connections that read at once.")] = 4
+    memory_mib: Annotated[int, Meta(ge=16, description="MiB that all readers together may hold.")] = 96
+    max_query_seconds: Annotated[float, Meta(gt=0, description="Seconds a query is meant to take; ranges are cut to it.")] = 10
+    max_rows_per_second: Annotated[
+        int, Meta(ge=0, description="Rows per second read from the server at most; 0 has no limit.")
+    ] = 0
+    range_rows: Annotated[int, Meta(ge=1, description="Most rows in one range of keys.")] = 1_000_000
+    part_rows: Annotated[int, Meta(ge=1, description="Most rows in one part.")] = 1_000_000
+    cursor_array_size: Annotated[int, Meta(ge=1, description="Rows the driver fetches at a time.")] = 65_536
+    snapshot: Annotated[
+        Literal["auto", "always", "never"], Meta(description="SNAPSHOT isolation: where the database allows it, or not.")
+    ] = "auto"
+    resume_hours: Annotated[
+        float, Meta(ge=0, description="Hours for which ranges read by a broken run are used again; 0 never.")
+    ] = 24
+    progress_seconds: Annotated[float, Meta(gt=0, description="Seconds between two lines of progress.")] = 5
 
-    max_parallel: int = Field(4, ge=1, le=64, description="Connections that read at once.")
-    memory_mib: int = Field(96, ge=16, description="MiB that all readers together may hold.")
-    max_query_seconds: float = Field(10, gt=0, description="Seconds a query is meant to take; ranges are cut to it.")
-    max_rows_per_second: int = Field(0, ge=0, description="Rows per second read from the server at most; 0 has no limit.")
-    range_rows: int = Field(1_000_000, ge=1, description="Most rows in one range of keys.")
-    part_rows: int = Field(1_000_000, ge=1, description="Most rows in one part.")
-    cursor_array_size: int = Field(65_536, ge=1, description="Rows the driver fetches at a time.")
-    snapshot: Literal["auto", "always", "never"] = Field(
-        "auto", description="SNAPSHOT isolation: where the database allows it, or not."
-    )
-    resume_hours: float = Field(24, ge=0, description="Hours for which ranges read by a broken run are used again; 0 never.")
-    progress_seconds: float = Field(5, gt=0, description="Seconds between two lines of progress.")
-
-    use_date_datatype: Literal[True] = Field(True, description="Dates are dates, always (published name).")
-    use_singer_decimal: Literal[True] = Field(True, description="Decimals in RECORDs are exact text, always (published name).")
-    characterset: str = Field("utf8", description="Accepted for the published tap's sake; the driver speaks UTF-16.")
-    tds_version: str = Field("7.4", description="Accepted for the published tap's sake; the driver negotiates.")
-    enable_tds_logging: Literal[False] = Field(False, description="Refused when true: such a log would hold data.")
-    conn_properties: Literal[""] = Field("", description="Refused when set: statements of a pymssql connection.")
+    use_date_datatype: Annotated[bool, Meta(description="Dates are dates, always (published name).")] = True
+    use_singer_decimal: Annotated[bool, Meta(description="Decimals in RECORDs are exact text, always (published name).")] = True
+    characterset: Annotated[str, Meta(description="Accepted for the published tap's sake; the driver speaks UTF-16.")] = "utf8"
+    tds_version: Annotated[str, Meta(description="Accepted for the published tap's sake; the driver negotiates.")] = "7.4"
+    enable_tds_logging: Annotated[bool, Meta(description="Refused when true: such a log would hold data.")] = False
+    conn_properties: Annotated[Literal[""], Meta(description="Refused when set: statements of a pymssql connection.")] = ""
 
     @property
     def azure(self) -> bool:
@@ -154,51 +182,50 @@ class Settings(BaseModel):
 
     def options_of(self, schema: str, table: str) -> StreamOptions:
         """What `stream_options` says about a table: all patterns that match it, a later one over an earlier one."""
-        return merged(selection.matching(self.stream_options, (schema, table)))
+        return options.merged(selection.matching(self.stream_options, (schema, table)))
 
 
 def parse(config: dict[str, Any]) -> Settings:
     """Checks a configuration. Raises SettingsRefused naming every wrong setting; unset ones take their default."""
     given = {k: v for k, v in config.items() if k not in _BUILT_IN and v is not None and v != ""}
-    problems: list[str] = []
-    settings: Settings | None = None
-    try:
-        settings = Settings.model_validate(given)
-    except ValidationError as error:
-        problems = [_problem(dict(p)) for p in error.errors(include_input=False, include_url=False)]
-    problems += _together(given)
+    problems: list[Problem] = []
+    for name, normal in _NORMAL.items():
+        if name in given:
+            try:
+                given[name] = normal(given[name])
+            except ValueError as error:
+                problems.append((name, str(error)))
+                del given[name]
+    if isinstance(given.get("stream_options"), Mapping):
+        given["stream_options"], wrong = options.checked_each(given["stream_options"])
+        problems += [(f"stream_options.{name}", what) for name, what in wrong]
+    settings, wrong = checked(Settings, given)
+    problems = [*wrong, *problems, *_together(given)]
     if settings is None or problems:
-        raise SettingsRefused("tap-mssql's configuration has problems; nothing was connected to:\n" + "\n".join(problems))
+        lines = [f"  {name}: {what}{_example(name.partition('.')[0])}" for name, what in problems]
+        raise SettingsRefused("tap-mssql's configuration has problems; nothing was connected to:\n" + "\n".join(lines))
     return settings
 
 
-def _problem(found: dict[str, Any]) -> str:
-    path = [str(step) for step in found["loc"]]
-    if found["type"] == "extra_forbidden":
-        known = list(Settings.model_fields) if len(path) == 1 else list(StreamOptions.model_fields)
-        near = difflib.get_close_matches(path[-1], known, 1)
-        return f"  {'.'.join(path)}: no such setting" + (f"; did you mean {near[0]}?" if near else "")
-    if found["type"] == "missing":
-        return f"  {path[0]}: is needed{_example(path[0])}"
-    return f"  {'.'.join(path)}: {found['msg'].removeprefix('Value error, ')}{_example(path[0])}"
-
-
 def _example(name: str) -> str:
-    field = Settings.model_fields.get(name)
-    if field is None or name in ("enable_tds_logging", "conn_properties"):
+    field = next((field for field in msgspec.structs.fields(Settings) if field.name == name), None)
+    if field is None or name in _ALWAYS:
         return ""
-    example = field.examples[0] if field.examples else field.default
+    examples = metas(Settings)[name].examples
+    if not examples and field.default in (msgspec.NODEFAULT, None, ""):
+        return ""
+    example = examples[0] if examples else field.default
     text = json.dumps(example, ensure_ascii=False) if isinstance(example, bool | list | dict) else str(example)
     return f" (for example {name}: {text})"
 
 
-def _together(given: dict[str, Any]) -> list[str]:
+def _together(given: dict[str, Any]) -> list[Problem]:
     """Problems of settings that depend on each other, or that a type can't tell."""
-    problems = []
+    problems: list[Problem] = []
 
     def needs(name: str, why: str) -> None:
         if not given.get(name):
-            problems.append(f"  {name}: is needed by authentication: {why} (for example TAP_MSSQL_{name.upper()} in .env)")
+            problems.append((name, f"is needed by authentication: {why} (for example TAP_MSSQL_{name.upper()} in .env)"))
 
     mode = given.get("authentication", "sql")
     if mode == "sql":
@@ -206,24 +233,27 @@ def _together(given: dict[str, Any]) -> list[str]:
         needs("password", mode)
     elif given.get("password"):
         problems.append(
-            f"  password: not used by authentication: {mode}; leave user and password away (or use authentication: sql)"
+            ("password", f"not used by authentication: {mode}; leave user and password away (or use authentication: sql)")
         )
     if mode == "service_principal":
         needs("client_id", mode)
         needs("client_secret", mode)
     elif given.get("client_secret"):
-        problems.append("  client_secret: only with authentication: service_principal")
+        problems.append(("client_secret", "only with authentication: service_principal"))
     host = str(given.get("host", ""))
     if any(c in host for c in ",;{}=\0") or host.count(":") == 1:
-        problems.append("  host: only the name or address; the port is a setting of its own (for example port: 1433)")
+        problems.append(("host", "only the name or address; the port is a setting of its own (for example port: 1433)"))
     certificate = given.get("server_certificate")
     if certificate and not Path(str(certificate)).is_file():
-        problems.append(f"  server_certificate: there is no file {certificate}")
-    if certificate and str(given.get("trust_server_certificate", "")).lower() in ("true", "1", "yes", "on", "t", "y"):
-        problems.append("  server_certificate and trust_server_certificate: set one of the two")
+        problems.append(("server_certificate", f"there is no file {certificate}"))
+    if certificate and str(given.get("trust_server_certificate", "")).lower() in ("true", "1"):
+        problems.append(("server_certificate", "and trust_server_certificate exclude each other: set one of the two"))
+    for name, value in _ALWAYS.items():
+        if name in given and str(given[name]).lower() not in (str(value).lower(), str(int(value))):
+            problems.append((name, f"is always {str(value).lower()} here"))
     return problems
 
 
 def json_schema() -> dict[str, Any]:
     """The settings as JSON Schema, for `--about`."""
-    return Settings.model_json_schema()
+    return json_schema_of(Settings)

@@ -14,6 +14,7 @@ with importing():
     import click
 
     from singer_arrow.errors import ArrowSingerError
+    from singer_arrow.settings import json_schema
     from target_parquet import settings as settings_of
     from target_parquet.errors import TargetError
     from target_parquet.run import Run
@@ -29,7 +30,7 @@ log = logging.getLogger("target-parquet")
 def main(config: Path | None, about: bool) -> None:
     """Reads Singer messages, stages Parquet parts and one manifest per load."""
     if about:
-        click.echo(json.dumps(settings_of.Settings.model_json_schema(), indent=2))
+        click.echo(json.dumps(json_schema(settings_of.Settings), indent=2))
         return
     signal.signal(signal.SIGTERM, _on_sigterm)
     try:

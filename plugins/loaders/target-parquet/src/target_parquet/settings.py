@@ -4,33 +4,34 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+import msgspec
+from msgspec import Meta
 
+from singer_arrow.settings import checked
 from target_parquet.errors import SettingsRefused
 
 
-class Settings(BaseModel):
+class Settings(msgspec.Struct, kw_only=True, frozen=True):
     """Checked before the first message is read. Sizes are in rows."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    destination_path: Path = Field(description="Folder of this source's parts and manifests.", examples=["output/docker_elt/api"])
-    source: str = Field("", description="The source's name in manifests; the destination's last folder unless set.")
-    file_size: int = Field(1_000_000, gt=0, description="Most rows in one part that is written from records.")
-    max_batch_size: int = Field(10_000, gt=0, description="Records turned into Arrow at a time.")
-    compression_method: Literal["zstd"] = Field("zstd", description="Parts are zstd, always.")
-    streams_in_separate_folder: Literal[True] = Field(True, description="Each stream has its folder, always.")
-    extra_fields: Literal["refuse", "ignore"] = Field("refuse", description="What to do with fields the schema lacks.")
-    add_record_metadata: Literal[False] = Field(False, description="No columns are added to a stream.")
-    disable_collection: bool = Field(True, description="Accepted for the published plugin's sake; nothing is ever collected.")
-    logging_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
-
-    @field_validator("destination_path")
-    @classmethod
-    def _absolute(cls, path: Path) -> Path:
-        return path.expanduser().absolute()
+    destination_path: Annotated[
+        Path, Meta(description="Folder of this source's parts and manifests.", examples=["output/docker_elt/api"])
+    ]
+    source: Annotated[str, Meta(description="The source's name in manifests; the destination's last folder unless set.")] = ""
+    file_size: Annotated[int, Meta(gt=0, description="Most rows in one part that is written from records.")] = 1_000_000
+    max_batch_size: Annotated[int, Meta(gt=0, description="Records turned into Arrow at a time.")] = 10_000
+    compression_method: Annotated[Literal["zstd"], Meta(description="Parts are zstd, always.")] = "zstd"
+    streams_in_separate_folder: Annotated[bool, Meta(description="Each stream has its folder, always: true.")] = True
+    extra_fields: Annotated[Literal["refuse", "ignore"], Meta(description="What to do with fields the schema lacks.")] = "refuse"
+    add_record_metadata: Annotated[bool, Meta(description="No columns are added to a stream: false.")] = False
+    disable_collection: Annotated[
+        bool, Meta(description="Accepted for the published plugin's sake; nothing is ever collected.")
+    ] = True
+    logging_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Meta(description="Least level that is logged.")] = (
+        "INFO"
+    )
 
     @property
     def source_name(self) -> str:
@@ -38,14 +39,19 @@ class Settings(BaseModel):
         return self.source or self.destination_path.name
 
 
+_ALWAYS = {"streams_in_separate_folder": True, "add_record_metadata": False}
+
+
 def parse(config: dict[str, Any]) -> Settings:
     """Checks a configuration. Raises SettingsRefused naming every wrong setting; unset ones take their default."""
     given = {name: value for name, value in config.items() if value not in (None, "")}
-    try:
-        return Settings.model_validate(given)
-    except ValidationError as error:
-        problems = [f"  {'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors(include_input=False)]
-        raise SettingsRefused("target-parquet's configuration has problems:\n" + "\n".join(problems)) from None
+    settings, problems = checked(Settings, given)
+    if settings is not None:
+        problems = [(n, f"is always {str(value).lower()}") for n, value in _ALWAYS.items() if getattr(settings, n) is not value]
+    if settings is None or problems:
+        lines = [f"  {name}: {what}" for name, what in problems]
+        raise SettingsRefused("target-parquet's configuration has problems:\n" + "\n".join(lines))
+    return msgspec.structs.replace(settings, destination_path=settings.destination_path.expanduser().absolute())
 
 
 def read(path: Path | None) -> Settings:

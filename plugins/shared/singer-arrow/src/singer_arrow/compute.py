@@ -1,13 +1,38 @@
-"""`pyarrow.compute`, imported when it is first used: it makes hundreds of functions, and who only adopts parts calls none."""
+"""`pyarrow.compute` without its import, which makes hundreds of wrappers and takes as long as reading a small table.
+
+The kernels that every load uses are called by name (`pyarrow.compute.call_function`, from the module that defines it); the
+others come from `pyarrow.compute`, imported when one is first asked for.
+"""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
+
+import pyarrow as pa
+
+_BY_NAME = ("sum", "min_max", "binary_length", "count_distinct", "shift_right", "bit_wise_and")
+
+
+def cast(values: Any, arrow: pa.DataType) -> Any:
+    """The values in another type. Raises pa.ArrowInvalid for one that does not fit."""
+    from pyarrow._compute import CastOptions, call_function
+
+    return call_function("cast", [values], CastOptions.safe(arrow))
 
 
 def __getattr__(name: str) -> Any:
-    import pyarrow.compute
+    if name in _BY_NAME:
+        found: Any = partial(_called, name)
+    else:
+        import pyarrow.compute
 
-    found = getattr(pyarrow.compute, name)
+        found = getattr(pyarrow.compute, name)
     globals()[name] = found
     return found
+
+
+def _called(name: str, *arguments: Any) -> Any:
+    from pyarrow._compute import call_function
+
+    return call_function(name, arguments)

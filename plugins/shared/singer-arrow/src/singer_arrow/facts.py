@@ -71,7 +71,7 @@ class FactsOfColumn:
         elif self._as_integer is None:
             self._widen(values)
         else:
-            numbers = values.cast(self._as_integer)  # of dates and times: the same bytes
+            numbers = pc.cast(values, self._as_integer)  # of dates and times: the same bytes
             self._widen(numbers)
             self._sum += exact_sum(numbers)
 

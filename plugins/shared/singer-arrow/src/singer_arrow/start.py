@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import gc
-import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+_UNUSED = "cloudpickle"  # pyarrow imports it where it is installed, to pickle functions of users
 
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """Imports in the block are not searched for garbage, neither meanwhile nor at the end: they stay.
-
-    Pydantic looks for plugins among all installed packages, and here are none.
-    """
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    """Imports in the block are not searched for garbage, neither meanwhile nor at the end: they stay."""
     gc.disable()
+    hidden = _UNUSED not in sys.modules
+    if hidden:
+        sys.modules[_UNUSED] = None  # type: ignore[assignment]  # the import system's way to say that there is none
     try:
         yield
     finally:
+        if hidden:
+            del sys.modules[_UNUSED]
         gc.freeze()
         gc.enable()
