@@ -29,8 +29,11 @@ class Counterpart:
 
 
 @contextmanager
-def counterpart(name: str, data: Path, *options: str) -> Iterator[Counterpart]:
-    """Runs `python -m sandbox.NAME` until the block ends. Raises RuntimeError with its last words when it does not start."""
+def counterpart(name: str, data: Path, *options: str, start_seconds: float = START_SECONDS) -> Iterator[Counterpart]:
+    """Runs `python -m sandbox.NAME` until the block ends.
+
+    Raises RuntimeError with its last words when it is not ready after `start_seconds`.
+    """
     data.mkdir(parents=True, exist_ok=True)
     ready, log, secret = data / "ready.json", data / "log.txt", secrets.token_urlsafe(24)
     ready.unlink(missing_ok=True)
@@ -41,7 +44,7 @@ def counterpart(name: str, data: Path, *options: str) -> Iterator[Counterpart]:
             command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
     try:
-        yield Counterpart(process, _wait(name, process, ready, log), secret, data / "data")
+        yield Counterpart(process, _wait(name, process, ready, log, start_seconds), secret, data / "data")
     finally:
         process.terminate()
         try:
@@ -51,8 +54,8 @@ def counterpart(name: str, data: Path, *options: str) -> Iterator[Counterpart]:
             process.wait()
 
 
-def _wait(name: str, process: subprocess.Popen[bytes], ready: Path, log: Path) -> Mapping[str, Any]:
-    deadline = time.monotonic() + START_SECONDS
+def _wait(name: str, process: subprocess.Popen[bytes], ready: Path, log: Path, seconds: float) -> Mapping[str, Any]:
+    deadline = time.monotonic() + seconds
     while not ready.exists():
         if process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"sandbox.{name} did not start: {log.read_text()[-2000:]}")

@@ -152,13 +152,14 @@ def test_a_table_that_changes_says_so(server: Counterpart) -> None:
     connection.close()
 
 
-def test_synonyms_are_streams_when_asked_for(server: Counterpart) -> None:
+def test_synonyms_are_streams_when_asked_for(server: Counterpart, caplog: pytest.LogCaptureFixture) -> None:
     run(server, "CREATE SYNONYM dbo.Orders FOR Sales.SalesOrderHeader", "CREATE SYNONYM dbo.Elsewhere FOR Other.dbo.t")
     assert not {"dbo-Orders", "dbo-Elsewhere"} & set(streams(server))
     found = streams(server, include_synonyms=True)
     synonym, order = found["dbo-Orders"], found["Sales-SalesOrderHeader"]
     assert (synonym.is_synonym, synonym.key, synonym.columns) == (True, order.key, order.columns)
     assert "dbo-Elsewhere" not in found
+    assert "synonym dbo.Elsewhere is left out: it stands for [Other].[dbo].[t], in another database" in caplog.text
     connection = connect(at(server))
     assert catalog.table(connection, synonym.object_id) == synonym
     connection.close()

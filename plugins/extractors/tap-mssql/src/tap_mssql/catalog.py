@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from tap_mssql import selection
-from tap_mssql.catalog_sql import SYNONYM, TABLE, TABLES, WITH_SYNONYMS
+from tap_mssql.catalog_sql import ELSEWHERE, SYNONYM, TABLE, TABLES, WITH_SYNONYMS
 from tap_mssql.columns import SqlColumn, quote
 from tap_mssql.connect import Connection
 from tap_mssql.errors import SelectionRefused
 from tap_mssql.settings import Settings
 
+log = logging.getLogger("tap-mssql")
 QUERY = TABLES
 BATCH_ROWS = 2048  # the driver sets aside a description's whole length for each row of a batch
 
@@ -66,6 +68,8 @@ def discover(connection: Connection, settings: Settings) -> list[Table]:
     Raises SelectionRefused when a pattern chooses nothing, or two of them would be one stream.
     """
     found = tables(_rows(connection, WITH_SYNONYMS if settings.include_synonyms else TABLES))
+    if settings.include_synonyms:
+        _tell_elsewhere(connection)
     if not found:
         raise SelectionRefused(
             f"database {settings.database!r} has no table that login {settings.user!r} may see; GRANT SELECT to it, "
@@ -79,6 +83,13 @@ def discover(connection: Connection, settings: Settings) -> list[Table]:
     chosen = set(selection.choose([n for n in names if not inside or n[0].lower() in inside], settings.streams))
     selection.refuse_twins(chosen)
     return [t for t in found if (t.schema, t.name) in chosen]
+
+
+def _tell_elsewhere(connection: Connection) -> None:
+    for schema, name, base in _rows(connection, ELSEWHERE):
+        log.warning(
+            "synonym %s.%s is left out: it stands for %s, in another database; set `database` to read it", schema, name, base
+        )
 
 
 def table(connection: Connection, object_id: int) -> Table | None:

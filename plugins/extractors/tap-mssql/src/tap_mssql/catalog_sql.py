@@ -45,12 +45,17 @@ SELECT object_id, object_id AS base_id, schema_id, name, type, 0 AS is_synonym, 
 WHERE type IN ('U', 'V') AND is_ms_shipped = 0
 """
 
-# A synonym of another database's table has a base whose columns are not in this catalog.
+# A synonym of another database's table has a base whose columns are not in this catalog (ELSEWHERE).
 _SYNONYMS = """
 SELECT y.object_id, x.object_id AS base_id, y.schema_id, y.name, x.type, 1 AS is_synonym, x.modify_date
 FROM sys.synonyms AS y
 JOIN sys.objects AS x ON x.object_id = OBJECT_ID(y.base_object_name) AND x.type IN ('U', 'V')
 WHERE PARSENAME(y.base_object_name, 4) IS NULL AND COALESCE(PARSENAME(y.base_object_name, 3), DB_NAME()) = DB_NAME()
+"""
+
+ELSEWHERE = """
+SELECT SCHEMA_NAME(y.schema_id), y.name, y.base_object_name FROM sys.synonyms AS y
+WHERE PARSENAME(y.base_object_name, 4) IS NOT NULL OR COALESCE(PARSENAME(y.base_object_name, 3), DB_NAME()) <> DB_NAME()
 """
 
 TABLES = _QUERY.format(objects=_OBJECTS)

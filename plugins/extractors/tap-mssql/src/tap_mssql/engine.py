@@ -7,7 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -19,7 +19,7 @@ from tap_mssql.catalog import Table
 from tap_mssql.errors import Drifted, ReadFailed, Stopped, TapError
 from tap_mssql.load import Load, Wanted
 from tap_mssql.opening import open_load
-from tap_mssql.progress import Progress
+from tap_mssql.progress import Progress, progress
 from tap_mssql.ranges import Range
 from tap_mssql.reading import Reader
 from tap_mssql.retry import DRIVER_ERRORS, retrying
@@ -62,7 +62,9 @@ class Engine:
     def running(self) -> Iterator[None]:
         """Readers read while the block goes on; when it ends early, they stop."""
         threads = [threading.Thread(target=self._work, args=(s,), daemon=True, name="reader") for s in self._sessions]
-        watch = threading.Thread(target=self._watch, args=(Progress(self.loads, self._settings),), daemon=True, name="watch")
+        watch = threading.Thread(
+            target=self._watch, args=(progress(self.loads, self._settings.progress_seconds),), daemon=True, name="watch"
+        )
         for thread in [*threads, watch]:
             thread.start()
         try:
@@ -71,7 +73,7 @@ class Engine:
             self._stopping.set()
             self._wake()
             for patience in (JOIN_SECONDS, None):
-                for thread in threads:
+                for thread in [*threads, watch]:
                     thread.join(patience)
                 # What still waits for the server has nothing to wait for any more.
                 for session in self._sessions:
@@ -82,16 +84,19 @@ class Engine:
         for _ in self.loads:
             yield self._ended.get()
 
-    def _watch(self, progress: Progress) -> None:
+    def _watch(self, shown: Progress) -> None:
         """Cuts connections over which nothing comes any more, and tells how far reading is."""
         while not self._stopping.wait(0.5):
             for session in self._sessions:
                 if session.is_silent():
                     log.warning("a connection has been silent for too long (idle_timeout): cut, its range is read again")
                     session.sever()
-            progress.tell()
+            with suppress(OSError):  # a terminal that has gone stops no reading
+                shown.tell()
             if self._crew.grow(self._working):
                 self._wake()
+        with suppress(OSError):
+            shown.close()
 
     def _wake(self) -> None:
         with self._changed:
@@ -112,11 +117,7 @@ class Engine:
             except (TapError, ArrowSingerError) as error:
                 load.fail(error)
             except OSError as error:
-                load.fail(
-                    ReadFailed(
-                        f"stream {load.stream}: {error.strerror or error}: {error.filename or ''}. {KEPT}; mend it, run again"
-                    )
-                )
+                load.fail(_of_the_disk(load, error))
             except Exception as error:
                 log.exception("stream %s: a mistake of this program", load.stream)
                 load.fail(ReadFailed(f"stream {load.stream}: {type(error).__name__}: {error}. {KEPT}; report this"))
@@ -187,9 +188,7 @@ class Engine:
         except (TapError, ArrowSingerError) as error:
             load.fail(error)
         except OSError as error:
-            load.fail(
-                ReadFailed(f"stream {load.stream}: {error.strerror or error}: {error.filename or ''}. {KEPT}; mend it, run again")
-            )
+            load.fail(_of_the_disk(load, error))
 
     def _refuse_emptied(self, load: Load, session: Session) -> None:
         """A table that was emptied between two ranges would be staged by halves."""
@@ -231,3 +230,8 @@ class Engine:
             drift.refuse(session, load.stream, load.wanted.table)
         except DRIVER_ERRORS:
             session.close()
+
+
+def _of_the_disk(load: Load, error: OSError) -> ReadFailed:
+    what = error.strerror or error
+    return ReadFailed(f"stream {load.stream}: {what}: {error.filename or ''}. {KEPT}; mend it, run again")

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 # malloc.h of glibc; elsewhere mallopt is missing or refuses, and nothing is lost
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
-_ARENAS, _MAPPED, _KEPT = 4, 4 << 20, 16 << 20
+_ARENAS, _MAPPED, _KEPT = 2, 4 << 20, 16 << 20
 
 
 def tame_memory() -> None:
