@@ -148,3 +148,24 @@ def test_what_a_broken_run_has_finished_is_used_only_where_it_is_still_so(
     ran = good(tap.run(streams=[f"dbo.{name}"], range_rows=600, **changes))
     equal(ran.table(f"dbo-{name}"), select(server, f"SELECT * FROM dbo.{name} ORDER BY id"))
     assert {path.name for path in tap.spool.rglob("*.parquet")} == {path.name for path in ran.paths(f"dbo-{name}")}
+
+
+def hot(times: int) -> list[dict[str, Any]]:
+    """A row that comes before the rows are read, and goes before they are counted again."""
+    return [
+        {"match": r"^SELECT \[id\].*FROM \[dbo\]\.\[Hot\]", "run": "INSERT INTO dbo.Hot VALUES (1000)", "times": times},
+        {"match": r"^SELECT COUNT_BIG.*FROM \[dbo\]\.\[Hot\]", "run": "DELETE FROM dbo.Hot WHERE id = 1000", "times": None},
+    ]
+
+
+def test_a_range_whose_rows_come_and_go_is_read_by_halves_until_it_rests(tap: Tap, faults: Faults, server: Counterpart) -> None:
+    execute(server, "CREATE TABLE dbo.Hot (id int NOT NULL PRIMARY KEY)")
+    execute(server, "INSERT INTO dbo.Hot SELECT id FROM big.One WHERE id < 400")
+    faults(hot(times=2))
+    ran = good(tap.run(streams=["dbo.Hot"], max_parallel=1, snapshot="never"))
+    assert sorted(ran.table("dbo-Hot")["id"].to_pylist()) == list(range(400))
+    assert [f["rows"] for f in ran.document("dbo-Hot")["files"]] == [200, 200]
+    faults(hot(times=99))
+    ran = tap.run(streams=["dbo.Hot"], max_parallel=1, snapshot="never")
+    assert ran.code == 1 and ran.streams == set()
+    assert "rows, then" in ran.said and "let the database ALLOW_SNAPSHOT_ISOLATION" in ran.said

@@ -24,7 +24,7 @@ from tap_mssql.settings import Settings
 FIRST_ROWS = 196_608  # of the first range, before it is known how fast the table reads
 FIRST_BYTES = 64 << 20
 BATCH_ROWS = 8_192  # larger batches are no faster, and hold more memory
-TRIES = 3  # of a range whose rows come and go
+TRIES = 5  # of a range whose rows come and go, each of half as many rows
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,12 @@ class Reader:
         whole = range_.lower is None and range_.upper is None and load.opened.window is None
         if range_.kind != "keys" or (whole and 0 < load.estimate <= rows // 2):
             return range_
+        return self._cut_after(load, range_, rows)
+
+    def _cut_after(self, load: Load, range_: Range, rows: int) -> Range:
         assert load.opened.order is not None
         bound = self._session.one(query.boundary(load.wanted.table, load.opened.order, load.bounds(range_), rows))
-        if bound is None:
-            return range_
-        return load.cut(range_, tuple(str(text) for text in bound), rows)
+        return range_ if bound is None else load.cut(range_, tuple(str(text) for text in bound), rows)
 
     def _rows(self, load: Load) -> int:
         """Rows of the next range: half of what the last ones read in `max_query_seconds`."""
@@ -85,8 +86,13 @@ class Reader:
             try:
                 return self._attempt(load, range_, last=not tries_left)
             except _Unsettled:
-                continue
+                range_ = self._half(load, range_)
         raise AssertionError("the last attempt returns or raises")
+
+    def _half(self, load: Load, range_: Range) -> Range:
+        """The first half of a range, which is at rest more often than the whole; its rest is left to the next reader."""
+        rows = self._count(load, range_).rows // 2
+        return self._cut_after(load, range_, rows) if range_.kind == "keys" and rows else range_
 
     def _attempt(self, load: Load, range_: Range, last: bool) -> Finished:
         writer = load.writer(range_, PartLimits(part_rows=self._settings.part_rows, group_bytes=self._share // 2))
@@ -168,14 +174,16 @@ class Reader:
         if poured.rows == counted.rows:
             return False
         again = self._count(load, poured.range).rows
+        advice = "run again, and report this with the server's version"
         if not self._session.is_snapshot:
             if not last:
                 raise _Unsettled
             if min(counted.rows, again) <= poured.rows <= max(counted.rows, again):
                 return True
+            advice = "read it when fewer rows come and go, or let the database ALLOW_SNAPSHOT_ISOLATION"
         raise ReadFailed(
             f"stream {load.stream}, {poured.range}: the source counts {counted.rows} rows, then {again}; {poured.rows} arrived. "
-            "Nothing of this load is staged, finished ranges stay. Run again, and report this with the server's version."
+            f"Nothing of this load is staged, finished ranges stay. What to do: {advice}."
         )
 
     def _learn(self, load: Load, poured: Poured) -> None:
