@@ -48,6 +48,7 @@ def make(folder: Path) -> tuple[Path, Path]:
 def context(certificate_file: Path, key_file: Path) -> ssl.SSLContext:
     """TLS 1.2 as inside TDS 7.4: a 1.3 ticket after the handshake would have no place in its framing."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.set_alpn_protocols(["tds/8.0"])
     made.minimum_version = made.maximum_version = ssl.TLSVersion.TLSv1_2
     made.options |= ssl.OP_NO_TICKET
     made.load_cert_chain(certificate_file, key_file)

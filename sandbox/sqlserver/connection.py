@@ -50,6 +50,7 @@ from sandbox.sqlserver.store import Store
 log = logging.getLogger(__name__)
 SERVER = "SANDBOX"
 _PACKETS = 256  # sent at once
+_TLS_RECORD = 0x16  # the first byte of a TLS handshake
 _VERSION = Version(16, 0, 4000)
 
 
@@ -175,6 +176,10 @@ class Connection:
     # login
 
     def _handshake(self) -> bool:
+        if not self._receive():
+            return False
+        if self._received[0] == _TLS_RECORD:
+            return self._strict_handshake()
         message = self._message()
         if message is None or message.type is not PacketType.PRELOGIN:
             return False
@@ -204,6 +209,32 @@ class Connection:
             self._received = bytearray(tunnel.unwrap(early))
         # with encryption off the tunnel covers the login packet alone
         self._keep = keep
+        return True
+
+    def _strict_handshake(self) -> bool:
+        """TDS 8: TLS around everything, from the first byte (MS-TDS 3.3.5.1); the client's PRELOGIN comes inside."""
+        tunnel = TlsTunnel(self._context)
+        while True:
+            data = bytes(self._received)
+            self._received.clear()
+            try:
+                records = tunnel.advance_handshake(data)
+            except Exception as problem:
+                log.debug("TLS handshake: %s", problem)
+                return False
+            if records:
+                self._sock.sendall(records)
+            if tunnel.handshake_complete:
+                break
+            if not self._receive():
+                return False
+        self._tunnel, self._encrypted, self._keep = tunnel, True, True
+        self._received += tunnel.unwrap(b"")
+        message = self._message()
+        if message is None or message.type is not PacketType.PRELOGIN:
+            return False
+        answer = server_response(version=_VERSION, encryption=Encryption.ON, asked=Prelogin.parse(message.payload))
+        self._send(b"".join(build_message(PacketType.TABULAR_RESULT, answer.build())))
         return True
 
     def _login(self) -> bool:

@@ -41,6 +41,7 @@ def pairs(**changes: Any) -> dict[str, str]:
 
 
 def test_the_driver_is_told_every_setting_and_takes_every_keyword() -> None:
+    # A file that holds no authority is compared with what the server shows.
     told = pairs(encrypt="strict", server_certificate=__file__, host_name_in_certificate="db", multi_subnet_failover=True)
     assert told == {
         "server": "tcp:db.example.com,1433",

@@ -66,6 +66,7 @@ def test_defaults_are_gentle() -> None:
         ({"authentication": "managed_identity"}, "password: not used by authentication: managed_identity"),
         ({"client_secret": "x"}, "client_secret: only with authentication: service_principal"),
         ({"server_certificate": "/no/such.pem"}, "server_certificate: there is no file /no/such.pem"),
+        ({"encrypt": "strict", "trust_server_certificate": True}, "trust_server_certificate: not with encrypt: strict"),
         ({"streams": "[Sales"}, "streams: is not JSON"),
         ({"stream_options": {"a.b": {"replicaton_key": "x"}}}, "replicaton_key: no such setting; did you mean replication_key?"),
         (

@@ -8,6 +8,7 @@ from typing import Any
 
 import mssql_python
 
+from tap_mssql.certificate import holds_authority
 from tap_mssql.errors import ConnectionRefused, TapError
 from tap_mssql.faults import driver_text, judge
 from tap_mssql.retry import explained, retrying
@@ -61,7 +62,7 @@ def connection_string(settings: Settings) -> str:
         "KeepAliveInterval": "1",
         "ConnectRetryCount": "0",
     }
-    if settings.server_certificate and settings.encrypt == "strict":
+    if settings.server_certificate and settings.encrypt == "strict" and not holds_authority(settings.server_certificate):
         pairs["ServerCertificate"] = str(settings.server_certificate)
     if settings.host_name_in_certificate:
         pairs["HostNameInCertificate"] = settings.host_name_in_certificate
@@ -107,7 +108,7 @@ def open_connection(settings: Settings) -> Connection:
     """One attempt at a connection, autocommit on, within `login_timeout` seconds. Raises what the driver raises."""
     mssql_python.pooling(enabled=False)  # a broken connection must not come back
     if settings.server_certificate:
-        # The driver takes ServerCertificate with Encrypt=strict only; else its OpenSSL trusts what this variable names.
+        # The driver's OpenSSL trusts what this variable names; the driver itself has no keyword for an authority.
         os.environ["SSL_CERT_FILE"] = str(settings.server_certificate)
     connection = Connection(settings, autocommit=True, timeout=settings.login_timeout, token_provider=_token_provider(settings))
     connection.execute(_SESSION).close()

@@ -12,6 +12,7 @@ _SQLSTATE = re.compile(r"^SQLSTATE:(\w{5}):", re.MULTILINE)
 _BRACKETED = re.compile(r"\[(Microsoft|ODBC Driver|SQL Server)[^\]]*\]")
 _LIBRARIES = re.compile(r"Failed to load the driver|libltdl|libodbc|lib\w+\.so", re.I)
 _TLS = re.compile(r"certificate|SSL Provider|\bTLS\b|self.signed|\bSSL\b", re.I)
+_OTHER_NAME = re.compile(r"subject name does not match host name", re.I)
 _NO_NAME = re.compile(r"0x2AF9|0x2AFA|No such host|Name or service not known", re.I)
 _NO_ANSWER = re.compile(r"TCP Provider|Login timeout|refused|server is not found|network", re.I)
 _LINK = re.compile(
@@ -71,6 +72,12 @@ def _unreachable(text: str) -> Fault:
         )
     if _ENTRA.search(text):
         return Fault(False, "Entra gave no token", "check authentication, client_id, client_secret and tenant")
+    if _OTHER_NAME.search(text):
+        return Fault(
+            False,
+            "the server's certificate is made for another name",
+            "set TAP_MSSQL_HOST_NAME_IN_CERTIFICATE to the name in it, or TAP_MSSQL_HOST to that name",
+        )
     if _TLS.search(text):
         return Fault(
             False,

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tap_mssql.certificate import holds_authority
+
 PRELOGIN, END_OF_MESSAGE = 0x12, 0x01
 HEADER = struct.Struct(">BBHHBB")  # type, status, length with these 8 bytes, spid, packet number, window
 # Option 0 is a version, option 1 is encryption with the value 1: on; 0xFF ends the list.
@@ -31,6 +33,8 @@ class Offer:
 def ask(host: str, port: int, *, strict: bool, authority: Path | None, name: str, timeout: float) -> Offer:
     """Shakes hands; `authority` is the PEM file to trust, `name` what the certificate must be made for. Raises OSError."""
     context = ssl.create_default_context(cafile=authority)
+    if strict and authority and not holds_authority(authority):
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # the server's own certificate, whoever signed it
     try:
         return Offer(_protocol(context, host, port, strict, name, timeout))
     except ssl.SSLCertVerificationError as error:

@@ -97,9 +97,12 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
     )
     server_certificate: Annotated[
         Path | None,
-        Meta(description="PEM file of the authority to trust, or of the server itself.", examples=["/etc/ssl/company-ca.pem"]),
+        Meta(
+            description="PEM file of the authority to trust, or of a self-signed server; with `strict` of any server itself.",
+            examples=["/etc/ssl/company-ca.pem"],
+        ),
     ] = None
-    host_name_in_certificate: Annotated[str, Meta(description="Name to expect in the certificate when it is not `host`.")] = ""
+    host_name_in_certificate: Annotated[str, Meta(description="Name that the certificate may have instead of `host`.")] = ""
     application_name: Annotated[str, Meta(max_length=128, description="What sys.dm_exec_sessions shows.")] = "tap-mssql"
     application_intent: Annotated[
         Literal["ReadOnly", "ReadWrite"], Meta(description="ReadOnly lets a listener route to a replica.")
@@ -248,6 +251,8 @@ def _together(given: dict[str, Any]) -> list[Problem]:
         problems.append(("server_certificate", f"there is no file {certificate}"))
     if certificate and str(given.get("trust_server_certificate", "")).lower() in ("true", "1"):
         problems.append(("server_certificate", "and trust_server_certificate exclude each other: set one of the two"))
+    if given.get("encrypt") == "strict" and str(given.get("trust_server_certificate", "")).lower() in ("true", "1"):
+        problems.append(("trust_server_certificate", "not with encrypt: strict, which always checks; set server_certificate"))
     for name, value in _ALWAYS.items():
         if name in given and str(given[name]).lower() not in (str(value).lower(), str(int(value))):
             problems.append((name, f"is always {str(value).lower()} here"))
