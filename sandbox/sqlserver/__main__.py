@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from sandbox.sqlserver import certificate, collations
+from sandbox.sqlserver import browser, certificate, collations
 from sandbox.sqlserver.connection import Connection, Credentials
 from sandbox.sqlserver.content import Content
 from sandbox.sqlserver.errors import SqlError
@@ -33,6 +33,7 @@ from sandbox.sqlserver.store import Store
 @click.option("--tables", default=0, show_default=True, help="Empty extra tables of ten columns.")
 @click.option("--collation", default=collations.DEFAULT, show_default=True, help="The database's collation.")
 @click.option("--clock-offset", default=0.0, show_default=True, help="Seconds that the server's clock is ahead.")
+@click.option("--instance", default="", help="Name of the instance: SQL Server Browser tells its port over UDP 1434.")
 @click.option("--faults", type=click.Path(path_type=Path, dir_okay=False), help="JSON file of logins and statements to fail.")
 def main(
     host: str,
@@ -46,6 +47,7 @@ def main(
     tables: int,
     collation: str,
     clock_offset: float,
+    instance: str,
     faults: Path | None,
 ) -> None:
     """A SQL Server counterpart. Login from SANDBOX_USER and SANDBOX_PASSWORD."""
@@ -66,6 +68,8 @@ def main(
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     listener = socket.create_server((host, port), backlog=64)
     listener.settimeout(0.2)
+    if instance:
+        browser.serve(host, instance, listener.getsockname()[1])
     if ready is not None:
         _write(
             ready,

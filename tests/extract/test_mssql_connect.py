@@ -225,3 +225,20 @@ def test_errors_as_the_driver_reports_them(
             pass
     found = judge(raised.value)
     assert (found.transient, found.number, found.broken) == (transient, number, broken)
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counterpart]:
+    with counterpart("sqlserver", tmp_path_factory.mktemp("instance"), "--scale", "0.001", "--instance", "SALES") as running:
+        yield running
+
+
+def test_a_named_instance_is_found_by_the_browser(instance: Counterpart) -> None:
+    settings = at(instance, host="127.0.0.1\\sales", port=None)
+    connect(settings).close()
+    assert settings.where == "127.0.0.1\\sales, database 'AdventureWorks'"
+
+
+def test_an_instance_that_nobody_knows_is_refused(instance: Counterpart) -> None:
+    with pytest.raises(ConnectionRefused, match=r"127.0.0.1\\hr, .*tells of no such instance.*UDP 1434 .* or set TAP_MSSQL_PORT"):
+        connect(at(instance, host="127.0.0.1\\hr", port=None, login_timeout=2))

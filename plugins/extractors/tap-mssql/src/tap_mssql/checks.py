@@ -36,15 +36,10 @@ class Line:
     fix: str = ""
 
 
-def by_browser(settings: Settings) -> bool:
-    """Whether the driver learns the port from SQL Server Browser, so that there is none to look at."""
-    return "\\" in settings.host and settings.port == 1433
-
-
 def network(settings: Settings) -> Line:
     """How long the server's port takes to answer."""
     host, _, instance = settings.host.partition("\\")
-    if by_browser(settings):
+    if settings.by_browser:
         return Line("network", "ok", f"instance {instance}: the driver asks {host} for its port, over UDP 1434")
     clock = time.monotonic()
     try:

@@ -70,8 +70,8 @@ def connection_string(settings: Settings) -> str:
 
 
 def _server(settings: Settings) -> str:
-    name, _, instance = settings.host.partition("\\")
-    return f"{name}\\{instance}" if instance and settings.port == 1433 else f"{name},{settings.port}"
+    name, _, _ = settings.host.partition("\\")
+    return settings.host if settings.by_browser else f"{name},{settings.port}"
 
 
 def _login(settings: Settings) -> dict[str, str]:

@@ -37,7 +37,7 @@ def diagnose(settings: Settings, spool: Path | None = None) -> list[Line]:
     lines = [checks.network(settings)]
     tables: list[Table] = []
     if lines[0].status == "ok":
-        if not checks.by_browser(settings):
+        if not settings.by_browser:
             lines.append(checks.tls(settings))
         connection, login = _login(settings)
         lines += login

@@ -13,6 +13,7 @@ _BRACKETED = re.compile(r"\[(Microsoft|ODBC Driver|SQL Server)[^\]]*\]")
 _LIBRARIES = re.compile(r"Failed to load the driver|libltdl|libodbc|lib\w+\.so", re.I)
 _TLS = re.compile(r"certificate|SSL Provider|\bTLS\b|self.signed|\bSSL\b", re.I)
 _OTHER_NAME = re.compile(r"subject name does not match host name", re.I)
+_NO_INSTANCE = re.compile(r"Error Locating Server/Instance", re.I)
 _NO_NAME = re.compile(r"0x2AF9|0x2AFA|No such host|Name or service not known", re.I)
 _NO_ANSWER = re.compile(r"TCP Provider|Login timeout|refused|server is not found|network", re.I)
 _LINK = re.compile(
@@ -85,6 +86,9 @@ def _unreachable(text: str) -> Fault:
             "set TAP_MSSQL_SERVER_CERTIFICATE to its PEM file (or, only where nobody can listen, "
             "TAP_MSSQL_TRUST_SERVER_CERTIFICATE to true)",
         )
+    if _NO_INSTANCE.search(text):
+        advice = "check the instance's name in TAP_MSSQL_HOST and that UDP 1434 is open, or set TAP_MSSQL_PORT instead"
+        return Fault(False, "SQL Server Browser tells of no such instance", advice, broken=True)
     if _NO_NAME.search(text):
         return Fault(False, "there is no such host", "check TAP_MSSQL_HOST", broken=True)
     if _NO_ANSWER.search(text) or _LINK.search(text) or _TIMED_OUT.search(text):

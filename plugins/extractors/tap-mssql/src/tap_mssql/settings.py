@@ -181,7 +181,13 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
     @property
     def where(self) -> str:
         """The server and database in words, for messages; no secret in it."""
-        return f"{self.host},{self.port}, database {self.database!r}"
+        port = "" if self.by_browser else f",{self.port}"
+        return f"{self.host}{port}, database {self.database!r}"
+
+    @property
+    def by_browser(self) -> bool:
+        """Whether the driver learns a named instance's port from SQL Server Browser."""
+        return "\\" in self.host and self.port == 1433
 
     def options_of(self, schema: str, table: str) -> StreamOptions:
         """What `stream_options` says about a table: all patterns that match it, a later one over an earlier one."""
