@@ -7,59 +7,19 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import mssql_python
-import pyarrow as pa
 import pytest
+from sqlserver_kit import Counterpart, connect, one, table
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-from sandbox.launch import Counterpart, counterpart  # noqa: E402
-from sandbox.sqlserver import boundary  # noqa: E402
-from sandbox.sqlserver.generate import tables  # noqa: E402
-from sandbox.sqlserver.specs import columns  # noqa: E402
+from sandbox.sqlserver import boundary
+from sandbox.sqlserver.generate import tables
+from sandbox.sqlserver.specs import columns
 
 SCALE = 0.05
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counterpart]:
-    with counterpart("sqlserver", tmp_path_factory.mktemp("sqlserver"), "--scale", str(SCALE)) as running:
-        yield running
-
-
-def connect(server: Counterpart, **changes: str) -> Any:
-    parts = {
-        "SERVER": f"127.0.0.1,{server.facts['port']}", "DATABASE": "AdventureWorks", "UID": "reader", "PWD": server.secret,
-        "Encrypt": "yes", "TrustServerCertificate": "yes", **changes,
-    }  # fmt: skip
-    return mssql_python.connect(";".join(f"{name}={value}" for name, value in parts.items()), autocommit=True)
-
-
-@pytest.fixture
-def cursor(server: Counterpart) -> Iterator[Any]:
-    connection = connect(server)
-    yield connection.cursor()
-    connection.close()
-
-
-def one(cursor: Any, sql: str, *values: Any) -> Any:
-    return cursor.execute(sql, *values).fetchone()[0]
-
-
-def arrow(server: Counterpart, sql: str) -> pa.Table:
-    """On a connection of its own: a reader that is garbage-collected closes what its cursor runs by then."""
-    connection = connect(server)
-    cursor = connection.cursor()
-    cursor.execute(sql)
-    with cursor.arrow_reader(batch_size=65_536) as reader:
-        table = pa.Table.from_batches(list(reader), reader.schema)
-    connection.close()
-    return table
+OPTIONS = ("--scale", str(SCALE))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +54,7 @@ def test_every_generated_row_reads_back_equal(server: Counterpart, cursor: Any) 
             assert one(cursor, f"SELECT COUNT_BIG(*) FROM {name}") == expected.num_rows
             continue
         order = {"SalesOrderDetail": "2", "PurchaseOrderDetail": "2"}.get(name.partition(".")[2], "1")
-        got = arrow(server, f"SELECT {listed} FROM {name} ORDER BY {order}")
+        got = table(server, f"SELECT {listed} FROM {name} ORDER BY {order}")
         for column in expected.column_names:
             one_type = got[column].cast(expected[column].type)
             assert one_type.combine_chunks().equals(expected[column].combine_chunks()), f"{name}.{column}"

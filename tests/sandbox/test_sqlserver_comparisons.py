@@ -25,13 +25,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counterpart]:
         yield found
 
 
-@pytest.fixture
-def cursor(server: Counterpart) -> Iterator[Any]:
-    connection = connect(server)
-    yield connection.cursor()
-    connection.close()
-
-
 # per collation the classes of equal words, in order
 COLLATIONS: dict[str, list[set[str]]] = {
     "SQL_Latin1_General_CP1_CI_AS": [{""}, {"a", "A"}, {"á"}, {"ä"}, {"A b"}, {"ab"}, {"b", "B"}, {"z", "Z"}],

@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlserver_kit import Counterpart, connect, failure, one, rows, running
+from sqlserver_kit import connect, failure, one, rows, running
 
+OPTIONS = ("--tables", "20")
 NAMES = ["with space", "dot.ted", "br[ack]et", 'quo"te', "sl/ash", "emoji 😀", "ação"]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counterpart]:
-    with running(tmp_path_factory.mktemp("definitions"), "--tables", "20") as found:
-        yield found
-
-
-@pytest.fixture
-def cursor(server: Counterpart) -> Iterator[Any]:
-    connection = connect(server)
-    yield connection.cursor()
-    connection.close()
 
 
 def quoted(name: str) -> str:

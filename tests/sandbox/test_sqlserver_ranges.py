@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlserver_kit import Counterpart, connect, rows, running
+from sqlserver_kit import rows
 
+OPTIONS = ("--only-parquet",)
 # type: its values in SQL Server's order, the style of CONVERT, how the text becomes a literal
 KEYS: dict[str, tuple[list[str], int | None]] = {
     "bit": (["0", "1"], None),
@@ -43,19 +43,6 @@ KEYS: dict[str, tuple[list[str], int | None]] = {
     "binary(4)": (["0x00000000", "0x000000ff", "0x01000000", "0xffffffff"], 1),
     "varbinary(8)": (["0x", "0x01", "0x0101", "0xff"], 1),
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counterpart]:
-    with running(tmp_path_factory.mktemp("ranges"), "--only-parquet") as found:
-        yield found
-
-
-@pytest.fixture
-def cursor(server: Counterpart) -> Iterator[Any]:
-    connection = connect(server)
-    yield connection.cursor()
-    connection.close()
 
 
 def literal(kind: str, text: str) -> str:

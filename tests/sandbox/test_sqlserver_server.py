@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-from sqlserver_kit import Counterpart, connect, failure, one, rows, running
+from sqlserver_kit import Counterpart, connect, failure, one, rows
 
 AHEAD = 90
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counterpart]:
-    with running(tmp_path_factory.mktemp("server"), "--only-parquet", "--clock-offset", str(AHEAD)) as found:
-        yield found
-
-
-@pytest.fixture
-def cursor(server: Counterpart) -> Iterator[Any]:
-    connection = connect(server)
-    yield connection.cursor()
-    connection.close()
+OPTIONS = ("--only-parquet", "--clock-offset", str(AHEAD))
 
 
 def test_the_clock_may_be_ahead(cursor: Any) -> None:

@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import mssql_python
 import pytest
-from sqlserver_kit import Counterpart, connect, one, running
+from sqlserver_kit import Counterpart, connect, one
 
+OPTIONS = ("--scale", "0.2")
 SIZE, COUNT = 8 << 20, 24
 ENDLESS = (
     "SELECT COUNT_BIG(*) FROM Sales.SalesOrderDetail AS a CROSS JOIN Sales.SalesOrderDetail AS b "
     "CROSS JOIN Sales.SalesOrderDetail AS d WHERE a.UnitPrice + b.UnitPrice > d.UnitPrice"
 )
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counterpart]:
-    with running(tmp_path_factory.mktemp("streams"), "--scale", "0.2") as found:
-        yield found
-
-
-@pytest.fixture
-def cursor(server: Counterpart) -> Iterator[Any]:
-    connection = connect(server)
-    yield connection.cursor()
-    connection.close()
 
 
 def resident(server: Counterpart) -> int:

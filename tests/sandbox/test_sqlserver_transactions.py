@@ -8,20 +8,7 @@ from typing import Any
 
 import mssql_python
 import pytest
-from sqlserver_kit import Counterpart, connect, failure, one, rows, running
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counterpart]:
-    with running(tmp_path_factory.mktemp("transactions")) as found:
-        yield found
-
-
-@pytest.fixture
-def cursor(server: Counterpart) -> Iterator[Any]:
-    connection = connect(server)
-    yield connection.cursor()
-    connection.close()
+from sqlserver_kit import Counterpart, connect, failure, one, rows
 
 
 @pytest.fixture
