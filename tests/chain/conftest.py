@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from chain_kit import SCALE, Pipeline, Result, kill_tree
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).parent)]
-from chain_kit import SCALE, Pipeline, Result, kill_tree  # noqa: E402
-
-from sandbox.launch import Sandbox, sandbox  # noqa: E402
+from sandbox.launch import Sandbox, sandbox
 
 
 @pytest.fixture(scope="session")

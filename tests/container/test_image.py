@@ -7,7 +7,6 @@ import re
 import secrets
 import shutil
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -19,9 +18,9 @@ import pytest
 from container_engine import Engine, engine
 from deltalake import DeltaTable
 
+from sandbox.launch import Sandbox, sandbox
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-from sandbox.launch import Sandbox, sandbox  # noqa: E402
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(900)]
 TAG = "lighthouse-ingestion-pipeline:test"

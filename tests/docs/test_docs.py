@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 import yaml
 
+from sandbox import project
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-from sandbox import project  # noqa: E402
 
 README, PORTUGUESE = ROOT / "README.md", ROOT / "README.pt-BR.md"
 DOCUMENTS = [README, PORTUGUESE, ROOT / "sandbox/README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -16,9 +16,9 @@ import mssql_python
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sandbox.launch import Counterpart
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-from sandbox.launch import Counterpart  # noqa: E402
 
 TAP = Path(sys.executable).with_name("tap-mssql")
 LIMIT_SECONDS = 120

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import struct
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-sys.path.insert(0, str(Path(__file__).parent))
 from settings_kit import at
 
 from sandbox.launch import Counterpart, counterpart

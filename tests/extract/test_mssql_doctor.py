@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 from settings_kit import at
 
 from sandbox.launch import Counterpart, counterpart

@@ -18,9 +18,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from sandbox.sqlserver.orders import order_tables
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-from sandbox.sqlserver.orders import order_tables  # noqa: E402
 
 SCALE, CAP, PAGE_SIZE = 0.02, 150, 400
 USER, PASSWORD = "ana", "s3nha-secreta-ç"

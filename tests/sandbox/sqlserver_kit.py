@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +10,9 @@ from typing import Any
 import mssql_python
 import pyarrow as pa
 
+from sandbox.launch import Counterpart, counterpart
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-from sandbox.launch import Counterpart, counterpart  # noqa: E402
 
 __all__ = ["Counterpart", "connect", "failure", "one", "rows", "running", "table"]
 mssql_python.pooling(enabled=False)  # a connection that broke is not to come back

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -18,9 +17,9 @@ from typing import Any
 
 import pytest
 
+from sandbox.sqlserver.orders import order_tables
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-from sandbox.sqlserver.orders import order_tables  # noqa: E402
 
 SCALE, CAP = 0.01, 50
 

@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 import base64
-import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "convert"))
 from lakehouse_kit import CLUSTER, TOKEN, Workspace
-
-
-@pytest.fixture
-def workspace(tmp_path: Path) -> Iterator[Workspace]:
-    counterpart = Workspace(tmp_path)
-    yield counterpart
-    counterpart.stop()
 
 
 def call(workspace: Workspace, method: str, path: str, body: Any = None, token: str = TOKEN) -> tuple[int, dict[str, Any]]:
