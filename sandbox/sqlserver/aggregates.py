@@ -6,7 +6,8 @@ from sqlglot import exp
 
 from sandbox.sqlserver.arguments import Handler, as_text
 from sandbox.sqlserver.errors import NotSupported, SqlError
-from sandbox.sqlserver.expressions import BIGINT, INT, Expressions, Typed
+from sandbox.sqlserver.expressions import Expressions
+from sandbox.sqlserver.scope import BIGINT, INT, Typed
 from sandbox.sqlserver.types import DECIMALS, INTEGERS, MAX, SqlType
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
-from sandbox.sqlserver.expressions import Expressions, Typed
+from sandbox.sqlserver.expressions import Expressions
+from sandbox.sqlserver.scope import Typed
 from sandbox.sqlserver.types import MAX, SqlType
 
 Handler = Callable[[Expressions, exp.Expression], Typed]

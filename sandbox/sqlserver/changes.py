@@ -10,8 +10,9 @@ from sqlglot import exp, parse_one
 
 from sandbox.sqlserver.catalog import Offer
 from sandbox.sqlserver.errors import NotSupported, SqlError, no_column
-from sandbox.sqlserver.expressions import Expressions, Scope, Source, Typed
+from sandbox.sqlserver.expressions import Expressions
 from sandbox.sqlserver.queries import Compiler
+from sandbox.sqlserver.scope import Scope, Source, Typed
 from sandbox.sqlserver.specs import ColumnSpec, TableSpec
 from sandbox.sqlserver.systables import key_name, unique_name
 

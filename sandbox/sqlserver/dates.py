@@ -7,8 +7,9 @@ from sqlglot import exp
 from sandbox.sqlserver import temporal
 from sandbox.sqlserver.arguments import Handler, bare
 from sandbox.sqlserver.errors import NotSupported
-from sandbox.sqlserver.expressions import INT, Expressions, Typed
+from sandbox.sqlserver.expressions import Expressions
 from sandbox.sqlserver.facts import DATETIME2
+from sandbox.sqlserver.scope import INT, Typed
 from sandbox.sqlserver.types import TEMPORAL, SqlType
 
 _UNITS = {

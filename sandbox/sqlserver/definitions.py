@@ -12,8 +12,9 @@ from sandbox.sqlserver.catalog import Catalog, add_schema
 from sandbox.sqlserver.changes import ROWVERSION, Change, changed_table, padded, parsed
 from sandbox.sqlserver.collations import collation
 from sandbox.sqlserver.errors import NotSupported, SqlError
-from sandbox.sqlserver.expressions import Expressions, Scope, data_type
+from sandbox.sqlserver.expressions import Expressions, data_type
 from sandbox.sqlserver.queries import Compiler
+from sandbox.sqlserver.scope import Scope
 from sandbox.sqlserver.specs import ColumnSpec, TableSpec
 from sandbox.sqlserver.types import SqlType
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from sandbox.sqlserver import collations, temporal, values, variants
-from sandbox.sqlserver.catalog import Offer
-from sandbox.sqlserver.errors import NotSupported, SqlError, no_column
+from sandbox.sqlserver import collations, conversions, variants
+from sandbox.sqlserver.errors import NotSupported, SqlError
+from sandbox.sqlserver.scope import BIT, INT, Scope, Typed, constant, is_text
 from sandbox.sqlserver.types import (
     BINARIES,
-    DECIMALS,
     INTEGERS,
     MAX,
     STRINGS,
@@ -28,84 +26,16 @@ from sandbox.sqlserver.types import (
 if TYPE_CHECKING:
     from sandbox.sqlserver.queries import Compiler
 
-INT, BIGINT, BIT = SqlType("int"), SqlType("bigint"), SqlType("bit")
 _COMPARISONS: dict[Any, str] = {exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">="}
 _ARITHMETIC: dict[Any, str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}
 _PADDED = frozenset({"binary", "rowversion"})
 _TIME_ORDER = ("time", "date", "smalldatetime", "datetime", "datetime2", "datetimeoffset")
 
 
-@dataclass(frozen=True)
-class Typed:
-    """A DuckDB expression and its SQL Server type (None: whatever DuckDB says); constants also hold their value.
-
-    `label` is the coercibility of a text's collation: 0 the database's default, 1 a column's (implicit), 2 COLLATE's.
-    """
-
-    sql: str
-    kind: SqlType | None = None
-    constant: bool = False
-    value: Any = None
-    label: int = 0
-
-
-@dataclass
-class Source:
-    """What a FROM item offers: its alias, its name in DuckDB and its columns."""
-
-    alias: str
-    stored: str
-    columns: list[Offer]
-
-
-@dataclass
-class Scope:
-    """The sources a name may mean, then those of the query around it."""
-
-    sources: list[Source]
-    fold: Callable[[str], str]
-    outer: Scope | None = None
-
-    def column(self, name: str, table: str) -> Typed:
-        """Raises SqlError 207, 209 (ambiguous) or 4104 (no such table here)."""
-        scope: Scope | None = self
-        while scope is not None:
-            found = [
-                (offer, Typed(f"{source.stored}.{offer.stored}", offer.kind, label=int(is_text(offer.kind))))
-                for source in scope.sources
-                if not table or self.fold(source.alias) == self.fold(table)
-                for offer in source.columns
-                if self.fold(offer.name) == self.fold(name)
-            ]
-            if len(found) > 1:
-                raise SqlError(209, f"Ambiguous column name '{name}'.")
-            if found:
-                found[0][0].check()
-                return found[0][1]
-            scope = scope.outer
-        if table and not self._knows(table):
-            raise SqlError(4104, f'The multi-part identifier "{table}.{name}" could not be bound.')
-        raise no_column(name)
-
-    def _knows(self, table: str) -> bool:
-        here = any(self.fold(source.alias) == self.fold(table) for source in self.sources)
-        return here or (self.outer is not None and self.outer._knows(table))
-
-
-def is_text(kind: SqlType | None) -> bool:
-    """Whether it has a collation."""
-    return kind is not None and kind.name in STRINGS
-
-
 def _same_width(left: SqlType | None, right: SqlType | None) -> bool:
     """Whether two binary values always have the same number of bytes."""
     sides = [side for side in (left, right) if side is not None and side.name in _PADDED]
     return len(sides) == 2 and sides[0].length == sides[1].length
-
-
-def constant(value: Any, kind: SqlType) -> Typed:
-    """A kept value as an expression."""
-    return Typed(values.literal(value, kind), kind, True, value)
 
 
 class Expressions:
@@ -326,41 +256,7 @@ class Expressions:
 
     def coerce(self, value: Typed, target: SqlType) -> str:
         """The DuckDB expression of a value as another type's kept value."""
-        source = value.kind
-        if source is None:
-            return f"CAST({value.sql} AS {target.store})"
-        if target.name == "sql_variant" and source.name != "sql_variant":
-            return variants.of(self, value)
-        if value.constant:
-            try:
-                return self.compiler.constant(value, target)
-            except NotSupported:
-                if source.name not in BINARIES:
-                    raise
-        if source.name in TEMPORAL and target.name in TEMPORAL:
-            return temporal.convert(value.sql, source, target)
-        if source.name == target.name and source.name not in DECIMALS:
-            return value.sql
-        if source.name in STRINGS and target.name in STRINGS:
-            return value.sql
-        if source.name in STRINGS and target.name in ("date", "datetime", "smalldatetime", "datetime2"):
-            return temporal.convert(f"text_ticks({value.sql})", SqlType("datetime2", scale=7), target)
-        if source.name in STRINGS and target.name == "uniqueidentifier":
-            return f"guid_kept(upper({value.sql}))"
-        if source.name in STRINGS and (target.name in TEMPORAL or target.name in BINARIES):
-            raise NotSupported(f"converting a column or expression of {source} to {target}")
-        if source.name in BINARIES and target.name in BINARIES:
-            return value.sql
-        if source.name in BINARIES and target.name in INTEGERS:
-            return f"CAST(CAST('0x' || hex({value.sql}) AS UBIGINT)::BIT::BIGINT AS {target.store})"
-        if source.name in INTEGERS and target.name in BINARIES:
-            width = target.length if 0 < target.length <= 8 else 8
-            return f"unhex(right(printf('%016X', CAST({value.sql} AS BIGINT)), {2 * width}))"
-        if source.name in (*BINARIES, *TEMPORAL, "uniqueidentifier") or target.name in (*BINARIES, *TEMPORAL):
-            raise NotSupported(f"converting {source} to {target}")
-        if source.name in DECIMALS and target.name in INTEGERS:
-            return f"CAST(trunc({value.sql}) AS {target.store})"
-        return f"CAST({value.sql} AS {target.store})"
+        return conversions.coerce(self, value, target)
 
     def _cast(self, node: exp.Cast) -> Typed:
         return self.convert(node.this, _target(node.args["to"]), None)
@@ -389,57 +285,12 @@ class Expressions:
         if target.name == "sql_variant":
             return Typed(variants.of(self, inner), target)
         if target.name in BINARIES:
-            return Typed(self._to_binary(inner, target, style), target)
+            return Typed(conversions.to_binary(self, inner, target, style), target)
         return Typed(self.coerce(inner, target), target)
-
-    def _to_binary(self, inner: Typed, target: SqlType, style: int | None) -> str:
-        """Cut or filled up with zeros to the target's length; text by its bytes, or by its hexadecimal digits (styles 1, 2)."""
-        if is_text(inner.kind) and inner.kind is not None:
-            if style in (1, 2):
-                digits = inner.sql if style == 2 else f"from_0x({inner.sql})"
-                sql = f"unhex({digits})"
-            else:
-                sql = f"utf16({inner.sql})" if inner.kind.name in WIDE else f"cp1252({inner.sql})"
-        else:
-            sql = self.coerce(inner, target)
-        if (inner.kind is not None and inner.kind.name in INTEGERS) or target.length <= 0:
-            return sql
-        if target.name == "binary":
-            return f"unhex(rpad(left(hex({sql}), {2 * target.length}), {2 * target.length}, '0'))"
-        return f"unhex(left(hex({sql}), {2 * target.length}))"
 
     def as_text(self, inner: Typed, target: SqlType, style: int | None) -> str:
         """CONVERT to text."""
-        kind, sql = inner.kind, inner.sql
-        if kind is not None and kind.name == "sql_variant":
-            sql = f"variant_text({sql})"
-        elif inner.constant and (kind is None or kind.name in STRINGS):
-            sql = self.compiler.constant(inner, SqlType("nvarchar", MAX)) if kind else "CAST(NULL AS VARCHAR)"
-        elif kind is None or kind.name in TEXT_ONLY or kind.name in INTEGERS[1:]:
-            sql = f"CAST({sql} AS VARCHAR)"
-        elif kind.name in TEMPORAL:
-            sql = temporal.to_text(sql, kind, style)
-        elif kind.name == "uniqueidentifier":
-            sql = f"guid_text({sql})"
-        elif kind.name in BINARIES:
-            if style not in (1, 2):
-                raise NotSupported(f"CONVERT of {kind} to text without style 1 or 2")
-            sql = f"'0x' || hex({sql})" if style == 1 else f"hex({sql})"
-        elif kind.name in ("money", "smallmoney"):
-            sql = f"CAST({sql} AS VARCHAR)" if style in (2, 126) else f"CAST(CAST({sql} AS DECIMAL(19,2)) AS VARCHAR)"
-        elif kind.name == "bit":
-            sql = f"CAST(CAST({sql} AS INTEGER) AS VARCHAR)"
-        elif kind.name in ("real", "float"):
-            exact = "%.8e" if kind.name == "real" else "%.16e"
-            layout = {None: "%.6g", 0: "%.6g", 1: "%.7e", 2: "%.15e", 3: exact}.get(style)
-            if layout is None:
-                raise NotSupported(f"style {style} of CONVERT from {kind}")
-            sql = f"float_text(printf('{layout}', {sql}))"
-        elif kind.name in DECIMALS:
-            sql = f"CAST({sql} AS VARCHAR)"
-        if target.name in ("char", "nchar"):
-            return f"padded({sql}, {target.length})"
-        return sql if target.length in (0, MAX) or target.length >= 4_000 else f"left({sql}, {target.length})"
+        return conversions.to_text(self, inner, target, style)
 
     # arithmetic and CASE
 

@@ -13,7 +13,8 @@ from sqlglot import exp
 from sandbox.sqlserver import temporal, values
 from sandbox.sqlserver.catalog import Offer
 from sandbox.sqlserver.errors import NotSupported
-from sandbox.sqlserver.expressions import BIGINT, INT, Expressions, Typed, constant
+from sandbox.sqlserver.expressions import Expressions
+from sandbox.sqlserver.scope import BIGINT, INT, Typed, constant
 from sandbox.sqlserver.types import SqlType
 
 if TYPE_CHECKING:

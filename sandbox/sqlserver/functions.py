@@ -11,7 +11,7 @@ from sandbox.sqlserver.arguments import Handler, as_text, bare
 from sandbox.sqlserver.collations import collation, fold
 from sandbox.sqlserver.dates import dateadd, datediff, datepart, part
 from sandbox.sqlserver.errors import NotSupported, SqlError
-from sandbox.sqlserver.expressions import INT, Expressions, Typed, constant, is_text
+from sandbox.sqlserver.expressions import Expressions
 from sandbox.sqlserver.facts import (
     DATETIME,
     DATETIME2,
@@ -23,6 +23,7 @@ from sandbox.sqlserver.facts import (
     permissions,
     server_property,
 )
+from sandbox.sqlserver.scope import INT, Typed, constant, is_text
 from sandbox.sqlserver.types import MAX, STRINGS, WIDE, SqlType, max_length
 from sandbox.sqlserver.variants import base_type
 

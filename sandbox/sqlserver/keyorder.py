@@ -11,7 +11,8 @@ from typing import Any
 from sqlglot import exp
 
 from sandbox.sqlserver.errors import SqlError
-from sandbox.sqlserver.expressions import Expressions, Typed
+from sandbox.sqlserver.expressions import Expressions
+from sandbox.sqlserver.scope import Typed
 from sandbox.sqlserver.types import INTEGERS
 
 _COMPARABLE = frozenset({*INTEGERS, "date", "datetime", "smalldatetime", "datetime2", "time", "decimal", "numeric", "money"})

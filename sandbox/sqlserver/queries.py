@@ -14,9 +14,10 @@ from sqlglot import exp, parse_one
 from sandbox.sqlserver import values
 from sandbox.sqlserver.catalog import Catalog, Offer
 from sandbox.sqlserver.errors import NotSupported, SqlError, no_object
-from sandbox.sqlserver.expressions import Expressions, Scope, Source, Typed, constant, is_text
+from sandbox.sqlserver.expressions import Expressions
 from sandbox.sqlserver.facts import VERSION_TEXT, last_rowversion, views
 from sandbox.sqlserver.keyorder import implied, needless_order
+from sandbox.sqlserver.scope import Scope, Source, Typed, constant, is_text
 from sandbox.sqlserver.specs import TableSpec
 from sandbox.sqlserver.types import MAX, STRINGS, WIDE, SqlType
 

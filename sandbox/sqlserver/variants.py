@@ -9,7 +9,8 @@ from sandbox.sqlserver.errors import NotSupported
 from sandbox.sqlserver.types import BINARIES, STRINGS, TEMPORAL, SqlType
 
 if TYPE_CHECKING:
-    from sandbox.sqlserver.expressions import Expressions, Typed
+    from sandbox.sqlserver.expressions import Expressions
+    from sandbox.sqlserver.scope import Typed
 
 _MARK = "chr(31)"
 
