@@ -155,6 +155,7 @@ def test_the_schema_names_every_setting_and_marks_secrets() -> None:
     schema = json_schema()
     assert set(schema["properties"]) == set(metas(Settings))
     assert "$defs" not in schema
+    assert all("type" in property_ or "anyOf" in property_ for property_ in schema["properties"].values())
     assert all(property_.get("description") for property_ in schema["properties"].values())
     assert {n for n, p in schema["properties"].items() if p.get("writeOnly")} == {"password", "client_secret"}
 

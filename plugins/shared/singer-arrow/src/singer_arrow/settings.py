@@ -66,6 +66,9 @@ def json_schema(model: type[msgspec.Struct]) -> dict[str, Any]:
     _, components = msgspec.json.schema_components([model], schema_hook=_schema)
     schema = dict(components[model.__name__])
     schema.setdefault("additionalProperties", False)
+    for property_ in schema["properties"].values():
+        if "enum" in property_:
+            property_.setdefault("type", "string")
     return schema
 
 
