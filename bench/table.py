@@ -39,7 +39,7 @@ def programs(document: dict[str, Any]) -> str:
         share = "" if own is None or run["program"] == "ours" else f"{own / cpu:.2f}×"
         lines.append(
             f"| {run['data']} | {rows:,} | {name} | {len(run['cpu'])} | {cpu:.2f} | {share} | {rows / cpu:,.0f} | {wall:.1f} "
-            f"| {max(run['peak_mb']):.0f} |"
+            f"| {format(max(run['peak_mb']), '.0f') if run['peak_mb'] else ''} |"
         )
     return "\n".join(lines)
 

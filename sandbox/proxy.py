@@ -21,12 +21,16 @@ class Break:
 
 @dataclass
 class Proxy:
-    """Stands between a client and a server on loopback. `breaks` are used up, one connection each."""
+    """Stands between a client and a server on loopback. `breaks` are used up, one connection each.
+
+    It counts the connections that it `accepted` and has `broken`.
+    """
 
     server: int
     breaks: list[Break] = field(default_factory=list)
     latency: float = 0.0
     broken: int = 0
+    accepted: int = 0
 
     @property
     def port(self) -> int:
@@ -50,6 +54,7 @@ class Proxy:
             with self._lock:
                 planned = self.breaks.pop(0) if self.breaks else None
                 self._open += [client, server]
+                self.accepted += 1
             threading.Thread(target=self._pump, args=(client, server, None), daemon=True).start()
             threading.Thread(target=self._pump, args=(server, client, planned), daemon=True).start()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import shlex
@@ -17,10 +18,10 @@ from typing import Any
 import pytest
 import yaml
 
+from bench.table import filled
 from sandbox import project
 
 ROOT = Path(__file__).resolve().parents[2]
-
 README, PORTUGUESE = ROOT / "README.md", ROOT / "README.pt-BR.md"
 DOCUMENTS = [README, PORTUGUESE, ROOT / "sandbox/README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PLUGINS = {each["name"]: each for kind in yaml.safe_load((ROOT / "meltano.yml").read_text())["plugins"].values() for each in kind}
@@ -308,3 +309,8 @@ def test_no_index_host_and_no_path_of_a_machine_is_tracked() -> None:
         text = b"" if path == Path(__file__) else path.read_bytes()
         found += [f"{path.relative_to(ROOT)}: {match.group().decode(errors='replace')}" for match in FOREIGN.finditer(text)]
     assert found == []
+
+
+def test_the_tables_of_benchmarks_are_printed_from_the_raw_numbers() -> None:
+    document, results = ROOT / "docs/benchmarks.md", ROOT / "bench/results/mssql.json"
+    assert filled(document.read_text(), json.loads(results.read_text())) == document.read_text()
