@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ import mssql_python
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sandbox.launch import Counterpart
+from sandbox.launch import Counterpart, counterpart
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -55,6 +57,14 @@ def select(server: Counterpart, sql: str) -> pa.Table:
     small = {pa.large_string(): pa.string(), pa.large_binary(): pa.binary(), pa.uint8(): pa.int16()}
     small[pa.timestamp("us", tz="+00:00")] = pa.timestamp("us", tz="UTC")
     return table.cast(pa.schema([pa.field(f.name, small.get(f.type, f.type)) for f in table.schema]))
+
+
+@contextmanager
+def numbered(folder: Path, rows: int) -> Iterator[Counterpart]:
+    """A counterpart with one table, big.Many: so many ids."""
+    pq.write_table(pa.table({"id": pa.array(range(rows), pa.int32())}), folder / "rows.parquet")
+    with counterpart("sqlserver", folder, "--only-parquet", "--parquet", f"big.Many={folder / 'rows.parquet'}:id") as running:
+        yield running
 
 
 @dataclass

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from mssql_kit import Tap, good
+from mssql_kit import Tap, good, numbered
 
-from sandbox.launch import Counterpart, counterpart
+from sandbox.launch import Counterpart
 from sandbox.proxy import proxy
 from tap_mssql import budget
 from tap_mssql.budget import Crew
@@ -20,9 +18,7 @@ ROWS = 40_000
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counterpart]:
-    folder = tmp_path_factory.mktemp("crew")
-    pq.write_table(pa.table({"id": pa.array(range(ROWS), pa.int32())}), folder / "rows.parquet")
-    with counterpart("sqlserver", folder, "--only-parquet", "--parquet", f"big.Many={folder / 'rows.parquet'}:id") as running:
+    with numbered(tmp_path_factory.mktemp("crew"), ROWS) as running:
         yield running
 
 

@@ -9,12 +9,10 @@ import termios
 from collections.abc import Iterator
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from mssql_kit import TAP, Tap, good
+from mssql_kit import TAP, Tap, good, numbered
 
-from sandbox.launch import Counterpart, counterpart
+from sandbox.launch import Counterpart
 from tap_mssql.progress import line
 
 ROWS = 6_000
@@ -23,9 +21,7 @@ SLOWLY = {"max_rows_per_second": 3_000, "range_rows": 1_000, "progress_seconds":
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counterpart]:
-    folder = tmp_path_factory.mktemp("progress")
-    pq.write_table(pa.table({"id": pa.array(range(ROWS), pa.int32())}), folder / "rows.parquet")
-    with counterpart("sqlserver", folder, "--only-parquet", "--parquet", f"big.Many={folder / 'rows.parquet'}:id") as running:
+    with numbered(tmp_path_factory.mktemp("progress"), ROWS) as running:
         yield running
 
 

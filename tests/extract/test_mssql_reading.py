@@ -169,3 +169,17 @@ def test_a_range_whose_rows_come_and_go_is_read_by_halves_until_it_rests(tap: Ta
     ran = tap.run(streams=["dbo.Hot"], max_parallel=1, snapshot="never")
     assert ran.code == 1 and ran.streams == set()
     assert "rows, then" in ran.said and "let the database ALLOW_SNAPSHOT_ISOLATION" in ran.said
+
+
+def test_a_link_that_breaks_between_two_halves_doubles_no_row(tap: Tap, faults: Faults, server: Counterpart) -> None:
+    """The range is given back whole to be tried again: its second half must not wait for a reader meanwhile."""
+    execute(
+        server,
+        "CREATE TABLE dbo.Torn (id int NOT NULL PRIMARY KEY)",
+        "INSERT INTO dbo.Torn SELECT id FROM big.One WHERE id < 400",
+    )
+    [comes, goes] = [{**rule, **{k: rule[k].replace("Hot", "Torn") for k in ("match", "run")}} for rule in hot(times=1)]
+    faults([comes, {"match": comes["match"], "after_rows": 50, "close": True}, goes])
+    ran = good(tap.run(streams=["dbo.Torn"], max_parallel=1, snapshot="never"))
+    assert ran.table("dbo-Torn")["id"].to_pylist() == list(range(400))
+    assert "connection broke" in ran.said

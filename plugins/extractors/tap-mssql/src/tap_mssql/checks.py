@@ -54,14 +54,9 @@ def network(settings: Settings) -> Line:
 
 
 def tls(settings: Settings) -> Line:
-    """Which TLS the server speaks, and whether its certificate is trusted."""
-    host = settings.host.partition("\\")[0]
-    name = settings.host_name_in_certificate or host
-    strict = settings.encrypt == "strict"
+    """Which TLS the server speaks, and whether its certificate is trusted: for either name, as the driver does."""
     try:
-        offer = handshake.ask(
-            host, settings.port, strict=strict, authority=settings.server_certificate, name=name, timeout=settings.login_timeout
-        )
+        offer = _offer(settings, settings.host_name_in_certificate)
     except ssl.SSLError as error:
         return Line("TLS", "failed", f"no handshake: {error.reason or error}", "let the server speak TLS 1.2 or later")
     except OSError as error:
@@ -76,6 +71,13 @@ def tls(settings: Settings) -> Line:
     text = f"{offer.protocol}, certificate not trusted: {offer.untrusted}"
     fix = "set server_certificate to the PEM file of its authority, and host_name_in_certificate where the name differs"
     return Line("TLS", "warning" if settings.trust_server_certificate else "failed", text, fix)
+
+
+def _offer(settings: Settings, name: str) -> handshake.Offer:
+    host = settings.host.partition("\\")[0]
+    strict, file = settings.encrypt == "strict", settings.server_certificate
+    offer = handshake.ask(host, settings.port, strict=strict, authority=file, name=name or host, timeout=settings.login_timeout)
+    return _offer(settings, "") if name and offer.untrusted else offer
 
 
 def database(settings: Settings, connection: Connection) -> Line:

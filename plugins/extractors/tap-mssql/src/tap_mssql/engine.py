@@ -21,7 +21,7 @@ from tap_mssql.load import Load, Wanted
 from tap_mssql.opening import open_load
 from tap_mssql.progress import Progress, progress
 from tap_mssql.ranges import Range
-from tap_mssql.reading import Reader
+from tap_mssql.reading import KEPT, Reader
 from tap_mssql.retry import DRIVER_ERRORS, retrying
 from tap_mssql.session import Session
 from tap_mssql.settings import Settings
@@ -29,7 +29,6 @@ from tap_mssql.settings import Settings
 log = logging.getLogger("tap-mssql")
 JOIN_SECONDS = 2.0  # that readers may take to end by themselves
 RESTARTS = 3  # of a load whose table changes while it is read
-KEPT = "Finished ranges stay for the next run, nothing of this load is staged, Delta is as it was"
 ISOLATION = {
     "SNAPSHOT": "snapshot, one per range",
     "READ COMMITTED": "read committed: rows changed while a range was read may be seen before or after the change",

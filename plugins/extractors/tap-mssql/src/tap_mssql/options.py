@@ -74,16 +74,12 @@ def checked_each(given: Mapping[str, Any]) -> tuple[dict[str, StreamOptions], li
         if not isinstance(said, Mapping):
             problems.append((pattern, "must be an object of options"))
             continue
-        one, wrong = checked(StreamOptions, {name: _NORMAL.get(name, _same)(value) for name, value in said.items()})
+        one, wrong = checked(StreamOptions, {n: _NORMAL[n](value) if n in _NORMAL else value for n, value in said.items()})
         if one is not None:
             found[pattern] = one
             wrong = _together(one)
         problems += [(f"{pattern}.{name}", what) for name, what in wrong]
     return found, problems
-
-
-def _same(value: Any) -> Any:
-    return value
 
 
 def _together(options: StreamOptions) -> list[Problem]:

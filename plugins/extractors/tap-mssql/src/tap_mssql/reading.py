@@ -16,6 +16,7 @@ from tap_mssql.budget import Memory, Pace
 from tap_mssql.errors import ReadFailed, Stopped
 from tap_mssql.items import row_bytes
 from tap_mssql.load import Load
+from tap_mssql.order import Bound
 from tap_mssql.ranges import Finished, Range
 from tap_mssql.records import cast
 from tap_mssql.session import Session
@@ -24,6 +25,8 @@ from tap_mssql.settings import Settings
 FIRST_ROWS = 196_608  # of the first range, before it is known how fast the table reads
 FIRST_BYTES = 64 << 20
 BATCH_ROWS = 8_192  # larger batches are no faster, and hold more memory
+KEPT = "Finished ranges stay for the next run, nothing of this load is staged, Delta is as it was"
+_BUSY = "What to do: read it when fewer rows come and go, or let the database ALLOW_SNAPSHOT_ISOLATION"
 TRIES = 5  # of a range whose rows come and go, each of half as many rows
 
 
@@ -66,12 +69,14 @@ class Reader:
         whole = range_.lower is None and range_.upper is None and load.opened.window is None
         if range_.kind != "keys" or (whole and 0 < load.estimate <= rows // 2):
             return range_
-        return self._cut_after(load, range_, rows)
+        bound = self._bound(load, load.bounds(range_), rows)
+        return range_ if bound is None else load.cut(range_, bound, rows)
 
-    def _cut_after(self, load: Load, range_: Range, rows: int) -> Range:
+    def _bound(self, load: Load, condition: str, rows: int) -> Bound | None:
+        """Where so many rows end; None where fewer are left."""
         assert load.opened.order is not None
-        bound = self._session.one(query.boundary(load.wanted.table, load.opened.order, load.bounds(range_), rows))
-        return range_ if bound is None else load.cut(range_, tuple(str(text) for text in bound), rows)
+        found = self._session.one(query.boundary(load.wanted.table, load.opened.order, condition, rows))
+        return None if found is None else tuple(str(text) for text in found)
 
     def _rows(self, load: Load) -> int:
         """Rows of the next range: half of what the last ones read in `max_query_seconds`."""
@@ -81,18 +86,28 @@ class Reader:
         return max(1, min(rows, self._settings.max_rows_per_second or rows))
 
     def read(self, load: Load, range_: Range) -> Finished:
-        """Reads a range into parts. Raises ReadFailed, Drifted, Stopped, or what the driver raises; it leaves no part then."""
+        """Reads a range into parts, or its beginning; the rest is left to the next reader.
+
+        Raises ReadFailed, Drifted, Stopped, or what the driver raises; it leaves no part then, and the range as it was.
+        """
+        asked = range_
         for tries_left in reversed(range(TRIES)):
             try:
-                return self._attempt(load, range_, last=not tries_left)
+                finished = self._attempt(load, asked, last=not tries_left)
             except _Unsettled:
-                range_ = self._half(load, range_)
-        raise AssertionError("the last attempt returns or raises")
+                asked = self._half(load, asked)
+                continue
+            if finished.range.upper != range_.upper:
+                assert finished.range.upper is not None
+                load.cut(range_, finished.range.upper, 0)
+            return finished
+        raise ReadFailed(f"stream {load.stream}, {asked}: its rows come and go faster than they can be read. {KEPT}. {_BUSY}.")
 
     def _half(self, load: Load, range_: Range) -> Range:
-        """The first half of a range, which is at rest more often than the whole; its rest is left to the next reader."""
+        """The first half of a range, which is at rest more often than the whole."""
         rows = self._count(load, range_).rows // 2
-        return self._cut_after(load, range_, rows) if range_.kind == "keys" and rows else range_
+        bound = self._bound(load, load.bounds(range_), rows) if range_.kind == "keys" and rows else None
+        return range_ if bound is None else range_.up_to(bound)
 
     def _attempt(self, load: Load, range_: Range, last: bool) -> Finished:
         writer = load.writer(range_, PartLimits(part_rows=self._settings.part_rows, group_bytes=self._share // 2))
@@ -118,9 +133,6 @@ class Reader:
                 (load.folder / part.path).unlink(missing_ok=True)
             load.set_rows(range_, 0)
             raise
-        if poured.range is not range_:
-            assert poured.range.upper is not None
-            load.cut(range_, poured.range.upper, 0)
         self._learn(load, poured)
         return Finished(
             range=poured.range,
@@ -163,27 +175,26 @@ class Reader:
                     break
             else:
                 return Poured(range_, rows, time.monotonic() - began)
-        assert order is not None
-        bound = self._session.one(query.boundary(load.wanted.table, order, load.condition(range_), rows))
+        bound = self._bound(load, load.condition(range_), rows)
         if bound is None:
             raise _Unsettled
-        return Poured(range_.up_to(tuple(str(text) for text in bound)), rows, time.monotonic() - began)
+        return Poured(range_.up_to(bound), rows, time.monotonic() - began)
 
     def _compare(self, load: Load, poured: Poured, counted: Counted, last: bool) -> bool:
         """Whether rows came or went while the range was read. Raises ReadFailed for rows that nothing accounts for."""
         if poured.rows == counted.rows:
             return False
         again = self._count(load, poured.range).rows
-        advice = "run again, and report this with the server's version"
+        advice = "What to do: run again, and report this with the server's version"
         if not self._session.is_snapshot:
             if not last:
                 raise _Unsettled
             if min(counted.rows, again) <= poured.rows <= max(counted.rows, again):
                 return True
-            advice = "read it when fewer rows come and go, or let the database ALLOW_SNAPSHOT_ISOLATION"
+            advice = _BUSY
         raise ReadFailed(
             f"stream {load.stream}, {poured.range}: the source counts {counted.rows} rows, then {again}; {poured.rows} arrived. "
-            f"Nothing of this load is staged, finished ranges stay. What to do: {advice}."
+            f"{KEPT}. {advice}."
         )
 
     def _learn(self, load: Load, poured: Poured) -> None:

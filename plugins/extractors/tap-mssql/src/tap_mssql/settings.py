@@ -208,7 +208,7 @@ def parse(config: dict[str, Any]) -> Settings:
     if isinstance(given.get("stream_options"), Mapping):
         given["stream_options"], wrong = options.checked_each(given["stream_options"])
         problems += [(f"stream_options.{name}", what) for name, what in wrong]
-    settings, wrong = checked(Settings, given)
+    settings, wrong = checked(Settings, given, _ALWAYS)
     problems = [*wrong, *problems, *_together(given)]
     if settings is None or problems:
         lines = [f"  {name}: {what}{_example(name.partition('.')[0])}" for name, what in problems]
@@ -255,13 +255,11 @@ def _together(given: dict[str, Any]) -> list[Problem]:
     certificate = given.get("server_certificate")
     if certificate and not Path(str(certificate)).is_file():
         problems.append(("server_certificate", f"there is no file {certificate}"))
-    if certificate and str(given.get("trust_server_certificate", "")).lower() in ("true", "1"):
+    trusts_all = str(given.get("trust_server_certificate", "")).lower() in ("true", "1")
+    if certificate and trusts_all:
         problems.append(("server_certificate", "and trust_server_certificate exclude each other: set one of the two"))
-    if given.get("encrypt") == "strict" and str(given.get("trust_server_certificate", "")).lower() in ("true", "1"):
+    if given.get("encrypt") == "strict" and trusts_all:
         problems.append(("trust_server_certificate", "not with encrypt: strict, which always checks; set server_certificate"))
-    for name, value in _ALWAYS.items():
-        if name in given and str(given[name]).lower() not in (str(value).lower(), str(int(value))):
-            problems.append((name, f"is always {str(value).lower()} here"))
     return problems
 
 

@@ -45,10 +45,8 @@ _ALWAYS = {"streams_in_separate_folder": True, "add_record_metadata": False}
 def parse(config: dict[str, Any]) -> Settings:
     """Checks a configuration. Raises SettingsRefused naming every wrong setting; unset ones take their default."""
     given = {name: value for name, value in config.items() if value not in (None, "")}
-    settings, problems = checked(Settings, given)
-    if settings is not None:
-        problems = [(n, f"is always {str(value).lower()}") for n, value in _ALWAYS.items() if getattr(settings, n) is not value]
-    if settings is None or problems:
+    settings, problems = checked(Settings, given, _ALWAYS)
+    if settings is None:
         lines = [f"  {name}: {what}" for name, what in problems]
         raise SettingsRefused("target-parquet's configuration has problems:\n" + "\n".join(lines))
     return msgspec.structs.replace(settings, destination_path=settings.destination_path.expanduser().absolute())

@@ -44,8 +44,13 @@ class Secret:
         return "Secret('***')" if self._text else "Secret('')"
 
 
-def checked(model: type[Model], given: Mapping[str, Any]) -> tuple[Model | None, list[Problem]]:
-    """The settings as the model's, or None and every problem of theirs. Texts of numbers and booleans are taken for such."""
+def checked(
+    model: type[Model], given: Mapping[str, Any], always: Mapping[str, bool] | None = None
+) -> tuple[Model | None, list[Problem]]:
+    """The settings as the model's, or None and every problem of theirs. Texts of numbers and booleans are taken for such.
+
+    `always` are settings of published plugins that can be one thing only here.
+    """
     fields = msgspec.structs.fields(model)
     known = {field.name for field in fields}
     problems = [(name, _unknown(name, known)) for name in given if name not in known]
@@ -56,6 +61,10 @@ def checked(model: type[Model], given: Mapping[str, Any]) -> tuple[Model | None,
                 values[field.name] = msgspec.convert(given[field.name], field.type, strict=False, dec_hook=_decoded)
             except msgspec.ValidationError as error:
                 problems.append((field.name, _words(error, field.type)))
+            else:
+                only = (always or {}).get(field.name)
+                if only is not None and values[field.name] is not only:
+                    problems.append((field.name, f"is always {str(only).lower()} here"))
         elif field.required:
             problems.append((field.name, "is needed"))
     return (None if problems else model(**values)), problems
