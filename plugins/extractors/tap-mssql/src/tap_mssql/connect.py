@@ -11,6 +11,7 @@ import mssql_python
 from tap_mssql.certificate import holds_authority
 from tap_mssql.errors import ConnectionRefused, TapError
 from tap_mssql.faults import driver_text, judge
+from tap_mssql.libraries import load_libraries
 from tap_mssql.retry import explained, retrying
 from tap_mssql.settings import Settings
 
@@ -106,6 +107,7 @@ def _braced(value: str) -> str:
 
 def open_connection(settings: Settings) -> Connection:
     """One attempt at a connection, autocommit on, within `login_timeout` seconds. Raises what the driver raises."""
+    load_libraries()
     mssql_python.pooling(enabled=False)  # a broken connection must not come back
     if settings.server_certificate:
         # The driver's OpenSSL trusts what this variable names; the driver itself has no keyword for an authority.

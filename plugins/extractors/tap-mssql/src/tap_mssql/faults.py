@@ -69,7 +69,8 @@ def _unreachable(text: str) -> Fault:
         return Fault(
             False,
             "the driver needs system libraries",
-            "apt-get install libltdl7 libkrb5-3 libgssapi-krb5-2",
+            "scripts/setup pipeline puts them into the project's folder; in an image: apt-get install libltdl7 libkrb5-3 "
+            "libgssapi-krb5-2",
         )
     if _ENTRA.search(text):
         return Fault(False, "Entra gave no token", "check authentication, client_id, client_secret and tenant")
