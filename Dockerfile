@@ -18,7 +18,8 @@ COPY plugins plugins
 # One after the other: side by side, two plugins would each unpack what they share (pyarrow, numpy), and link nothing.
 # Our own sources are compiled here: the image's user could not keep the bytecode. Locks are everybody's to write: gone.
 # Installers and their cache stay behind: nothing is installed at run time.
-RUN PATH=/project/.venv/bin:$PATH meltano --log-level=warning install --parallelism=1 \
+RUN .venv/bin/uv pip install --python .venv/bin/python --no-deps -e plugins/utilities/lighthouse \
+    && PATH=/project/.venv/bin:$PATH meltano --log-level=warning install --parallelism=1 \
     && python3 -m compileall -q --invalidation-mode unchecked-hash plugins \
     && find .venv .meltano -name .lock -delete \
     && (cd .venv/lib/python3*/site-packages && rm -rf uv uv-* pip pip-*) \

@@ -5,15 +5,9 @@ umask 077
 
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly project
-readonly required=(
-  TAP_MSSQL_HOST TAP_MSSQL_USER TAP_MSSQL_PASSWORD TAP_MSSQL_DATABASE
-  API_HOST API_USER API_PASSWORD
-  DATABRICKS_HOST DATABRICKS_TOKEN
-)
-readonly optional=(
-  TAP_MSSQL_PORT TAP_MSSQL_ENCRYPT TAP_MSSQL_TRUST_SERVER_CERTIFICATE TAP_MSSQL_SERVER_CERTIFICATE
-  DATABRICKS_CLUSTER_ID LAKEHOUSE_STAGE LAKEHOUSE_TARGET LAKEHOUSE_NEW_CLUSTER LAKEHOUSE_JOB_TIMEOUT
-)
+readonly lighthouse=$project/.venv/bin/lighthouse
+readonly lakehouse=$project/.meltano/utilities/lakehouse/venv/bin/lakehouse
+readonly commands=(run check finish bookmarks extract upload convert verify plan doctor help)
 child=
 
 # usage: help
@@ -29,86 +23,43 @@ usage: entrypoint.sh [COMMAND]
   upload     send staged files to the workspace
   convert    run the Delta conversion job
   verify     source rows = Parquet rows = Delta rows, per stream
-  plan       what SQL Server's streams would be read like: mode, ranges, estimates, warnings (--json); reads no table
+  plan       how each stream of SQL Server would be read: mode, ranges, estimates, warnings (--json); reads no table
   doctor     network, TLS, login, permissions, isolation, clock, disk: ok, warning or failed, with the fix (--json)
   help       this text
-  ANYTHING   is run as it is, with the same environment: entrypoint.sh meltano invoke tap-mssql --discover
+  ANYTHING   another program is run as it is, in the same environment: entrypoint.sh meltano invoke tap-mssql --discover
 
-exit: 0 done, 2 configuration or usage, 3 extract, 4 upload, 5 convert, 6 verify, 7 another run holds the lock, 130 interrupted
+exit: 0 done, 2 configuration or usage, 3 extract, 4 upload, 5 convert, 6 verify, 7 another run holds the lock, 130 interrupted, 143 terminated
 TEXT
 }
 
 # usage: say WORDS...    one line about a step, for people
 say() { printf '%s  %s\n' "$(date -u +%H:%M:%S)" "$*" >&2; }
 
-# usage: load_env FILE    NAME=value lines become environment variables, unless they are set already
-load_env() {
-  local line name
-  [ -f "$1" ] || return 0
-  while IFS= read -r line || [ -n "$line" ]; do
-    line=${line%$'\r'}
-    [[ $line =~ ^[[:space:]]*(export[[:space:]]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$ ]] || continue
-    name=${BASH_REMATCH[2]}
-    [ -n "${!name+set}" ] || export "$name=${BASH_REMATCH[3]}"
-  done <"$1"
+# usage: refuse WORDS...    a mistake on the command line; exit 2
+refuse() {
+  printf 'entrypoint.sh: %s\n' "$*" >&2
+  exit 2
 }
 
-# usage: unquote NAME    takes one pair of quotes off a value: docker --env-file keeps them, dotenv does not
-unquote() {
-  local value=${!1-}
-  if [[ $value =~ ^\"(.*)\"$ || $value =~ ^\'(.*)\'$ ]]; then export "$1=${BASH_REMATCH[1]}"; fi
+# usage: suggestion WORD KNOWN...    "; did you mean KNOWN?" where one is near
+suggestion() {
+  local near
+  near=$("$lighthouse" suggest -- "$@")
+  [ -z "$near" ] || printf '; did you mean %s?' "$near"
 }
 
-# usage: file_env NAME    NAME_FILE=/path gives NAME its value; both at once is a mistake
-file_env() {
-  local file_name=${1}_FILE
-  unquote "$file_name"
-  local path=${!file_name-}
-  [ -n "$path" ] || return 0
-  if [ -n "${!1-}" ]; then
-    problems+=("$1 and $file_name are both set: keep one")
-  elif [ ! -r "$path" ]; then
-    problems+=("$file_name: cannot read $path")
-  else
-    export "$1=$(cat "$path")"
-  fi
-}
-
-# usage: settle_env    every setting in its variable; problems are collected in `problems`
-settle_env() {
-  local name
-  problems=()
-  load_env "$project/.env"
-  for name in "${required[@]}" "${optional[@]}"; do
-    file_env "$name"
-    unquote "$name"
-    [ -n "${!name-}" ] || unset "$name"
-  done
+# usage: settle [--check]    the pipeline's variables from .env, NAME_FILE and quoted values; --check asks every part; exit 2
+settle() {
+  local pair
   export PATH="$project/.venv/bin:$PATH"
   export MELTANO_PROJECT_ROOT=$project MELTANO_SEND_ANONYMOUS_USAGE_STATS=false
-}
-
-# usage: check    every problem of the configuration at once; exit 2
-check() {
-  local name
-  for name in "${required[@]}"; do
-    [ -n "${!name-}" ] || problems+=("$name is missing, for example: $(grep "^$name=" "$project/.env.save")")
-  done
-  if [ -n "${TAP_MSSQL_PORT-}" ] && ! [[ $TAP_MSSQL_PORT =~ ^[0-9]{1,5}$ && $TAP_MSSQL_PORT -ge 1 && $TAP_MSSQL_PORT -le 65535 ]]; then
-    problems+=("TAP_MSSQL_PORT=$TAP_MSSQL_PORT is no port: a number from 1 to 65535")
-  fi
-  for name in API_HOST DATABRICKS_HOST; do
-    if [ -n "${!name-}" ] && ! [[ ${!name} =~ ^https?://[^/]+ ]]; then
-      problems+=("$name is no URL: it begins with https://")
-    fi
-  done
-  [ "${#problems[@]}" -gt 0 ] || return 0
-  {
-    printf 'The configuration has %s problem(s); nothing was connected to, nothing was changed:\n' "${#problems[@]}"
-    printf '  - %s\n' "${problems[@]}"
-    printf 'Set them in .env (template: .env.save) or with docker run --env-file .env.\n'
-  } >&2
-  exit 2
+  while IFS= read -r -d '' pair; do
+    case $pair in
+      -*) unset "${pair#-}" ;;
+      *) export "${pair?}" ;;
+    esac
+  done < <("$lighthouse" settle "$@")
+  wait "$!" || exit $?
 }
 
 # usage: lock    one run at a time; exit 7
@@ -121,24 +72,31 @@ lock() {
   }
 }
 
-# usage: step CODE COMMAND...    runs a command in its own process group, so that stopping reaches all of it
-step() {
-  local code=$1 status=0
-  shift
+# usage: attempt COMMAND...    runs a command in its own process group, so that stopping reaches all of it; sets `status`
+attempt() {
+  status=0
   set -m
-  "$@" </dev/null &
+  "$@" <&0 &
   child=$!
   set +m
   wait "$child" || status=$?
   child=
-  [ "$status" -eq 0 ] || {
-    say "failed: $(basename "$1") ${*:2:2} (exit $status)"
-    [[ $status =~ ^(2|4|5|6|7|130)$ && $code != 3 ]] || status=$code
-    exit "$status"
-  }
+  [ "$status" -eq 0 ] || say "failed: $(basename "$1") ${*:2:2} (exit $status)"
 }
 
-# usage: stop    on SIGTERM or SIGINT: children first, then ourselves
+# usage: step CODE COMMAND...    ends with CODE where the command fails, or with its own code where that says more
+step() {
+  local code=$1
+  shift
+  attempt "$@"
+  case $status in
+    0) ;;
+    2 | 4 | 5 | 6 | 7 | 130 | 143) exit "$status" ;;
+    *) exit "$code" ;;
+  esac
+}
+
+# usage: stop NAME CODE    on a signal: children first, then ourselves
 stop() {
   trap '' TERM INT
   if [ -n "$child" ]; then
@@ -146,11 +104,9 @@ stop() {
     timeout 10 tail --pid="$child" -f /dev/null || :
     kill -KILL -- "-$child" 2>/dev/null || :
   fi
-  say "interrupted; Delta holds whole loads only, the next run takes up from there"
-  exit 130
+  say "$1; Delta holds whole loads only, the next run takes up from there"
+  exit "$2"
 }
-
-lakehouse=$project/.meltano/utilities/lakehouse/venv/bin/lakehouse
 
 finish() {
   say "finish    what an earlier run left staged"
@@ -162,31 +118,25 @@ finish() {
 }
 
 bookmarks() {
-  local folder=$project/output/.bookmarks
   say "bookmarks from the ledger"
-  rm -rf "$folder"
-  step 5 "$lakehouse" bookmarks --out "$folder"
-  set_state tap-mssql sqlserver
-  set_state tap-rest-api-msdk api
-}
-
-# usage: set_state TAP SOURCE
-set_state() {
-  local file=$project/output/.bookmarks/$2.json
-  local kept=$project/state/dev:$1-to-target-parquet-$2/state.json
-  # Nothing to say and nothing said before: the usual first run.
-  if [ -e "$kept" ] || [ -s "$file" ]; then
-    printf '{"singer_state": %s}' "$(cat "$file" 2>/dev/null || printf '{}')" >"$file.meltano"
-    step 5 meltano --log-level=error state set --force --input-file "$file.meltano" "dev:$1-to-target-parquet-$2"
-  fi
+  private_folder
+  step 5 "$lakehouse" bookmarks >"$private/bookmarks.json"
+  step 5 "$lighthouse" state <"$private/bookmarks.json"
 }
 
 extract() {
-  say "extract   meltano run tap-mssql target-parquet-sqlserver tap-rest-api-msdk target-parquet-api"
+  local blocks
+  read -ra blocks < <("$lighthouse" blocks)
+  say "extract   meltano run ${blocks[*]}"
   rm -rf "$project"/.meltano/run/*
   MELTANO_RUN_ID=$(cat /proc/sys/kernel/random/uuid)
-  export MELTANO_RUN_ID
-  step 3 meltano run --force --refresh-catalog tap-mssql target-parquet-sqlserver tap-rest-api-msdk target-parquet-api
+  private_folder
+  export MELTANO_RUN_ID LIGHTHOUSE_EXITS=$private/exits
+  attempt meltano run --force --refresh-catalog "${blocks[@]}"
+  # Meltano ends with 1 whatever a plugin ends with; a plugin notes its own code.
+  if [ "$status" -ne 0 ]; then
+    if grep -qs ' 2$' "$private/exits"; then exit 2; else exit 3; fi
+  fi
 }
 
 upload() {
@@ -204,13 +154,14 @@ verify() {
   step 6 "$lakehouse" report
 }
 
-tap=$project/.meltano/extractors/tap-mssql/venv/bin/tap-mssql
-
 # usage: private_folder    a folder for files with secrets, gone when the script ends
 private_folder() {
+  [ -z "${private-}" ] || return 0
   private=$(mktemp -d)
   trap 'rm -rf "$private"' EXIT
 }
+
+readonly tap=$project/.meltano/extractors/tap-mssql/venv/bin/tap-mssql
 
 # usage: plan [--json]
 plan() {
@@ -237,34 +188,51 @@ run() {
   say "done"
 }
 
+# usage: no_more ARGUMENT...    refuses arguments that a command does not take
+no_more() { [ "$#" -eq 0 ] || refuse "'$1' is too much; type: entrypoint.sh help"; }
+
+# usage: only_json ARGUMENT...    refuses arguments other than one --json
+only_json() {
+  [ "$#" -eq 0 ] || [ "$1" = --json ] || refuse "there is no option $1$(suggestion "$1" --json)"
+  [ "$#" -le 1 ] || no_more "${@:2}"
+}
+
 _main() {
   local command=${1:-run}
+  [ "$#" -eq 0 ] || shift
   cd "$project"
-  settle_env
   case $command in
     help | --help | -h) help ;;
-    check) check && say "the configuration is complete" ;;
+    check)
+      no_more "$@"
+      settle --check
+      say "the configuration is complete"
+      ;;
     plan | doctor)
-      [[ $# -eq 1 || ($# -eq 2 && $2 == --json) ]] || {
-        help >&2
-        exit 2
-      }
-      check
-      trap stop TERM INT
-      "$@"
+      only_json "$@"
+      settle --check
+      trap_signals
+      "$command" "$@"
       ;;
     run | finish | bookmarks | extract | upload | convert | verify)
-      [ "$#" -le 1 ] || {
-        help >&2
-        exit 2
-      }
-      check
+      no_more "$@"
+      settle --check
       lock
-      trap stop TERM INT
+      trap_signals
       "$command"
       ;;
-    *) exec "$@" ;;
+    *)
+      settle
+      type -P "$command" >/dev/null ||
+        refuse "there is no command '$command'$(suggestion "$command" "${commands[@]}") type: entrypoint.sh help"
+      exec "$command" "$@"
+      ;;
   esac
+}
+
+trap_signals() {
+  trap 'stop interrupted 130' INT
+  trap 'stop terminated 143' TERM
 }
 
 _is_sourced() { [ "${BASH_SOURCE[0]}" != "$0" ]; }

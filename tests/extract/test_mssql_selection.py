@@ -57,12 +57,6 @@ def test_patterns_that_leave_nothing_are_refused() -> None:
     assert selection.choose([], []) == []
 
 
-def test_every_match_counts_in_its_order() -> None:
-    options = {"Sales.*": 1, "*.order": 2, "HR.*": 3}
-    assert [selection.matching(options, name) for name in NAMES[:4]] == [[1, 2], [1], [1], [3]]
-    assert selection.matching(options, ("dbo", "a.b")) == []
-
-
 def test_tables_that_share_a_streams_name_are_refused_by_name() -> None:
     with pytest.raises(SelectionRefused, match=r"stream a-b-c: schema 'a-b' table 'c' and schema 'a' table 'b-c'"):
         selection.refuse_twins([("a-b", "c"), ("a", "b-c"), ("a", "b")])

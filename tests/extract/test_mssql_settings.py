@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from singer_arrow.settings import metas
-from tap_mssql.errors import SettingsRefused
-from tap_mssql.settings import Settings, json_schema, parse
+from singer_arrow.errors import SettingsRefused
+from singer_arrow.settings import json_schema, metas
+from tap_mssql.settings import Settings, parse
 
 CONFIG = {"host": "db.example.com", "user": "reader", "password": "s3cret", "database": "Shop"}
 
@@ -31,8 +32,13 @@ def test_meltano_hands_over_texts_nulls_and_blanks() -> None:
     assert (settings.port, settings.encrypt, settings.multi_subnet_failover) == (1444, "yes", True)
     assert (settings.snapshot, settings.query_timeout) == ("auto", 0)
     assert settings.streams == ("Sales.*", "!*.Archive*")
-    options = settings.stream_options["Sales.*"]
-    assert (options.replication_key, options.start_value, options.key) == ("ModifiedDate", "5", ("a", "b"))
+    [options] = settings.stream_options
+    assert (options.pattern, options.replication_key, options.start_value, options.key) == (
+        "Sales.*",
+        "ModifiedDate",
+        "5",
+        ("a", "b"),
+    )
     assert parse({**CONFIG, "streams": "Sales.*, !*.Archive*"}).streams == settings.streams
 
 
@@ -52,38 +58,52 @@ def test_defaults_are_gentle() -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"user": None}, "user: is needed by authentication: sql"),
-        ({"password": ""}, "password: is needed by authentication: sql (for example TAP_MSSQL_PASSWORD"),
-        ({"host": None}, "host: is needed (for example host: db.example.com)"),
-        ({"host": "db.example.com,1433"}, "host: only the name or address"),
-        ({"host": "db.example.com:1433"}, "host: only the name or address"),
-        ({"port": "many"}, "port: must be a whole number, got text (for example port: 1433)"),
-        ({"max_parallel": 65}, "max_parallel: must be a whole number <= 64"),
-        ({"max_paralel": 2}, "max_paralel: no such setting; did you mean max_parallel?"),
-        ({"encrypt": "maybe"}, "encrypt: must be 'yes', 'strict' or 'no'"),
-        ({"authentication": "kerberos"}, "authentication: must be 'sql', 'service_principal'"),
-        ({"authentication": "service_principal"}, "client_secret: is needed by authentication: service_principal"),
-        ({"authentication": "managed_identity"}, "password: not used by authentication: managed_identity"),
-        ({"client_secret": "x"}, "client_secret: only with authentication: service_principal"),
-        ({"server_certificate": "/no/such.pem"}, "server_certificate: there is no file /no/such.pem"),
-        ({"encrypt": "strict", "trust_server_certificate": True}, "trust_server_certificate: not with encrypt: strict"),
-        ({"streams": "[Sales"}, "streams: is not JSON"),
-        ({"stream_options": {"a.b": {"replicaton_key": "x"}}}, "replicaton_key: no such setting; did you mean replication_key?"),
+        ({"user": None}, "user: is missing; authentication: sql needs it (for example user: reader)"),
+        ({"password": ""}, "password: is missing; authentication: sql needs it"),
+        ({"host": None}, "host: is missing (for example host: db.example.com)"),
+        ({"host": "db.example.com,1433"}, "host: must be a name or an address alone"),
+        ({"host": "db.example.com:1433"}, "host: must be a name or an address alone"),
+        ({"port": "many"}, "port: must be a whole number, not 'many' (for example port: 1433)"),
+        ({"max_parallel": 65}, "max_parallel: must be a whole number <= 64, not 65"),
+        ({"max_paralel": 2}, "max_paralel: there is no such setting; did you mean max_parallel?"),
+        ({"encrypt": "maybe"}, "encrypt: must be yes, strict or no, not 'maybe'"),
+        (
+            {"authentication": "kerberos"},
+            "authentication: must be sql, service_principal, managed_identity or default, not 'kerberos'",
+        ),
+        ({"authentication": "service_principal"}, "client_secret: is missing; authentication: service_principal needs it"),
+        ({"authentication": "managed_identity"}, "password: is not used by authentication: managed_identity"),
+        ({"client_secret": "x"}, "client_secret: is not used by authentication: sql"),
+        ({"server_certificate": "/no/such.pem"}, "server_certificate: names /no/such.pem, and there is no such file"),
+        (
+            {"encrypt": "strict", "trust_server_certificate": True},
+            "trust_server_certificate: cannot be true with encrypt: strict",
+        ),
+        ({"streams": "[Sales"}, "streams: is not valid JSON"),
+        (
+            {"stream_options": {"a.b": {"replicaton_key": "x"}}},
+            "replicaton_key: there is no such setting; did you mean replication_key?",
+        ),
         (
             {"stream_options": {"a.b": {"replication_method": "LOG_BASED"}}},
-            "stream_options.a.b.replication_method: must be 'FULL_TABLE' or 'INCREMENTAL'",
+            "stream_options[a.b].replication_method: must be FULL_TABLE or INCREMENTAL, not 'LOG_BASED'",
         ),
-        ({"stream_options": {"a.b": {"replication_method": "full_table", "lookback": 4}}}, "lookback: only for"),
+        (
+            {"stream_options": {"a.b": {"replication_method": "full_table", "lookback": 4}}},
+            "lookback: has a meaning for replication_method INCREMENTAL only",
+        ),
         ({"stream_options": {"a.b": {"key": ["id", "ID"]}}}, "key: names a column twice"),
         (
             {"stream_options": {"a.b": {"start_value": True}}},
-            "stream_options.a.b.start_value: must be text or nothing, got true or false",
+            "stream_options[a.b].start_value: must be text, not true",
         ),
         ({"enable_tds_logging": True}, "enable_tds_logging: is always false here"),
         ({"use_date_datatype": False}, "use_date_datatype: is always true here"),
-        ({"conn_properties": "SET X"}, "conn_properties: must be ''"),
-        ({"stream_options": ["a.b"]}, "stream_options: must be an object, got a list"),
-        ({"stream_options": {"a.b": "id"}}, "stream_options.a.b: must be an object of options"),
+        ({"conn_properties": "SET X"}, "conn_properties: must be empty, not 'SET X'"),
+        ({"stream_options": ["a.b"]}, "stream_options[0]: must be an object"),
+        ({"stream_options": {"a.b": "id"}}, "stream_options: must be a list of objects, each with its pattern"),
+        ({"stream_options": [{"lookback": 5}]}, "stream_options[0].pattern: is missing (for example pattern: Sales.*)"),
+        ({"stream_options": '[{"pattern": "a.b",]'}, "stream_options: is not valid JSON"),
         ({"password": 5}, "password: must be text"),
     ],
 )
@@ -92,6 +112,26 @@ def test_a_wrong_setting_is_named(change: dict[str, Any], told: str) -> None:
         parse({**CONFIG, **change})
     assert told in str(refused.value)
     assert "s3cret" not in str(refused.value)
+
+
+def test_options_in_the_form_that_meltano_takes_apart_are_refused_instead_of_lost() -> None:
+    """An object in meltano.yml arrives with its keys split at their dots."""
+    with pytest.raises(SettingsRefused, match="stream_options: must be a list of objects, each with its pattern") as refused:
+        parse({**CONFIG, "stream_options": {"Sales": {"*": {"replication_key": "ModifiedDate"}}}})
+    assert '[{"pattern": "Sales.*", "replication_key": "ModifiedDate"}]' in str(refused.value)
+
+
+def test_options_mean_the_same_in_every_form_that_arrives_whole() -> None:
+    entry = {"replication_key": "ModifiedDate", "lookback": "60"}
+    forms: list[Any] = [[{"pattern": "Sales.*", **entry}], {"Sales.*": entry}]
+    parsed = [parse({**CONFIG, "stream_options": form}).stream_options for each in forms for form in (each, json.dumps(each))]
+    assert len(set(parsed)) == 1 and parsed[0][0].lookback == 60
+    assert parse({**CONFIG, "stream_options": {"*": entry}}).stream_options[0].pattern == "*"
+
+
+@pytest.mark.parametrize(("host", "found"), [("[::1]", "::1"), ("::1", "::1"), (" db ", "db"), ("db\\x", "db\\x")])
+def test_an_address_may_stand_in_brackets(host: str, found: str) -> None:
+    assert parse({**CONFIG, "host": host}).host == found
 
 
 def test_later_patterns_of_stream_options_lie_over_earlier_ones() -> None:
@@ -141,7 +181,7 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
         "password",
         "server_certificate",
     ):
-        assert f"\n  {name}: " in text, name
+        assert f"\n  - {name}: " in text, name
 
 
 @pytest.mark.parametrize("mode", ["managed_identity", "default"])
@@ -152,7 +192,7 @@ def test_azure_logins_need_no_password(mode: str) -> None:
 
 
 def test_the_schema_names_every_setting_and_marks_secrets() -> None:
-    schema = json_schema()
+    schema = json_schema(Settings)
     assert set(schema["properties"]) == set(metas(Settings))
     assert "$defs" not in schema
     assert all("type" in property_ or "anyOf" in property_ for property_ in schema["properties"].values())

@@ -96,7 +96,7 @@ def messages(output: str) -> list[dict[str, Any]]:
     return [json.loads(line, parse_float=Decimal) for line in output.splitlines()]
 
 
-def failed(result: subprocess.CompletedProcess[str], code: int = 1) -> str:
+def failed(result: subprocess.CompletedProcess[str], code: int = 3) -> str:
     """What a failed run says on stderr: no traceback and no secret anywhere."""
     assert result.returncode == code, result.stderr
     assert "Traceback" not in result.stderr
@@ -183,7 +183,7 @@ def test_an_api_that_is_down_is_named_after_bounded_tries(tmp_path: Path) -> Non
 
 
 def test_all_problems_of_a_configuration_come_together(tmp_path: Path) -> None:
-    settings = config("nowhere", ["SalesOrderHeader"], auth_method="oauth", use_request_body_not_params=True)
+    settings = config("ftp://nowhere", ["SalesOrderHeader"], auth_method="oauth", use_request_body_not_params=True)
     told = failed(run(tmp_path, {**settings, "pasword": PASSWORD}, "--discover"), 2)
     for name in ("api_url", "auth_method", "use_request_body_not_params", "pasword"):
-        assert f"\n  {name}: " in told
+        assert f"\n  - {name}: " in told

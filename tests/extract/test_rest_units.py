@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
+from singer_arrow.errors import SettingsRefused
 from singer_arrow.records import RecordDecoder
 from tap_rest_api_msdk import bookmarks, envelope, jsonpaths, retry, schemas
-from tap_rest_api_msdk.config import problems_and_config
+from tap_rest_api_msdk.config import parse
 
 SCHEMA = {"type": "object", "properties": {"id": {"type": "integer"}, "at": {"type": "string", "format": "date-time"}}}
 CONFIG = {
@@ -82,28 +83,68 @@ def test_columns_are_nullable_only_where_the_schema_says_so() -> None:
 
 
 def test_a_plain_configuration_has_no_problem() -> None:
-    problems, config = problems_and_config(CONFIG)
-    assert (problems, config and config.api_url) == ([], "https://api.example.com/v1")
+    assert parse(CONFIG).api_url == "https://api.example.com/v1"
+    assert parse({**CONFIG, "api_url": "api.example.com/v1"}).api_url == "https://api.example.com/v1"
+    assert parse({**CONFIG, "api_url": "http://[::1]:8080"}).api_url == "http://[::1]:8080"
 
 
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"client_secret": "x"}, "client_secret: this tap does not have it (OAuth)"),
-        ({"store_raw_json_message": True}, "store_raw_json_message"),
-        ({"pagination_request_style": "hateoas_paginator"}, "pagination_request_style: 'hateoas_paginator'"),
-        ({"pagination_response_style": "page"}, "pagination_response_style: 'page'"),
-        ({"auth_method": "aws"}, "auth_method: 'aws'"),
-        ({"auth_method": "basic", "username": "u"}, "password: needed by auth_method: basic"),
-        ({"api_url": "https://u:p@api.example.com"}, "api_url: holds credentials"),
-        ({"batch_config": {"encoding": {"format": "jsonl"}}}, "batch_config.encoding: use"),
-        ({"streams": [{"name": "a"}]}, "streams[a].schema: missing"),
-        ({"streams": [{"name": "a", "schema": SCHEMA, "replication_key": "at"}]}, "every run would add every record"),
-        ({"streams": [{"name": "a", "schema": SCHEMA, "primary_keys": ["no"]}]}, "no column 'no'"),
+        ({"client_secret": "s3cret"}, "client_secret: is set, and this tap does not support it (OAuth"),
+        ({"store_raw_json_message": True}, "store_raw_json_message: is set"),
+        ({"pagination_request_style": "hateoas_paginator"}, "pagination_request_style: must be offset_paginator, style1,"),
+        ({"pagination_response_style": "page"}, "pagination_response_style: must be offset, style1 or default, not 'page'"),
+        ({"pagination_response_style": "default"}, "pagination_response_style: must be offset (or style1), not 'default'"),
+        ({"pagination_page_size": "many"}, "pagination_page_size: must be a whole number, not 'many'"),
+        ({"pagination_page_sise": 5}, "pagination_page_sise: there is no such setting; did you mean pagination_page_size?"),
+        ({"auth_method": "aws"}, "auth_method: must be no_auth, basic, bearer_token or api_key, not 'aws'"),
+        ({"auth_method": "basic", "username": "u"}, "password: is missing; auth_method: basic needs it"),
+        ({"api_url": "https://u:s3cret@api.example.com"}, "api_url: holds credentials"),
+        ({"api_url": "ftp://api.example.com"}, "api_url: must be the API's address, not 'ftp://api.example.com'"),
+        (
+            {"batch_config": {"encoding": {"format": "jsonl"}, "storage": {"root": "file:///spool"}}},
+            "batch_config.encoding: must be {format: parquet",
+        ),
+        ({"streams": []}, "streams: is missing; list at least one"),
+        ({"streams": [{"name": "a"}]}, "streams[a].schema: is missing; schemas are declared"),
+        ({"streams": [{"path": "/a", "schema": SCHEMA}]}, "streams[0].name: is missing (for example name: Orders)"),
+        (
+            {"streams": [{"name": "a", "schema": SCHEMA, "paht": "x"}]},
+            "streams[a].paht: there is no such setting; did you mean path?",
+        ),
+        ({"streams": [{"name": "a", "schema": SCHEMA, "replication_key": "at"}]}, "would add every record again"),
+        ({"streams": [{"name": "a", "schema": SCHEMA, "primary_keys": ["no"]}]}, "primary_keys: names no, which is not a column"),
+        ({"streams": [{"name": "a", "schema": {"properties": {"id": {"type": "intger"}}}}]}, "did you mean integer?"),
+        (
+            {"streams": [{"name": "a", "schema": {"properties": {"d": {"type": "number", "x-sql-datatype": "decimal(50,2)"}}}}]},
+            "streams[a].schema.properties.d: has a type that cannot be: decimal(50,2): a decimal has 1 to 38 digits",
+        ),
+        ({"streams": [{"name": "a", "schema": SCHEMA, "records_path": "$.data[*"}]}, "records_path: must be a JSONPath ("),
+        ({"total_path": "$.[["}, "total_path: must be a JSONPath ("),
+        ({"start_date": "yesterday"}, "start_date: must be a date or a time such as 2026-01-01"),
+        (
+            {"streams": [{"name": "a", "schema": SCHEMA, "source_search_field": "since", "source_search_query": "gt:now"}]},
+            "source_search_query: must hold $last_run_date",
+        ),
+        ({"streams": [{"name": "a", "schema": SCHEMA, "source_search_field": "since"}]}, "source_search_query: is missing"),
         ({"streams": [{"name": "a-b", "schema": SCHEMA}, {"name": "A b", "schema": SCHEMA}]}, "share one Delta table"),
     ],
 )
 def test_a_problem_is_told_by_the_name_of_its_setting(change: dict[str, object], told: str) -> None:
-    problems, config = problems_and_config({**CONFIG, **change})
-    assert config is None
-    assert any(told in problem for problem in problems), problems
+    with pytest.raises(SettingsRefused) as refused:
+        parse({**CONFIG, **change})
+    assert len(refused.value.problems) == 1, refused.value
+    assert told in str(refused.value)
+    assert "s3cret" not in str(refused.value)
+
+
+def test_problems_of_all_streams_are_told_at_once() -> None:
+    streams = [
+        {"name": "a", "schema": SCHEMA, "paht": "x"},
+        {"name": "b"},
+        {"name": "c", "schema": SCHEMA, "primary_keys": ["no"]},
+    ]
+    with pytest.raises(SettingsRefused) as refused:
+        parse({**CONFIG, "streams": streams, "pagination_page_size": "x"})
+    assert len(refused.value.problems) == 4, refused.value

@@ -108,7 +108,7 @@ def test_parts_are_adopted_as_they_are_and_the_manifest_names_them(tmp_path: Pat
 def test_a_load_without_its_document_leaves_nothing_and_fails(tmp_path: Path) -> None:
     parts = load(tmp_path, complete=False)
     done = run(tmp_path, schema_line(), batch_line(*parts), STATE)
-    assert done.returncode == 1 and "ended before its load was complete" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 3 and "ended before its load was complete" in done.stderr and "Traceback" not in done.stderr
     assert staged(tmp_path) == [] and done.stdout == "" and all(p.exists() for p in parts)
 
 
@@ -118,14 +118,14 @@ def test_a_part_that_was_changed_is_refused(tmp_path: Path) -> None:
     content[10] ^= 1
     part.write_bytes(content)
     done = run(tmp_path, schema_line(), batch_line(part), STATE)
-    assert done.returncode == 1 and "does not hold what its name says" in done.stderr
+    assert done.returncode == 3 and "does not hold what its name says" in done.stderr
     assert staged(tmp_path) == []
 
 
 def test_a_missing_part_is_refused_although_the_others_are_whole(tmp_path: Path) -> None:
     parts = load(tmp_path, rows=4, limit=2)
     done = run(tmp_path, schema_line(), batch_line(parts[0]), STATE)
-    assert done.returncode == 1 and parts[1].name in done.stderr
+    assert done.returncode == 3 and parts[1].name in done.stderr
     assert staged(tmp_path) == []
 
 
@@ -143,7 +143,7 @@ def test_records_become_exact_parts(tmp_path: Path) -> None:
 def test_a_record_that_does_not_fit_stages_nothing(tmp_path: Path) -> None:
     bad = line(type="RECORD", stream=STREAM, record={"id": 2, "amount": 0.12345})
     done = run(tmp_path, schema_line(), line(type="RECORD", stream=STREAM, record={"id": 1}), bad, STATE)
-    assert done.returncode == 1 and "Sales-Order" in done.stderr and "amount" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 3 and "Sales-Order" in done.stderr and "amount" in done.stderr and "Traceback" not in done.stderr
     assert staged(tmp_path) == [] and done.stdout == ""
 
 
@@ -167,7 +167,7 @@ def test_two_targets_never_share_a_folder(tmp_path: Path) -> None:
         first.stdin.flush()
         assert first.stdout and first.stdout.readline()
         second = run(tmp_path, schema_line(), STATE)
-        assert second.returncode == 1 and "another target-parquet writes into" in second.stderr
+        assert second.returncode == 3 and "another target-parquet writes into" in second.stderr
     finally:
         os.kill(first.pid, signal.SIGTERM)
         first.wait()
@@ -183,16 +183,16 @@ def test_two_targets_never_share_a_folder(tmp_path: Path) -> None:
 )
 def test_broken_input_is_one_message(tmp_path: Path, lines: list[str], words: str) -> None:
     done = run(tmp_path, *lines)
-    assert done.returncode == 1 and words in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 3 and words in done.stderr and "Traceback" not in done.stderr
 
 
 def test_bad_settings_are_named_all_at_once(tmp_path: Path) -> None:
     done = run(tmp_path, destination_pth="x", file_size="many", compression_method="gzip")
-    assert done.returncode == 1
+    assert done.returncode == 2
     for told in (
-        "destination_pth: no such setting; did you mean destination_path?",
-        "file_size: must be a whole number, got text",
-        "compression_method: must be 'zstd'",
+        "destination_pth: there is no such setting; did you mean destination_path?",
+        "file_size: must be a whole number, not 'many'",
+        "compression_method: must be zstd, not 'gzip'",
     ):
         assert told in done.stderr
     done = run(tmp_path, streams_in_separate_folder=False, add_record_metadata="true")

@@ -78,7 +78,7 @@ def discover(connection: Connection, settings: Settings) -> list[Table]:
     schemas = [schema.strip() for schema in settings.filter_dbs.split(",") if schema.strip()]
     names = [(t.schema, t.name) for t in found]
     selection.refuse_idle([f"{schema}.*" for schema in schemas], names, "filter_dbs")
-    selection.refuse_idle(settings.stream_options, names, "stream_options")
+    selection.refuse_idle([each.pattern for each in settings.stream_options], names, "stream_options")
     inside = {schema.lower() for schema in schemas}
     chosen = set(selection.choose([n for n in names if not inside or n[0].lower() in inside], settings.streams))
     selection.refuse_twins(chosen)

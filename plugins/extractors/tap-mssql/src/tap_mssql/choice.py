@@ -99,7 +99,7 @@ class Choice:
         if again and not wanted.key:
             raise SelectionRefused(
                 f"stream {self.stream}: {again} reads rows again, which without a key would double them in Delta; "
-                f"set stream_options.{self.table.schema}.{self.table.name}.key"
+                f"set its key in stream_options: [{{pattern: {self.table.schema}.{self.table.name}, key: [\u2026]}}]"
             )
         return wanted
 

@@ -7,19 +7,25 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from singer_arrow import check, exits
+from singer_arrow.exits import Exit
 from singer_arrow.start import importing
+from tap_mssql.settings import PROGRAM, Settings
 
 # What the SDK adds to BATCH output only where it is set; then it is the SDK's to do.
 _OF_THE_SDK = ("stream_maps", "flattening_enabled")
 
 
 def main() -> None:
-    """Runs the tap; a user's mistake is one message and exit 1."""
-    files = _plain(sys.argv[1:])
+    """Runs the tap; what a person can mend is one message. Exit code 2 for configuration, 3 for anything else."""
+    arguments = sys.argv[1:]
+    if check.asked(arguments):
+        sys.exit(check.answer(Settings))
+    files = _plain(arguments)
     with importing():
-        from singer_arrow.errors import ArrowSingerError
+        from singer_arrow.errors import ArrowSingerError, SettingsRefused
         from singer_arrow.process import tame_memory
-        from tap_mssql.errors import TapError
+        from tap_mssql.errors import SelectionRefused, TapError
 
         if files is None:
             from tap_mssql.tap import TapMssql
@@ -31,15 +37,13 @@ def main() -> None:
             TapMssql.cli()
         else:
             _sync(files)
+    except (SettingsRefused, SelectionRefused) as error:
+        exits.leave(PROGRAM, error, Exit.CONFIGURATION)
     except (TapError, ArrowSingerError) as error:
-        sys.stderr.write(f"tap-mssql: {error}\n")
-        sys.exit(1)
+        exits.leave(PROGRAM, error, Exit.EXTRACT)
     except OSError as error:
-        sys.stderr.write(
-            f"tap-mssql: {error.strerror or error}: {error.filename or ''}; nothing of this load is staged; "
-            "mend it and run again\n"
-        )
-        sys.exit(1)
+        what = f"{error.strerror or error}: {error.filename or ''}"
+        exits.leave(PROGRAM, f"{what}. Nothing of this load is staged. Solve the problem and run again.", Exit.EXTRACT)
 
 
 def _plain(arguments: list[str]) -> dict[str, Any] | None:
@@ -62,13 +66,12 @@ def _plain(arguments: list[str]) -> dict[str, Any] | None:
 
 def _sync(files: dict[str, Any]) -> None:
     import logging
-    import signal
 
     from tap_mssql import batches, settings
     from tap_mssql.run import Run
 
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s | %(levelname)-8s | %(name)s | %(message)s")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    exits.on_sigterm(PROGRAM)
 
     def write(message: dict[str, Any]) -> None:
         sys.stdout.write(json.dumps(message, separators=(",", ":")) + "\n")

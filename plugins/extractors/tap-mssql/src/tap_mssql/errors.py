@@ -1,9 +1,8 @@
 """What stops this tap.
 
-TapError                exit 1, one message for people, no traceback
-├── SettingsRefused     the configuration; every problem at once
+TapError                exit 3, one message for people, no traceback; a refused configuration is singer_arrow's SettingsRefused
 ├── ConnectionRefused   host, certificate, login or database: nothing was read
-├── SelectionRefused    a stream, key or column that cannot be read as asked
+├── SelectionRefused    exit 2: a stream, key or column that cannot be read as asked
 ├── SpoolBusy           another tap reads into the same folder
 ├── ReadFailed          a query that broke; finished parts stay, nothing is staged
 ├── Drifted             a table that is not what was discovered any more
@@ -21,10 +20,6 @@ if TYPE_CHECKING:
 
 class TapError(Exception):
     """Base of this package's errors; the text says what happened, where, what is safe, and what to do."""
-
-
-class SettingsRefused(TapError):
-    """The configuration; every problem at once."""
 
 
 class ConnectionRefused(TapError):

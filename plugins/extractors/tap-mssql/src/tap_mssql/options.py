@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, Literal
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
 
-from singer_arrow.settings import Problem, checked
+from singer_arrow import settings
 
 Text = Annotated[str, Meta(min_length=1)]
 INCREMENTAL_ONLY = ("replication_key", "lookback", "start_value", "end_value")
 
 
-class StreamOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Options of the streams of one pattern; None where it says nothing of one.
+class StreamOptions(settings.Settings, frozen=True, kw_only=True):
+    """Options of the streams that one pattern names; None where it says nothing of one.
 
     `lookback` is in seconds for a key that is a date or time, else in its own units.
     """
 
+    label: ClassVar[str] = "pattern"
+
+    pattern: Annotated[
+        Text, Meta(description="Pattern of schema.table: `*` is any text, `?` any character.", examples=["Sales.*"])
+    ]
     replication_method: Annotated[
         Literal["FULL_TABLE", "INCREMENTAL"] | None,
         Meta(description="Whole table each time, or only what its replication key says is new."),
@@ -40,6 +46,24 @@ class StreamOptions(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     end_value: Annotated[Text | None, Meta(description="Backfill: only rows with a replication key up to this value.")] = None
 
+    @classmethod
+    def prepared(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Methods in any case; numbers and dates of YAML as the text one would have written."""
+        changed = {name: _as_text(value) if name in ("start_value", "end_value") else value for name, value in config.items()}
+        method = changed.get("replication_method")
+        return changed | ({"replication_method": method.strip().upper()} if isinstance(method, str) else {})
+
+    @classmethod
+    def contradictions(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Keys that name a column twice, and options without a meaning for a full load."""
+        key = values.get("key")
+        if key and len({name.lower() for name in key}) < len(key):
+            yield "key", "names a column twice"
+        if values.get("replication_method") == "FULL_TABLE":
+            for name in INCREMENTAL_ONLY:
+                if values.get(name):
+                    yield name, "has a meaning for replication_method INCREMENTAL only; remove it"
+
 
 def _as_text(value: Any) -> Any:
     """A YAML number or date as the text one would have written; a boolean is left to be refused."""
@@ -50,55 +74,35 @@ def _as_text(value: Any) -> Any:
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
-def _as_list(value: Any) -> Any:
-    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+def as_list(given: Any) -> Any:
+    """`stream_options` as a list of objects with a pattern each, also where it is an object with a key for each pattern.
+
+    Meltano takes the keys of an object in meltano.yml apart at their dots; such an object is left to be refused as no list.
+    """
+    if isinstance(given, str) and given.strip().startswith("{"):
+        try:
+            given = json.loads(given)
+        except ValueError:
+            return given
+    if not isinstance(given, Mapping) or not all(_is_whole(pattern, said) for pattern, said in given.items()):
+        return given
+    return [{"pattern": pattern, **said} for pattern, said in given.items()]
 
 
-def _as_method(value: Any) -> Any:
-    return value.strip().upper() if isinstance(value, str) else value
-
-
-_NORMAL: dict[str, Callable[[Any], Any]] = {
-    "replication_method": _as_method,
-    "key": _as_list,
-    "start_value": _as_text,
-    "end_value": _as_text,
-}
-
-
-def checked_each(given: Mapping[str, Any]) -> tuple[dict[str, StreamOptions], list[Problem]]:
-    """The options of each pattern, and every problem of theirs, as `pattern.option`."""
-    found: dict[str, StreamOptions] = {}
-    problems: list[Problem] = []
-    for pattern, said in given.items():
-        if not isinstance(said, Mapping):
-            problems.append((pattern, "must be an object of options"))
-            continue
-        one, wrong = checked(StreamOptions, {n: _NORMAL[n](value) if n in _NORMAL else value for n, value in said.items()})
-        if one is not None:
-            found[pattern] = one
-            wrong = _together(one)
-        problems += [(f"{pattern}.{name}", what) for name, what in wrong]
-    return found, problems
-
-
-def _together(options: StreamOptions) -> list[Problem]:
-    problems = []
-    if options.key and len({name.lower() for name in options.key}) < len(options.key):
-        problems.append(("key", "names a column twice"))
-    if options.replication_method == "FULL_TABLE":
-        given = [name for name in INCREMENTAL_ONLY if getattr(options, name)]
-        problems += [(name, "only for replication_method INCREMENTAL") for name in given]
-    return problems
+def _is_whole(pattern: str, said: Any) -> bool:
+    return isinstance(said, Mapping) and ("." in pattern or not any(isinstance(value, Mapping) for value in said.values()))
 
 
 def merged(options: Iterable[StreamOptions]) -> StreamOptions:
-    """One over the other, the last one on top; a FULL_TABLE takes away what the ones below it say about replication keys."""
+    """One over the other, the last one on top, without a pattern.
+
+    A FULL_TABLE takes away what the ones below it say about replication keys.
+    """
     found: dict[str, Any] = {}
     for each in options:
         if each.replication_method == "FULL_TABLE":
             found = {name: value for name, value in found.items() if name not in INCREMENTAL_ONLY}
         elif each.replication_key:
             found.pop("replication_method", None)
-        found |= {name: value for name, value in msgspec.structs.asdict(each).items() if value is not None}
-    return StreamOptions(**found)
+        found |= {name: value for name, value in msgspec.structs.asdict(each).items() if value is not None and name != "pattern"}
+    return StreamOptions(pattern="", **found)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import difflib
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import TypeVar
 
 from tap_mssql.errors import SelectionRefused
 
 Name = tuple[str, str]
-T = TypeVar("T")
 
 
 def matches(pattern: str, name: Name) -> bool:
@@ -44,11 +42,6 @@ def choose(names: Sequence[Name], patterns: Sequence[str]) -> list[Name]:
             f"streams: {', '.join(patterns)} leaves no table; put a pattern without ! behind, for example Sales.*"
         )
     return found
-
-
-def matching(options: Mapping[str, T], name: Name) -> list[T]:
-    """What the patterns that match a name stand for, in their order."""
-    return [value for pattern, value in options.items() if matches(pattern, name)]
 
 
 def refuse_idle(patterns: Iterable[str], names: Sequence[Name], setting: str) -> None:

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-import msgspec
 from msgspec import Meta
 
-from singer_arrow.settings import Problem, Secret, checked, metas
-from singer_arrow.settings import json_schema as json_schema_of
+from singer_arrow import settings
+from singer_arrow.settings import Secret, no_secret
 from tap_mssql import options, selection
-from tap_mssql.errors import SettingsRefused
 from tap_mssql.options import StreamOptions
 
-_BUILT_IN = (
-    "batch_config",
-    "stream_maps",
-    "stream_map_config",
-    "faker_config",
-    "flattening_enabled",
-    "flattening_max_depth",
-    "flattening_max_key_length",
-    "flattening_separator",
+PROGRAM = "tap-mssql"
+_FLATTENING = ("enabled", "max_depth", "max_key_length", "separator")
+BUILT_IN = frozenset(  # the SDK's own settings
+    {"batch_config", "stream_maps", "stream_map_config", "faker_config", *(f"flattening_{name}" for name in _FLATTENING)}
 )
 AZURE = (
     ".database.windows.net",
@@ -38,40 +30,11 @@ AZURE = (
 )
 
 
-def _from_json(value: Any) -> Any:
-    """Meltano hands lists and objects from an environment variable over as JSON text."""
-    if isinstance(value, str) and value.strip()[:1] in ("[", "{"):
-        try:
-            return json.loads(value)
-        except ValueError as error:
-            raise ValueError(f"is not JSON: {error}") from None
-    return value
-
-
-def _yes_no(value: Any) -> Any:
-    """YAML reads a bare yes or no as a boolean."""
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
-
-
-def _globs(value: Any) -> Any:
-    value = _from_json(value)
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-_NORMAL: dict[str, Callable[[Any], Any]] = {"encrypt": _yes_no, "streams": _globs, "stream_options": _from_json}
-_ALWAYS = {"use_date_datatype": True, "use_singer_decimal": True, "enable_tds_logging": False}
-Globs = Annotated[
-    tuple[Annotated[str, Meta(min_length=1)], ...],
-    Meta(extra_json_schema={"type": ["array", "string"], "items": {"type": "string"}}),
-]
-Options = Annotated[
-    dict[str, StreamOptions],
-    Meta(extra_json_schema={"type": ["object", "string"], "additionalProperties": json_schema_of(StreamOptions)}),
-]
-
-
-class Settings(msgspec.Struct, kw_only=True, frozen=True):
+class Settings(settings.Settings, kw_only=True, frozen=True):
     """Checked before any connection is opened. Times are in seconds, sizes in rows unless a name says otherwise."""
+
+    ignored: ClassVar[frozenset[str]] = BUILT_IN
+    fixed: ClassVar[Mapping[str, bool]] = {"use_date_datatype": True, "use_singer_decimal": True, "enable_tds_logging": False}
 
     host: Annotated[
         str, Meta(description="Name or address of the server; `name\\instance` for a named one.", examples=["db.example.com"])
@@ -83,12 +46,12 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
         Meta(description="Who logs in: a SQL login, an Entra application, the machine's identity, or whatever Azure finds."),
     ] = "sql"
     user: Annotated[str, Meta(description="SQL login (authentication: sql).", examples=["reader"])] = ""
-    password: Annotated[Secret, Meta(description="Its password.")] = msgspec.field(default_factory=Secret)
+    password: Annotated[Secret, Meta(description="Its password.")] = no_secret()
     client_id: Annotated[
         str, Meta(description="Entra application, or a user-assigned managed identity.", examples=["0a1b2c3d-…"])
     ] = ""
     client_secret: Annotated[Secret, Meta(description="The application's secret (authentication: service_principal).")] = (
-        msgspec.field(default_factory=Secret)
+        no_secret()
     )
     tenant: Annotated[str, Meta(description="Entra tenant of the application; the server says it when unset.")] = ""
     encrypt: Annotated[Literal["yes", "strict", "no"], Meta(description="TLS: yes, strict (TDS 8) or no (login only).")] = "yes"
@@ -119,7 +82,7 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
     ] = 300
 
     streams: Annotated[
-        Globs,
+        tuple[Annotated[str, Meta(min_length=1)], ...],
         Meta(
             description="Patterns of schema.table, the last that matches wins; all unless set.",
             examples=[["Sales.*", "!*.Archive*"]],
@@ -130,13 +93,12 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
     )
     include_synonyms: Annotated[bool, Meta(description="Synonyms of tables and views are streams too.")] = False
     stream_options: Annotated[
-        Options,
+        tuple[StreamOptions, ...],
         Meta(
-            description="Pattern of schema.table: its replication_method, replication_key, key, lookback, start_value, "
-            "end_value.",
-            examples=[{"Sales.*": {"replication_key": "ModifiedDate"}}],
+            description="Options of the streams that a pattern names; where several match, later ones add to earlier ones.",
+            examples=[[{"pattern": "Sales.*", "replication_key": "ModifiedDate"}]],
         ),
-    ] = msgspec.field(default_factory=dict)
+    ] = ()
     default_replication_method: Annotated[
         Literal["FULL_TABLE", "INCREMENTAL"], Meta(description="Of streams that name none.")
     ] = "FULL_TABLE"
@@ -191,78 +153,57 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
 
     def options_of(self, schema: str, table: str) -> StreamOptions:
         """What `stream_options` says about a table: all patterns that match it, a later one over an earlier one."""
-        return options.merged(selection.matching(self.stream_options, (schema, table)))
+        return options.merged(each for each in self.stream_options if selection.matches(each.pattern, (schema, table)))
+
+    @classmethod
+    def prepared(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        """An address in brackets is an address; `stream_options` may be an object with a key for each pattern."""
+        changed = dict(config)
+        if isinstance(host := changed.get("host"), str):
+            changed["host"] = _host(host.strip()) or host
+        if "stream_options" in changed:
+            changed["stream_options"] = options.as_list(changed["stream_options"])
+        return changed
+
+    @classmethod
+    def contradictions(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """What types cannot tell: the host, what a login needs, how a certificate is checked, options split by Meltano."""
+        if values.get("host") and not _host(values["host"]):
+            yield "host", "must be a name or an address alone; the port is a setting of its own"
+        yield from _login(values)
+        yield from _tls(values)
 
 
-def parse(config: dict[str, Any]) -> Settings:
+def parse(config: Mapping[str, Any]) -> Settings:
     """Checks a configuration. Raises SettingsRefused naming every wrong setting; unset ones take their default."""
-    given = {k: v for k, v in config.items() if k not in _BUILT_IN and v is not None and v != ""}
-    problems: list[Problem] = []
-    for name, normal in _NORMAL.items():
-        if name in given:
-            try:
-                given[name] = normal(given[name])
-            except ValueError as error:
-                problems.append((name, str(error)))
-                del given[name]
-    if isinstance(given.get("stream_options"), Mapping):
-        given["stream_options"], wrong = options.checked_each(given["stream_options"])
-        problems += [(f"stream_options.{name}", what) for name, what in wrong]
-    settings, wrong = checked(Settings, given, _ALWAYS)
-    problems = [*wrong, *problems, *_together(given)]
-    if settings is None or problems:
-        lines = [f"  {name}: {what}{_example(name.partition('.')[0])}" for name, what in problems]
-        raise SettingsRefused("tap-mssql's configuration has problems; nothing was connected to:\n" + "\n".join(lines))
-    return settings
+    return Settings.parse(config, PROGRAM)
 
 
-def _example(name: str) -> str:
-    field = next((field for field in msgspec.structs.fields(Settings) if field.name == name), None)
-    if field is None or name in _ALWAYS:
-        return ""
-    examples = metas(Settings)[name].examples
-    if not examples and field.default in (msgspec.NODEFAULT, None, ""):
-        return ""
-    example = examples[0] if examples else field.default
-    text = json.dumps(example, ensure_ascii=False) if isinstance(example, bool | list | dict) else str(example)
-    return f" (for example {name}: {text})"
+def _host(text: str) -> str:
+    """The name or address alone; empty text for what holds anything else, such as a port."""
+    name = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    return "" if any(c in name for c in ",;{}=[]\0") or name.count(":") == 1 else name
 
 
-def _together(given: dict[str, Any]) -> list[Problem]:
-    """Problems of settings that depend on each other, or that a type can't tell."""
-    problems: list[Problem] = []
+def _login(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What each way to log in needs, and what it has no use for."""
+    mode = values.get("authentication")
+    needed = {"sql": ("user", "password"), "service_principal": ("client_id", "client_secret")}.get(str(mode), ())
+    for name in needed:
+        if name in values and not values[name]:
+            yield name, f"is missing; authentication: {mode} needs it"
+    if mode and mode != "sql" and values.get("password"):
+        yield "password", f"is not used by authentication: {mode}; remove it, or set authentication to sql"
+    if mode and mode != "service_principal" and values.get("client_secret"):
+        yield "client_secret", f"is not used by authentication: {mode}; remove it, or set authentication to service_principal"
 
-    def needs(name: str, why: str) -> None:
-        if not given.get(name):
-            problems.append((name, f"is needed by authentication: {why} (for example TAP_MSSQL_{name.upper()} in .env)"))
 
-    mode = given.get("authentication", "sql")
-    if mode == "sql":
-        needs("user", mode)
-        needs("password", mode)
-    elif given.get("password"):
-        problems.append(
-            ("password", f"not used by authentication: {mode}; leave user and password away (or use authentication: sql)")
-        )
-    if mode == "service_principal":
-        needs("client_id", mode)
-        needs("client_secret", mode)
-    elif given.get("client_secret"):
-        problems.append(("client_secret", "only with authentication: service_principal"))
-    host = str(given.get("host", ""))
-    if any(c in host for c in ",;{}=\0") or host.count(":") == 1:
-        problems.append(("host", "only the name or address; the port is a setting of its own (for example port: 1433)"))
-    certificate = given.get("server_certificate")
-    if certificate and not Path(str(certificate)).is_file():
-        problems.append(("server_certificate", f"there is no file {certificate}"))
-    trusts_all = str(given.get("trust_server_certificate", "")).lower() in ("true", "1")
+def _tls(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """How the server's certificate is to be checked."""
+    certificate, trusts_all = values.get("server_certificate"), values.get("trust_server_certificate")
+    if certificate and not certificate.is_file():
+        yield "server_certificate", f"names {certificate}, and there is no such file"
     if certificate and trusts_all:
-        problems.append(("server_certificate", "and trust_server_certificate exclude each other: set one of the two"))
-    if given.get("encrypt") == "strict" and trusts_all:
-        problems.append(("trust_server_certificate", "not with encrypt: strict, which always checks; set server_certificate"))
-    return problems
-
-
-def json_schema() -> dict[str, Any]:
-    """The settings as JSON Schema, for `--about`."""
-    return json_schema_of(Settings)
+        yield "server_certificate", "and trust_server_certificate exclude each other; set one of them"
+    if values.get("encrypt") == "strict" and trusts_all:
+        yield "trust_server_certificate", "cannot be true with encrypt: strict, which always checks; set server_certificate"

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import click
 
+from singer_arrow.settings import json_schema
 from tap_mssql import query, records, settings
 from tap_mssql.choice import refuse
 from tap_mssql.errors import SomeFailed
@@ -26,7 +27,7 @@ class TapMssql(Tap):
     name = "tap-mssql"
     package_name = "tap-mssql"
     dynamic_catalog = True
-    config_jsonschema: ClassVar[dict[str, Any]] = {"type": "object", "properties": settings.json_schema()["properties"]}
+    config_jsonschema: ClassVar[dict[str, Any]] = {"type": "object", "properties": json_schema(settings.Settings)["properties"]}
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Our own check: every problem at once, with the setting's name (the SDK's stops at JSON types)."""

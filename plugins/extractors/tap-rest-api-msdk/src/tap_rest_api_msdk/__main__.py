@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import gc
+import sys
+
+from singer_arrow import check
+from tap_rest_api_msdk.settings import Settings
 
 
 def main() -> None:
-    """Imports the command line and runs it."""
+    """Answers `--check`, else imports the command line and runs it."""
+    if check.asked(sys.argv[1:]):
+        sys.exit(check.answer(Settings))
     gc.disable()
     from tap_rest_api_msdk import cli
 

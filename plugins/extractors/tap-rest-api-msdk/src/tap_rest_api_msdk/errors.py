@@ -1,7 +1,7 @@
 """What can go wrong; every text says what happened, where, and what to do, and holds no secret.
+A refused configuration is singer_arrow's SettingsRefused.
 
 TapError
-├── ConfigRefused        settings that are missing, misspelt, contradictory or not here
 ├── CredentialsRefused   401 or 403
 ├── ApiUnavailable       no connection, time out, 429 or 5xx for longer than the limits allow
 ├── AnswerRefused        an answer that is not what the settings describe
@@ -13,10 +13,6 @@ from __future__ import annotations
 
 class TapError(Exception):
     """Base of this tap's errors; the text is meant for the person who runs the pipeline."""
-
-
-class ConfigRefused(TapError):
-    """Settings that are missing, misspelt, contradictory or not here; the text has a line for each."""
 
 
 class CredentialsRefused(TapError):

@@ -25,3 +25,17 @@ def steps(path: str) -> list[str] | None:
 def list_steps(path: str) -> list[str] | None:
     """The same for a path of records, which must end in `[*]`: `$.data[*]` → `["data"]`, `$[*]` → `[]`."""
     return steps(path.removesuffix("[*]")) if path.endswith("[*]") else None
+
+
+def malformed(path: str) -> str:
+    """Why a text is no JSONPath; empty for one that is. What `steps` reads needs no look by the library."""
+    if steps(path.removesuffix("[*]")) is not None:
+        return ""
+    from jsonpath_ng.exceptions import JSONPathError
+    from jsonpath_ng.ext.parser import parse
+
+    try:
+        parse(path)
+    except JSONPathError as error:
+        return str(error)
+    return ""

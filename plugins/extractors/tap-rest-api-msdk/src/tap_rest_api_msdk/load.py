@@ -15,7 +15,7 @@ from singer_arrow import documents, names
 from singer_arrow.documents import Cursor, LoadDocument, Mode, PartFile
 from singer_arrow.facts import ColumnFacts, utc_text
 from singer_arrow.parts import PartWriter
-from tap_rest_api_msdk.config import SOURCE_SCHEMA
+from tap_rest_api_msdk.contradictions import SOURCE_SCHEMA
 
 TAP = "tap-rest-api-msdk"
 

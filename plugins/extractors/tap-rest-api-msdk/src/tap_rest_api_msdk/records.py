@@ -10,7 +10,7 @@ import msgspec
 import pyarrow as pa
 
 from tap_rest_api_msdk import schemas
-from tap_rest_api_msdk.settings import JsonSchema
+from tap_rest_api_msdk.schemas import JsonSchema
 
 _json = msgspec.json.Decoder(float_hook=Decimal)
 

@@ -12,7 +12,10 @@ import pyarrow as pa
 
 from singer_arrow import types
 from singer_arrow.errors import TypeRefused
-from tap_rest_api_msdk.settings import JsonSchema
+from singer_arrow.settings import nearest
+
+JsonSchema = dict[str, Any]
+_JSON_TYPES = frozenset({"string", "integer", "number", "boolean", "object", "array", "null"})
 
 EXAMPLE = (
     "schema: {type: object, properties: {id: {type: integer, x-sql-datatype: int}, "
@@ -21,34 +24,43 @@ EXAMPLE = (
 )
 
 
-def read(where: str, declared: Any) -> tuple[JsonSchema | None, list[str]]:
-    """The schema of a stream (an object, or the path of a file with one) and its problems; None when it has none."""
+def read(declared: Any) -> tuple[JsonSchema | None, list[tuple[str, str]]]:
+    """The schema of a stream (an object, its JSON, or the path of a file with it), or None and its problems by place."""
     if isinstance(declared, str) and declared:
         try:
-            declared = json.loads(Path(declared).read_text(encoding="utf-8"))
+            declared = json.loads(declared if declared.startswith("{") else Path(declared).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            return None, [f"{where}.schema: cannot read {declared}: {error}"]
+            return None, [("schema", f"cannot be read from {declared[:80]}: {error}")]
     columns = declared.get("properties") if isinstance(declared, dict) else None
     if not columns or not isinstance(columns, dict):
-        return None, [f"{where}.schema: missing; schemas are declared here, not guessed. For example: {EXAMPLE}"]
-    problems = []
-    for name, column in columns.items():
-        try:
-            types.of_json_schema(column)
-        except (TypeRefused, AttributeError) as error:
-            problems.append(f"{where}.schema.properties.{name}: {error}")
+        return None, [("schema", f"is missing; schemas are declared, not inferred. For example: {EXAMPLE}")]
+    problems = [(f"schema.properties.{name}", why) for name, column in columns.items() if (why := _wrong(column))]
     schema: JsonSchema = {"type": "object", **copy.deepcopy(declared)}
     return (None if problems else schema), problems
 
 
-def replication_key_problems(where: str, schema: JsonSchema, key: str) -> list[str]:
+def _wrong(column: Any) -> str:
+    """Why a column's declaration cannot be; empty for one that can."""
+    if not isinstance(column, dict):
+        return "must be an object such as {type: integer}"
+    unknown = sorted(map(str, _kinds(column) - _JSON_TYPES))
+    if unknown:
+        return f"has type {', '.join(unknown)}, which JSON Schema does not have{nearest(unknown[0], _JSON_TYPES)}"
+    try:
+        types.of_json_schema(column)
+    except TypeRefused as error:
+        return f"has a type that cannot be: {error}"
+    return ""
+
+
+def replication_key_problems(schema: JsonSchema, key: str) -> list[str]:
     """A replication key must be a column with an order: a number, a date or a time."""
     column = schema["properties"].get(key)
     if column is None:
-        return [f"{where}.replication_key: no column {key!r} in the schema"]
+        return [f"names {key}, which is not a column of the schema"]
     arrow = types.of_json_schema(column)
     if pa.types.is_string(arrow) or pa.types.is_binary(arrow) or pa.types.is_boolean(arrow):
-        return [f"{where}.replication_key: {key!r} is {arrow}; declare what it holds, x-sql-datatype: datetime2 say"]
+        return [f"names {key}, which is {arrow} and has no order; declare what it holds, such as x-sql-datatype: datetime2"]
     return []
 
 

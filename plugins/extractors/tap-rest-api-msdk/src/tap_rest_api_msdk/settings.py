@@ -1,127 +1,187 @@
-"""Every setting as JSON Schema: all of the published tap-rest-api-msdk 1.4.2, and this tap's own."""
+"""The tap's settings: all of the published tap-rest-api-msdk 1.4.2, and this tap's own."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal
 
-JsonSchema = dict[str, Any]
+import msgspec
+from msgspec import Meta
 
-_TEXT = ["string", "null"]
-_NUMBER = ["integer", "null"]
-_FLAG = ["boolean", "null"]
-_OBJECT = ["object", "null"]
+from singer_arrow import settings
+from singer_arrow.settings import Secret, no_secret
+from tap_rest_api_msdk import contradictions
 
-
-def _setting(kind: Any, description: str, **more: Any) -> JsonSchema:
-    return {"type": kind, "description": description, **more}
-
-
-def _texts(description: str) -> JsonSchema:
-    return _setting(["array", "null"], description, items={"type": "string"})
+PROGRAM = "tap-rest-api-msdk"
+Texts = tuple[str, ...]
+Positive = Annotated[int, Meta(ge=1)]
+NotNegative = Annotated[int, Meta(ge=0)]
+SECRET = {"secret": True}  # such values may hold keys: no message shows them
 
 
-# settings that a stream may have too; a stream's own value comes first
-COMMON: dict[str, JsonSchema] = {
-    "path": _setting(_TEXT, "Path behind api_url."),
-    "params": _setting(_OBJECT, "Query parameters; a stream's are merged over the common ones."),
-    "headers": _setting(_OBJECT, "Request headers; a stream's are merged over the common ones."),
-    "records_path": _setting(_TEXT, "JSONPath of the records in an answer. Default: $[*]."),
-    "primary_keys": _texts("Columns of the primary key."),
-    "replication_key": _setting(_TEXT, "Number or time column that tells new records; makes the stream incremental."),
-    "except_keys": _texts("Columns whose JSON value is kept as text."),
-    "num_inference_records": _setting(["number", "null"], "No effect: schemas are declared, never inferred."),
-    "start_date": _setting(_TEXT, "Where an incremental stream starts without a bookmark."),
-    "source_search_field": _setting(_TEXT, "Query parameter that asks an API for new records only."),
-    "source_search_query": _setting(_TEXT, "Its value; $last_run_date becomes the bookmark or start_date."),
-}
+class Common(settings.Settings, kw_only=True, frozen=True):
+    """What the whole tap and each stream can set; a stream's own value comes first."""
 
-CONNECTION: dict[str, JsonSchema] = {
-    "api_url": _setting("string", "Base address of the API, https://api.example.com/v1."),
-    "auth_method": _setting(_TEXT, "no_auth, basic, bearer_token or api_key.", default="no_auth"),
-    "username": _setting(_TEXT, "User of basic authentication."),
-    "password": _setting(_TEXT, "Password of basic authentication.", secret=True),
-    "bearer_token": _setting(_TEXT, "Token of bearer authentication.", secret=True),
-    "api_keys": _setting(_OBJECT, "Header → key, for api_key authentication.", secret=True),
-    "user_agent": _setting(_TEXT, "User-Agent header."),
-    "request_timeout_seconds": _setting(["number", "null"], "How long one answer may take.", default=60),
-}
+    path: Annotated[str, Meta(description="Path after `api_url`.", examples=["/orders"])] = ""
+    params: Annotated[
+        dict[str, Any], Meta(description="Query parameters; a stream's are merged over the common ones.", extra=SECRET)
+    ] = msgspec.field(default_factory=dict)
+    headers: Annotated[
+        dict[str, Any], Meta(description="Request headers; a stream's are merged over the common ones.", extra=SECRET)
+    ] = msgspec.field(default_factory=dict)
+    records_path: Annotated[
+        str, Meta(description="JSONPath of the records in an answer; `$[*]` unless set.", examples=["$.data[*]"])
+    ] = ""
+    primary_keys: Annotated[Texts, Meta(description="Columns of the primary key.", examples=[["id"]])] = ()
+    replication_key: Annotated[
+        str,
+        Meta(description="Number or time column that tells new records; makes the stream incremental.", examples=["updated_at"]),
+    ] = ""
+    except_keys: Annotated[Texts, Meta(description="Columns whose JSON value is kept as text.")] = ()
+    num_inference_records: Annotated[
+        int | None, Meta(description="Accepted for compatibility: schemas are declared, never inferred.")
+    ] = None
+    start_date: Annotated[
+        str, Meta(description="Where an incremental stream starts without a bookmark.", examples=["2026-01-01T00:00:00Z"])
+    ] = ""
+    source_search_field: Annotated[
+        str, Meta(description="Query parameter that asks the API for new records only.", examples=["updated_since"])
+    ] = ""
+    source_search_query: Annotated[
+        str,
+        Meta(
+            description="Its value, in which `$last_run_date` stands for the bookmark or `start_date`.",
+            examples=["gt:$last_run_date"],
+        ),
+    ] = ""
 
-PAGES: dict[str, JsonSchema] = {
-    "pagination_request_style": _setting(
-        _TEXT, "offset_paginator (or style1), simple_offset_paginator, or single_page_paginator.", default="default"
-    ),
-    "pagination_response_style": _setting(_TEXT, "offset (or style1): send offset and limit.", default="default"),
-    "pagination_page_size": _setting(_NUMBER, "Records asked for at a time. Default: params' limit, or 5000."),
-    "pagination_next_page_param": _setting(_TEXT, "Name of the offset parameter. Default: offset."),
-    "pagination_limit_per_page_param": _setting(_TEXT, "Name of the limit parameter. Default: limit."),
-    "pagination_initial_offset": _setting(
-        _NUMBER, "First offset: 0 or 1. Default 1, as published; an API that gives no total needs it stated."
-    ),
-    "next_page_token_path": _setting(_TEXT, "JSONPath of the object that holds the total. Default: $.pagination."),
-    "pagination_total_limit_param": _setting(_TEXT, "Name of the total in that object.", default="total"),
-    "total_path": _setting(_TEXT, "JSONPath of the number of records the API has, $.total say; required in answers."),
-    "offset_records_jsonpath": _setting(_TEXT, "simple_offset_paginator: the list of records_path, nothing else."),
-}
 
-PATIENCE: dict[str, JsonSchema] = {
-    "backoff_type": _setting(_TEXT, "header, or nothing (the same): Retry-After is always obeyed."),
-    "backoff_param": _setting(_TEXT, "The header that says how long to wait.", default="Retry-After"),
-    "backoff_time_extension": _setting(_NUMBER, "Seconds added to what that header says.", default=0),
-    "backoff_max_seconds": _setting(
-        ["number", "null"], "How long to try again after connection failures, time outs and 5xx.", default=15
-    ),
-    "throttle_max_seconds": _setting(["number", "null"], "How long to obey 429 and Retry-After.", default=300),
-}
+class StreamSettings(Common, kw_only=True, frozen=True):
+    """One stream."""
 
-OUTPUT: dict[str, JsonSchema] = {
-    "extra_fields": _setting(_TEXT, "A field that the schema does not declare: refuse, or ignore.", default="refuse"),
-    "batch_config": _setting(
-        _OBJECT,
-        "Write Parquet parts and BATCH messages instead of RECORDs.",
-        properties={
-            "encoding": {"type": "object", "properties": {"format": {}, "compression": {}}},
-            "storage": {"type": "object", "properties": {"root": {"type": "string"}}},
-        },
-    ),
-}
+    name: Annotated[str, Meta(description="Name of the stream.", examples=["Orders"])]
+    schema: Annotated[
+        dict[str, Any] | str,
+        Meta(
+            description="JSON Schema of a record, or the path of a .json file that holds it; `x-sql-datatype` decides a column's "
+            "type."
+        ),
+    ] = ""
 
-# published settings whose behaviour is not here: refused when set to anything but these defaults
-NOT_HERE: dict[str, JsonSchema] = {
-    "client_id": _setting(_TEXT, "OAuth: not here."),
-    "client_secret": _setting(_TEXT, "OAuth: not here.", secret=True),
-    "refresh_token": _setting(_TEXT, "OAuth: not here.", secret=True),
-    "grant_type": _setting(_TEXT, "OAuth: not here."),
-    "scope": _setting(_TEXT, "OAuth: not here."),
-    "access_token_url": _setting(_TEXT, "OAuth: not here."),
-    "redirect_uri": _setting(_TEXT, "OAuth: not here."),
-    "oauth_extras": _setting(_OBJECT, "OAuth: not here.", secret=True),
-    "oauth_expiration_secs": _setting(_NUMBER, "OAuth: not here."),
-    "aws_credentials": _setting(_OBJECT, "AWS signatures: not here.", secret=True),
-    "use_request_body_not_params": _setting(_FLAG, "Parameters in the body: not here.", default=False),
-    "store_raw_json_message": _setting(_FLAG, "A column with the raw record: not here.", default=False),
-    "pagination_results_limit": _setting(_NUMBER, "A limit of records would make short loads: not here."),
-}
+    @classmethod
+    def contradictions(cls, values: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        """See contradictions.of_schema and contradictions.of_paths."""
+        yield from contradictions.of_schema(values.get("schema"))
+        yield from contradictions.of_reading(values)
 
-STREAM: JsonSchema = {
-    "type": "object",
-    "required": ["name"],
-    "properties": {
-        "name": _setting("string", "Name of the stream."),
-        "schema": _setting(["object", "string", "null"], "JSON Schema of a record, or the path of a .json file with it."),
-        **COMMON,
-    },
-}
 
-CONFIG: JsonSchema = {
-    "type": "object",
-    "required": ["api_url"],
-    "properties": {
-        **CONNECTION,
-        **PAGES,
-        **PATIENCE,
-        **OUTPUT,
-        **NOT_HERE,
-        **COMMON,
-        "streams": _setting(["array", "null"], "The streams.", items=STREAM),
-    },
-}
+class Settings(Common, kw_only=True, frozen=True):
+    """Checked before any request. Times are in seconds, sizes in records."""
+
+    ignored = frozenset({"stream_map_config", "faker_config", "flattening_max_depth", "flattening_max_key_length",
+                         "flattening_separator"})  # fmt: skip
+
+    api_url: Annotated[
+        str,
+        Meta(description="Base address of the API; https:// unless it says otherwise.", examples=["https://api.example.com/v1"]),
+    ]
+    auth_method: Annotated[
+        Literal["no_auth", "basic", "bearer_token", "api_key"], Meta(description="How requests are authenticated.")
+    ] = "no_auth"
+    username: Annotated[str, Meta(description="User name for basic authentication.", examples=["reader"])] = ""
+    password: Annotated[Secret, Meta(description="Password for basic authentication.")] = no_secret()
+    bearer_token: Annotated[Secret, Meta(description="Token for bearer authentication.")] = no_secret()
+    api_keys: Annotated[dict[str, Secret], Meta(description="Header and key for api_key authentication.")] = msgspec.field(
+        default_factory=dict
+    )
+    user_agent: Annotated[str, Meta(description="User-Agent header.")] = ""
+    request_timeout_seconds: Annotated[float, Meta(gt=0, description="Seconds that one answer may take.")] = 60
+
+    pagination_request_style: Annotated[
+        Literal["offset_paginator", "style1", "simple_offset_paginator", "single_page_paginator"],
+        Meta(description="How pages are asked for: by offset and limit, or a single page."),
+    ]
+    pagination_response_style: Annotated[
+        Literal["offset", "style1", "default"],
+        Meta(description="How the next page is found: `offset` (or `style1`) counts the records received."),
+    ] = "default"
+    pagination_page_size: Annotated[
+        Positive | None, Meta(description="Records per page; the limit in `params`, or 5000, unless set.", examples=[5000])
+    ] = None
+    pagination_next_page_param: Annotated[str, Meta(description="Name of the offset parameter.")] = "offset"
+    pagination_limit_per_page_param: Annotated[str, Meta(description="Name of the limit parameter.")] = "limit"
+    pagination_initial_offset: Annotated[
+        NotNegative | None,
+        Meta(
+            description="First offset, 0 or 1. The published default is 1; an API that gives no total needs it set.", examples=[0]
+        ),
+    ] = None
+    next_page_token_path: Annotated[str, Meta(description="JSONPath of the object that holds the total.")] = "$.pagination"
+    pagination_total_limit_param: Annotated[str, Meta(description="Name of the total in that object.")] = "total"
+    total_path: Annotated[
+        str,
+        Meta(description="JSONPath of the number of records that the API has; every answer must hold it.", examples=["$.total"]),
+    ] = ""
+    offset_records_jsonpath: Annotated[
+        str, Meta(description="simple_offset_paginator: the list in `records_path`, and nothing else.")
+    ] = ""
+
+    backoff_type: Annotated[Literal["header"], Meta(description="Accepted for compatibility: Retry-After is always obeyed.")] = (
+        "header"
+    )
+    backoff_param: Annotated[str, Meta(description="Header that says how long to wait.")] = "Retry-After"
+    backoff_time_extension: Annotated[float, Meta(ge=0, description="Seconds added to what that header says.")] = 0
+    backoff_max_seconds: Annotated[
+        float, Meta(ge=0, description="Seconds to go on trying after connection failures, timeouts and 5xx.")
+    ] = 15
+    throttle_max_seconds: Annotated[float, Meta(ge=0, description="Seconds to go on trying after 429 and Retry-After.")] = 300
+
+    extra_fields: Annotated[
+        Literal["refuse", "ignore"], Meta(description="What happens to fields that the schema does not declare.")
+    ] = "refuse"
+    batch_config: Annotated[
+        dict[str, Any] | None, Meta(description="Write Parquet parts and BATCH messages instead of RECORDs.")
+    ] = None
+    stream_maps: Annotated[dict[str, Any] | None, Meta(description="The SDK's stream maps; RECORD output only.")] = None
+    flattening_enabled: Annotated[bool, Meta(description="The SDK's flattening; RECORD output only.")] = False
+
+    client_id: Annotated[str, Meta(description="OAuth: not supported.")] = ""
+    client_secret: Annotated[Secret, Meta(description="OAuth: not supported.")] = no_secret()
+    refresh_token: Annotated[Secret, Meta(description="OAuth: not supported.")] = no_secret()
+    grant_type: Annotated[str, Meta(description="OAuth: not supported.")] = ""
+    scope: Annotated[str, Meta(description="OAuth: not supported.")] = ""
+    access_token_url: Annotated[str, Meta(description="OAuth: not supported.")] = ""
+    redirect_uri: Annotated[str, Meta(description="OAuth: not supported.")] = ""
+    oauth_extras: Annotated[dict[str, Any], Meta(description="OAuth: not supported.", extra=SECRET)] = msgspec.field(
+        default_factory=dict
+    )
+    oauth_expiration_secs: Annotated[int | None, Meta(description="OAuth: not supported.")] = None
+    aws_credentials: Annotated[dict[str, Any], Meta(description="AWS signatures: not supported.", extra=SECRET)] = msgspec.field(
+        default_factory=dict
+    )
+    use_request_body_not_params: Annotated[bool, Meta(description="Parameters in the body: not supported.")] = False
+    store_raw_json_message: Annotated[bool, Meta(description="A column with the raw record: not supported.")] = False
+    pagination_results_limit: Annotated[
+        int | None, Meta(description="Not supported: a limit on records would make incomplete loads.")
+    ] = None
+
+    streams: Annotated[tuple[StreamSettings, ...], Meta(description="The streams; at least one.")] = ()
+
+    @classmethod
+    def contradictions(cls, values: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        """Everything that takes more than one setting to tell; see contradictions.py."""
+        for name, meta in settings.metas(cls).items():
+            if "not supported" in str(meta.description).lower() and values.get(name):
+                yield name, f"is set, and this tap does not support it ({str(meta.description).rstrip('.')}); remove it"
+        yield from contradictions.of_address(str(values.get("api_url", "")))
+        yield from contradictions.of_login(values)
+        yield from contradictions.of_paging(values)
+        yield from contradictions.of_output(values)
+        yield from contradictions.of_reading(values)
+        yield from contradictions.of_streams(values)
+
+
+def address(url: str) -> str:
+    """The API's address with a scheme, without a slash at its end."""
+    text = url if "://" in url else f"https://{url}"
+    return text.rstrip("/")

@@ -4,57 +4,72 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
 import sys
 from pathlib import Path
 
+from singer_arrow import check, exits
+from singer_arrow.exits import Exit
 from singer_arrow.start import importing
+from target_parquet import settings as settings_of
 
-with importing():
-    import click
+log = logging.getLogger(settings_of.PROGRAM)
 
-    from singer_arrow.errors import ArrowSingerError
-    from singer_arrow.settings import json_schema
-    from target_parquet import settings as settings_of
+
+def main() -> None:
+    """Runs the target, or answers `--check` without what only reading messages needs."""
+    if check.asked(sys.argv[1:]):
+        sys.exit(check.answer(settings_of.Settings))
+    with importing():
+        import click
+
+        from singer_arrow.settings import json_schema
+        from target_parquet import run  # noqa: F401  (imported here, used in _run)
+
+    @click.command()
+    @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="Settings as a JSON file.")
+    @click.option("--about", is_flag=True, help="Prints the settings as JSON Schema and exits.")
+    @click.option("--check", is_flag=True, help="Checks the settings on standard input, as JSON, and exits; to be given alone.")
+    @click.version_option(package_name=settings_of.PROGRAM)
+    def command(config: Path | None, about: bool, check: bool) -> None:
+        """Reads Singer messages, stages Parquet parts and one manifest per load."""
+        if about:
+            click.echo(json.dumps(json_schema(settings_of.Settings), indent=2))
+        elif check:
+            raise click.UsageError("--check is given alone")
+        else:
+            _stage(config)
+
+    command(prog_name=settings_of.PROGRAM)
+
+
+def _stage(config: Path | None) -> None:
+    from singer_arrow.errors import ArrowSingerError, SettingsRefused
     from target_parquet.errors import TargetError
-    from target_parquet.run import Run
-    from target_parquet.stage import Stage
 
-log = logging.getLogger("target-parquet")
-
-
-@click.command()
-@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="Settings as a JSON file.")
-@click.option("--about", is_flag=True, help="Prints the settings as JSON Schema and exits.")
-@click.version_option(package_name="target-parquet")
-def main(config: Path | None, about: bool) -> None:
-    """Reads Singer messages, stages Parquet parts and one manifest per load."""
-    if about:
-        click.echo(json.dumps(json_schema(settings_of.Settings), indent=2))
-        return
-    signal.signal(signal.SIGTERM, _on_sigterm)
+    exits.on_sigterm(settings_of.PROGRAM)
     try:
         _run(settings_of.read(config))
+    except SettingsRefused as error:
+        _fail(error, Exit.CONFIGURATION)
     except (TargetError, ArrowSingerError) as error:
-        _fail(str(error))
+        _fail(error, Exit.EXTRACT)
     except OSError as error:
-        _fail(f"{error.strerror or error}: {error.filename or ''}; nothing half-written is visible; mend it and run again")
+        what = f"{error.strerror or error}: {error.filename or ''}"
+        _fail(f"{what}. Nothing half-written is visible to later steps. Solve the problem and run again.", Exit.EXTRACT)
 
 
 def _run(settings: settings_of.Settings) -> None:
+    from target_parquet.run import Run
+    from target_parquet.stage import Stage
+
     logging.basicConfig(stream=sys.stderr, level=settings.logging_level, format="%(levelname)s %(name)s %(message)s")
     stage = Stage(settings.destination_path, settings.source_name)
     with stage.locked():
         left = stage.sweep()
         if left:
-            log.info("removed %d files that an interrupted run had left", len(left))
+            log.info("removed %d files left by an interrupted run", len(left))
         Run(settings, stage, sys.stdout).consume(sys.stdin.buffer)
 
 
-def _on_sigterm(signum: int, frame: object) -> None:
-    raise SystemExit(130)
-
-
-def _fail(text: str) -> None:
-    log.error(text) if log.hasHandlers() else click.echo(text, err=True)
-    sys.exit(1)
+def _fail(error: object, code: Exit) -> None:
+    exits.leave(settings_of.PROGRAM, error, code)

@@ -1,7 +1,6 @@
 """What stops this target.
 
-TargetError             exit 1, one line for people
-├── SettingsRefused     the configuration; every problem at once
+TargetError             exit 3, one line for people (a refused configuration is singer_arrow's SettingsRefused, exit 2)
 ├── MessageRefused      a line that is no Singer message, or that comes out of order
 ├── IncompleteLoad      the tap stopped before a load was complete
 └── StageBusy           another target writes into the same folder
@@ -12,10 +11,6 @@ from __future__ import annotations
 
 class TargetError(Exception):
     """Base of this package's errors; the text says what happened, where, what is safe, and what to do."""
-
-
-class SettingsRefused(TargetError):
-    """The configuration; every problem at once."""
 
 
 class MessageRefused(TargetError):

@@ -186,7 +186,7 @@ class RecordsLoad:
             assert self._writer is not None
             self._writer.close()
             files, facts = self._writer.files, self._writer.facts()
-        schema, table = _source_names(self._stage.source, self.stream)
+        schema, table = _source_names(self._settings.default_schema, self.stream)
         document = LoadDocument(
             load_id=self._load_id,
             run_id=self._run_id,
@@ -249,8 +249,7 @@ def _declared(message: Message) -> tuple[dict[str, str], pa.Schema, set[str]]:
     return source_types, pa.schema(fields), json_columns
 
 
-def _source_names(source: str, stream: str) -> tuple[str, str]:
-    if source == "api":
-        return "api", stream
+def _source_names(default_schema: str, stream: str) -> tuple[str, str]:
+    """Schema and table of a stream of another tap; taps of databases name their streams `<schema>-<table>`."""
     schema, dash, table = stream.partition("-")
-    return (schema, table) if dash else ("", stream)
+    return (default_schema, stream) if default_schema or not dash else (schema, table)

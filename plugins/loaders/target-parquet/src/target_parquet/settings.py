@@ -3,33 +3,52 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
 
-from singer_arrow.settings import checked
-from target_parquet.errors import SettingsRefused
+from singer_arrow import settings
+from singer_arrow.errors import SettingsRefused
+
+PROGRAM = "target-parquet"
 
 
-class Settings(msgspec.Struct, kw_only=True, frozen=True):
+class Settings(settings.Settings, kw_only=True, frozen=True):
     """Checked before the first message is read. Sizes are in rows."""
 
+    fixed: ClassVar[Mapping[str, bool]] = {"streams_in_separate_folder": True, "add_record_metadata": False}
+
     destination_path: Annotated[
-        Path, Meta(description="Folder of this source's parts and manifests.", examples=["output/docker_elt/api"])
+        Path,
+        Meta(description="Folder for this source's parts and manifests.", examples=["output/docker_elt/api"]),
     ]
-    source: Annotated[str, Meta(description="The source's name in manifests; the destination's last folder unless set.")] = ""
+    source: Annotated[
+        str,
+        Meta(description="Name of the source in manifests; the last folder of `destination_path` unless set.", examples=["api"]),
+    ] = ""
+    default_schema: Annotated[
+        str,
+        Meta(
+            description="First part of the Delta table's name for streams of other taps; what stands before the first dash of "
+            "the stream's name unless set.",
+            examples=["api"],
+        ),
+    ] = ""
     file_size: Annotated[int, Meta(gt=0, description="Most rows in one part that is written from records.")] = 1_000_000
-    max_batch_size: Annotated[int, Meta(gt=0, description="Records turned into Arrow at a time.")] = 10_000
-    compression_method: Annotated[Literal["zstd"], Meta(description="Parts are zstd, always.")] = "zstd"
-    streams_in_separate_folder: Annotated[bool, Meta(description="Each stream has its folder, always: true.")] = True
-    extra_fields: Annotated[Literal["refuse", "ignore"], Meta(description="What to do with fields the schema lacks.")] = "refuse"
+    max_batch_size: Annotated[int, Meta(gt=0, description="Records converted to Arrow at a time.")] = 10_000
+    compression_method: Annotated[Literal["zstd"], Meta(description="Parts are always zstd.")] = "zstd"
+    streams_in_separate_folder: Annotated[bool, Meta(description="Each stream always has its own folder: true.")] = True
+    extra_fields: Annotated[
+        Literal["refuse", "ignore"], Meta(description="What happens to fields that the schema does not declare.")
+    ] = "refuse"
     add_record_metadata: Annotated[bool, Meta(description="No columns are added to a stream: false.")] = False
     disable_collection: Annotated[
-        bool, Meta(description="Accepted for the published plugin's sake; nothing is ever collected.")
+        bool, Meta(description="Accepted for compatibility with the published plugin; no usage data is ever collected.")
     ] = True
-    logging_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Meta(description="Least level that is logged.")] = (
+    logging_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Meta(description="Lowest level that is logged.")] = (
         "INFO"
     )
 
@@ -39,25 +58,16 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
         return self.source or self.destination_path.name
 
 
-_ALWAYS = {"streams_in_separate_folder": True, "add_record_metadata": False}
-
-
-def parse(config: dict[str, Any]) -> Settings:
-    """Checks a configuration. Raises SettingsRefused naming every wrong setting; unset ones take their default."""
-    given = {name: value for name, value in config.items() if value not in (None, "")}
-    settings, problems = checked(Settings, given, _ALWAYS)
-    if settings is None:
-        lines = [f"  {name}: {what}" for name, what in problems]
-        raise SettingsRefused("target-parquet's configuration has problems:\n" + "\n".join(lines))
-    return msgspec.structs.replace(settings, destination_path=settings.destination_path.expanduser().absolute())
+def parse(config: Mapping[str, Any]) -> Settings:
+    """Checks a configuration. Raises SettingsRefused with every problem; unset settings take their default."""
+    checked = Settings.parse(config, PROGRAM)
+    return msgspec.structs.replace(checked, destination_path=checked.destination_path.expanduser().absolute())
 
 
 def read(path: Path | None) -> Settings:
-    """Reads and checks a configuration file."""
-    if path is None:
-        return parse({})
+    """Reads and checks a configuration file. Raises SettingsRefused."""
     try:
-        config = json.loads(path.read_text())
+        config = json.loads(path.read_text()) if path else {}
     except (OSError, ValueError) as error:
-        raise SettingsRefused(f"target-parquet cannot read its configuration {path}: {error}") from None
+        raise SettingsRefused(PROGRAM, [f"the file {path} cannot be read: {error}"]) from None
     return parse(config)

@@ -85,14 +85,16 @@ def of_sql(declared: str) -> pa.DataType:
     match = _SQL.fullmatch(declared)
     name = match[1].lower() if match else declared
     if match and name in ("decimal", "numeric"):
-        precision = int(match[2]) if match[2] else 18
-        return pa.decimal128(precision, int(match[3] or 0))
+        precision, scale = int(match[2]) if match[2] else 18, int(match[3] or 0)
+        if not 1 <= precision <= 38 or scale > precision:
+            raise TypeRefused(f"{declared}: a decimal has 1 to 38 digits, and no more of them after the point")
+        return pa.decimal128(precision, scale)
     if match and name == "time":
         digits = int(match[2]) if match[2] else 7
         return pa.time64("ns") if digits > 6 else pa.time64("us")
     if name in _SQL_PLAIN:
         return _SQL_PLAIN[name]
-    raise TypeRefused(f"SQL type {declared!r} is not known")
+    raise TypeRefused(f"there is no SQL Server type {declared!r}")
 
 
 def of_json_schema(column: JsonSchema) -> pa.DataType:

@@ -14,7 +14,10 @@ from typing import ClassVar, NoReturn
 import click
 
 from lakehouse import settings as _settings
-from lakehouse.errors import LakehouseError, WorkspaceError
+from lakehouse.errors import AccessDenied, LakehouseError, WorkspaceError
+from singer_arrow import check, exits
+from singer_arrow.errors import SettingsRefused
+from singer_arrow.exits import Exit
 
 
 def say(line: str) -> None:
@@ -37,16 +40,26 @@ class Commands(click.Group):
         """Runs a command; a failure ends the process with its exit code, never with a traceback."""
         try:
             return super().invoke(ctx)
+        except (SettingsRefused, AccessDenied) as error:
+            fail(error, Exit.CONFIGURATION)
         except WorkspaceError as error:
             fail(error, self.codes.get(ctx.invoked_subcommand or "", 5))
         except LakehouseError as error:
             fail(error, error.exit_code)
         except KeyboardInterrupt:
-            fail("interrupted; running again is safe.", 130)
+            fail("interrupted; running again is safe.", Exit.INTERRUPTED)
+
+
+def main() -> None:
+    """Answers `--check`, else runs a command."""
+    if check.asked(sys.argv[1:]):
+        sys.exit(check.answer(_settings.Settings, only_known=True))
+    exits.on_sigterm(_settings.PROGRAM)
+    commands()
 
 
 @click.group(cls=Commands)
-def main() -> None:
+def commands() -> None:
     """Staged Parquet parts to Databricks, and from there to Delta tables."""
 
 
@@ -54,7 +67,7 @@ def _open() -> _settings.Settings:
     return _settings.load_settings(os.environ)
 
 
-@main.command()
+@commands.command()
 def upload() -> None:
     """Send the parts and manifests that the stage lacks, manifests last."""
     from lakehouse.manifest import read_local
@@ -70,7 +83,7 @@ def upload() -> None:
     say(f"{sent.files} files sent ({sent.bytes:,} bytes), {sent.there} were on {settings.stage}")
 
 
-@main.command()
+@commands.command()
 def convert() -> None:
     """Run the job that applies staged loads to Delta, checks them, and writes the ledger."""
     from lakehouse.convert import convert as run
@@ -87,7 +100,7 @@ def convert() -> None:
     refuse_failures(results)
 
 
-@main.command()
+@commands.command()
 @click.option("--again", is_flag=True, help="Recompute the figures in Delta with a job that writes no data.")
 def verify(again: bool) -> None:
     """Show source, Parquet and Delta rows per load, and whether all figures are equal."""
@@ -105,7 +118,7 @@ def verify(again: bool) -> None:
     refuse_failures(results, again)
 
 
-@main.command()
+@commands.command()
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Write <source>.json here, not to standard output.")
 def bookmarks(out: Path | None) -> None:
     """Print the Singer state that Delta really holds, per source; {} when there is none."""
@@ -125,7 +138,7 @@ def bookmarks(out: Path | None) -> None:
         hidden.replace(out / f"{source}.json")
 
 
-@main.command()
+@commands.command()
 @click.option("--timings", type=click.Path(path_type=Path, dir_okay=False), help='Seconds per step: {"extract": 12.5}.')
 def report(timings: Path | None) -> None:
     """Show what the run moved: rows, seconds and rows/s per stream. Exit code 6 when figures differ."""
@@ -142,7 +155,7 @@ def report(timings: Path | None) -> None:
     refuse_failures(of_this_run(known, local))
 
 
-@main.command()
+@commands.command()
 def prune() -> None:
     """Remove local parts and manifests that are in Delta, and leftovers."""
     from lakehouse.manifest import read_local

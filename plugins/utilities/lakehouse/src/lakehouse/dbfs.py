@@ -42,7 +42,7 @@ class DbfsStage(DbfsReading):
                 text=True,
                 errors="replace",
             )
-        return done.stdout.replace(self.settings.token.get_secret_value(), "***")
+        return done.stdout.replace(self.settings.token.reveal(), "***")
 
 
 def executable() -> str:
@@ -62,7 +62,7 @@ def cli_environment(settings: Settings, config: Path, environment: Mapping[str, 
     """
     mine = dict(environment) | {
         "DATABRICKS_HOST": settings.host,
-        "DATABRICKS_TOKEN": settings.token.get_secret_value(),
+        "DATABRICKS_TOKEN": settings.token.reveal(),
         "DATABRICKS_CONFIG_FILE": str(config),
     }
     url = urlsplit(settings.host)

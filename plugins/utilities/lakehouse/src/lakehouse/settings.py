@@ -1,100 +1,85 @@
-"""Settings from the environment: one typed model, every problem told at once, before any connection."""
+"""Settings from the environment: each is named as its variable, and every problem is reported at once, before any connection."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+import msgspec
+from msgspec import Meta
 
-from lakehouse.errors import ConfigError
+from singer_arrow import settings
+from singer_arrow.settings import Secret
 
-VARIABLES = {  # field: variable, example
-    "host": ("DATABRICKS_HOST", "https://adb-1234567890123456.7.azuredatabricks.net"),
-    "token": ("DATABRICKS_TOKEN", "dapi0123456789abcdef"),
-    "stage": ("LAKEHOUSE_STAGE", "dbfs:/lighthouse/stage or /Volumes/main/lighthouse/stage"),
-    "target": ("LAKEHOUSE_TARGET", "main.lighthouse, lighthouse, or dbfs:/lighthouse/delta"),
-    "cluster_id": ("DATABRICKS_CLUSTER_ID", "1124-120000-abcdefgh"),
-    "new_cluster": (
-        "LAKEHOUSE_NEW_CLUSTER",
-        '{"spark_version": "15.4.x-scala2.12", "node_type_id": "Standard_D4s_v5", "num_workers": 1}',
-    ),
-    "output": ("LAKEHOUSE_OUTPUT", "output/docker_elt"),
-    "job_timeout": ("LAKEHOUSE_JOB_TIMEOUT", "7200"),
+PROGRAM = "lakehouse"
+_NAME = re.compile(r"[^`./\s\\]+")  # of a catalog or schema; the job writes it between backticks
+_VARIABLES = {
+    "host": "DATABRICKS_HOST",
+    "token": "DATABRICKS_TOKEN",
+    "cluster_id": "DATABRICKS_CLUSTER_ID",
+    "new_cluster": "LAKEHOUSE_NEW_CLUSTER",
+    "stage": "LAKEHOUSE_STAGE",
+    "target": "LAKEHOUSE_TARGET",
+    "job_timeout": "LAKEHOUSE_JOB_TIMEOUT",
+    "output": "LAKEHOUSE_OUTPUT",
 }
 
 
-class Settings(BaseModel):
-    """Where the workspace is, where files go, where tables go, and what the job runs on."""
+class Settings(settings.Settings, kw_only=True, frozen=True, rename=_VARIABLES):
+    """Where the workspace is, where files and tables go, and what the job runs on. Times are in seconds."""
 
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+    host: Annotated[
+        str,
+        Meta(
+            description="URL of the workspace; https:// unless it says otherwise.",
+            examples=["https://adb-1234567890123456.7.azuredatabricks.net"],
+        ),
+    ]
+    token: Annotated[Secret, Meta(description="Personal access token.", examples=["dapi0123456789abcdef"])]
+    cluster_id: Annotated[
+        str,
+        Meta(
+            description="Existing cluster for the conversion job; without one, serverless, which needs a volume as stage.",
+            examples=["1124-120000-abcdefgh"],
+        ),
+    ] = ""
+    new_cluster: Annotated[
+        dict[str, Any] | None,
+        Meta(
+            description="JSON of a job cluster to use instead.",
+            examples=[{"spark_version": "15.4.x-scala2.12", "node_type_id": "Standard_D4s_v5", "num_workers": 1}],
+        ),
+    ] = None
+    stage: Annotated[
+        str,
+        Meta(
+            description="Where files are staged in the workspace: a folder on DBFS or in a Unity Catalog volume.",
+            examples=["/Volumes/main/lighthouse/stage"],
+        ),
+    ] = "dbfs:/lighthouse/stage"
+    target: Annotated[
+        str,
+        Meta(description="Where the Delta tables are: a schema, `catalog.schema`, or a path.", examples=["main.lighthouse"]),
+    ] = "lighthouse"
+    job_timeout: Annotated[int, Meta(gt=0, description="Seconds to wait for the conversion job.")] = 7200
+    output: Annotated[Path, Meta(description="Folder of the staged files on this machine.")] = Path("output/docker_elt")
 
-    host: str
-    token: SecretStr
-    stage: str = "dbfs:/lighthouse/stage"
-    target: str = "lighthouse"
-    cluster_id: str | None = None
-    new_cluster: dict[str, Any] | None = None
-    output: Path = Path("output/docker_elt")
-    job_timeout: Annotated[int, Field(gt=0)] = 7200  # seconds
-
-    @field_validator("host")
     @classmethod
-    def _host(cls, value: str) -> str:
-        text = value if "://" in value else f"https://{value}"
-        url = urlsplit(text)
-        if url.scheme not in ("http", "https") or not url.hostname or url.path.strip("/"):
-            raise ValueError("must be the workspace's address, without a path")
-        return f"{url.scheme}://{url.netloc}"
-
-    @field_validator("stage")
-    @classmethod
-    def _stage(cls, value: str) -> str:
-        text = value.rstrip("/").removeprefix("dbfs:") if value.startswith("dbfs:/Volumes/") else value.rstrip("/")
-        parts = [part for part in text.split("/") if part]
-        volume = text.startswith("/Volumes/") and len(parts) >= 4
-        dbfs = text.startswith("dbfs:/") and len(parts) >= 2
-        if not (volume or dbfs) or ".." in parts:
-            raise ValueError("must be a folder on DBFS or in a Unity Catalog volume")
-        return text
-
-    @field_validator("target")
-    @classmethod
-    def _target(cls, value: str) -> str:
-        text = value.rstrip("/")
-        if "/" in text:
-            if not (text.startswith("/") or ":/" in text) or "`" in text:
-                raise ValueError("must be a schema, catalog.schema, or an absolute path")
-        elif not all(part.replace("_", "a").isalnum() for part in text.split(".")) or text.count(".") > 1:
-            raise ValueError("must be a schema, catalog.schema, or an absolute path")
-        return text
-
-    @field_validator("new_cluster", mode="before")
-    @classmethod
-    def _cluster(cls, value: object) -> object:
-        if isinstance(value, str):
-            try:
-                value = json.loads(value)
-            except ValueError as error:
-                raise ValueError(f"is not JSON ({error})") from None
-        if not isinstance(value, dict | None):
-            raise ValueError("must be a JSON object")  # noqa: TRY004  (pydantic collects ValueErrors)
-        return value
-
-    @model_validator(mode="after")
-    def _compute(self) -> Settings:
-        if self.cluster_id and self.new_cluster:
-            raise ValueError("DATABRICKS_CLUSTER_ID and LAKEHOUSE_NEW_CLUSTER are both set: the job runs on one; unset the other")
-        if not self.cluster_id and not self.new_cluster and not self.on_volume:
-            raise ValueError(
-                "the job has nothing to run on: set DATABRICKS_CLUSTER_ID (such as 1124-120000-abcdefgh) or "
-                "LAKEHOUSE_NEW_CLUSTER; serverless compute cannot run a file from DBFS, it needs a LAKEHOUSE_STAGE "
-                "in a volume (such as /Volumes/main/lighthouse/stage)"
+    def contradictions(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """What types cannot tell: addresses, places, and that the job has one thing to run on."""
+        if "host" in values and not _host(values["host"]):
+            yield _VARIABLES["host"], "must be the address of the workspace, without a path"
+        if "stage" in values and not _stage(values["stage"]):
+            yield (
+                _VARIABLES["stage"],
+                "must be a folder on DBFS (dbfs:/folder/…) or in a volume (/Volumes/catalog/schema/volume/…)",
             )
-        return self
+        if "target" in values and not _target(values["target"]):
+            yield _VARIABLES["target"], "must be a schema, catalog.schema, or an absolute path"
+        yield from _compute(values)
 
     @property
     def on_volume(self) -> bool:
@@ -103,25 +88,47 @@ class Settings(BaseModel):
 
 
 def load_settings(environment: Mapping[str, str]) -> Settings:
-    """The settings; ConfigError lists every variable that is missing or wrong. Values never appear in the message."""
-    given = {name: _unquoted(environment.get(variable, "")) for name, (variable, _) in VARIABLES.items()}
-    try:
-        return Settings.model_validate({name: value for name, value in given.items() if value})
-    except ValidationError as error:
-        raise ConfigError("\n".join(["The settings are not usable:", *(_problem(each) for each in error.errors())])) from None
+    """The settings in an environment. Raises SettingsRefused with every variable that is missing or wrong."""
+    found = Settings.parse({name: environment.get(name) for name in _VARIABLES.values()}, PROGRAM)
+    return msgspec.structs.replace(found, host=_host(found.host), stage=_stage(found.stage), target=_target(found.target))
 
 
-def _unquoted(value: str) -> str:
-    """`docker run --env-file` keeps quotes, dotenv strips them: both mean the same here."""
-    text = value.strip()
-    if len(text) >= 2 and text[0] == text[-1] and text[0] in "'\"":
-        return text[1:-1]
-    return text
+def _compute(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    cluster, new_cluster = values.get("cluster_id"), values.get("new_cluster")
+    if cluster and new_cluster:
+        yield (
+            _VARIABLES["new_cluster"],
+            "and DATABRICKS_CLUSTER_ID are both set, and the job runs on one of them; unset the other",
+        )
+    on_dbfs = _stage(str(values.get("stage", ""))).startswith("dbfs:")
+    if on_dbfs and "new_cluster" in values and not cluster and not new_cluster:
+        yield (
+            _VARIABLES["cluster_id"],
+            "is missing: the job needs a cluster, because serverless compute cannot run a file from DBFS; set it, or "
+            "LAKEHOUSE_NEW_CLUSTER, or a LAKEHOUSE_STAGE in a volume (/Volumes/catalog/schema/volume/…)",
+        )
 
 
-def _problem(error: Any) -> str:
-    what = str(error["msg"]).removeprefix("Value error, ")
-    if not error["loc"]:
-        return f"  {what}"
-    variable, example = VARIABLES[str(error["loc"][0])]
-    return f"  {variable}: {'is not set' if error['type'] == 'missing' else what}, for example {variable}={example}"
+def _host(text: str) -> str:
+    """Scheme, name and port; empty text for what is no address of a workspace."""
+    url = urlsplit(text if "://" in text else f"https://{text}")
+    valid = url.scheme in ("http", "https") and url.hostname and not url.path.strip("/") and not url.username
+    return f"{url.scheme}://{url.netloc}" if valid else ""
+
+
+def _stage(text: str) -> str:
+    """The folder without a slash at its end; empty text for what is no folder of a workspace."""
+    text = text.removeprefix("dbfs:").rstrip("/") if text.startswith("dbfs:/Volumes/") else text.rstrip("/")
+    parts = [part for part in text.split("/") if part]
+    on_volume = text.startswith("/Volumes/") and len(parts) >= 4
+    on_dbfs = text.startswith("dbfs:/") and len(parts) >= 2
+    return text if (on_volume or on_dbfs) and ".." not in parts else ""
+
+
+def _target(text: str) -> str:
+    """The place of the tables without a slash at its end; empty text for what is no such place."""
+    text = text.rstrip("/")
+    if "/" in text:
+        return text if (text.startswith("/") or ":/" in text) and "`" not in text else ""
+    names = text.split(".")
+    return text if len(names) <= 2 and all(_NAME.fullmatch(name) for name in names) else ""

@@ -19,7 +19,7 @@ PARALLEL = 3  # parts in flight for one large file, 10 MiB each
 def send(stage: Stage, source: str, files: dict[str, Path]) -> str:
     """Sends each file whole or not at all; returns the errors, one per line."""
     settings = stage.settings
-    client = WorkspaceClient(host=settings.host, token=settings.token.get_secret_value(), auth_type="pat")
+    client = WorkspaceClient(host=settings.host, token=settings.token.reveal(), auth_type="pat")
     said = []
     for path, file in files.items():
         try:

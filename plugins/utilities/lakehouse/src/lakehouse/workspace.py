@@ -23,7 +23,7 @@ class Workspace:
         self._host = settings.host
         self._session = requests.Session()
         self._session.headers["User-Agent"] = "lakehouse/0.1.0"
-        self._session.auth = _Bearer(settings.token.get_secret_value())
+        self._session.auth = _Bearer(settings.token.reveal())
         backoff = wait_exponential_jitter(initial=0.5, max=20)
 
         def wait(state: RetryCallState) -> float:

@@ -1,0 +1,152 @@
+"""Problems of settings that it takes more than one setting, or a look into one, to tell: pure functions over their values.
+
+Each yields the setting's name and the end of the sentence that begins with it. No value of a secret is ever in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from string import Template
+from typing import Any
+from urllib.parse import urlsplit
+
+from tap_rest_api_msdk import jsonpaths
+
+Found = tuple[str, str]
+SOURCE_SCHEMA = "api"  # first part of the Delta tables' names
+_LOGIN_NEEDS = {"basic": ("username", "password"), "bearer_token": ("bearer_token",), "api_key": ("api_keys",)}
+_PATHS = ("total_path", "records_path", "next_page_token_path", "offset_records_jsonpath")
+
+
+def of_address(api_url: str) -> Iterator[Found]:
+    """Of `api_url`."""
+    if not api_url:
+        return
+    parts = urlsplit(api_url if "://" in api_url else f"https://{api_url}")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        yield "api_url", "must be the API's address"
+    elif parts.username or parts.password:
+        yield "api_url", "holds credentials; use auth_method: basic with username and password"
+    elif parts.query or parts.fragment:
+        yield "api_url", "holds a query; use params"
+
+
+def of_login(values: Mapping[str, Any]) -> Iterator[Found]:
+    """Of what `auth_method` needs."""
+    method = values.get("auth_method")
+    for name in _LOGIN_NEEDS.get(str(method), ()):
+        if name in values and not values[name]:
+            yield name, f"is missing; auth_method: {method} needs it"
+
+
+def of_paging(values: Mapping[str, Any]) -> Iterator[Found]:
+    """Of how pages are asked for."""
+    request, response = values.get("pagination_request_style"), values.get("pagination_response_style")
+    if request and request != "single_page_paginator" and response == "default":
+        yield "pagination_response_style", "must be offset (or style1)"
+
+
+def of_output(values: Mapping[str, Any]) -> Iterator[Found]:
+    """Of `batch_config`."""
+    batch = values.get("batch_config")
+    if not batch:
+        return
+    encoding, storage = batch.get("encoding") or {}, batch.get("storage") or {}
+    if encoding.get("format") != "parquet" or encoding.get("compression") not in (None, "zstd"):
+        yield "batch_config.encoding", "must be {format: parquet, compression: zstd}"
+    root = urlsplit(str(storage.get("root") or ""))
+    if root.scheme != "file" or root.netloc not in ("", "localhost") or not root.path:
+        yield "batch_config.storage.root", "must be an absolute folder such as file:///project/output/spool/api"
+    if storage.get("prefix"):
+        yield "batch_config.storage.prefix", "is not supported: the names of parts are fixed; remove it"
+    for name in ("stream_maps", "flattening_enabled"):
+        if values.get(name):
+            yield name, "changes RECORDs only; remove it, or batch_config"
+
+
+def of_reading(values: Mapping[str, Any]) -> Iterator[Found]:
+    """Of what a stream and the whole tap both can say: paths, dates, the search for new records."""
+    for name in _PATHS:
+        if values.get(name) and (why := jsonpaths.malformed(str(values[name]))):
+            yield name, f"must be a JSONPath ({why})"
+    if values.get("start_date") and not _is_date(str(values["start_date"])):
+        yield "start_date", "must be a date or a time such as 2026-01-01 or 2026-01-01T00:00:00Z"
+    query = values.get("source_search_query")
+    if query and "last_run_date" not in Template(str(query)).get_identifiers():
+        yield "source_search_query", "must hold $last_run_date, where the bookmark goes"
+
+
+def of_schema(declared: Any) -> Iterator[Found]:
+    """Of a stream's declared schema."""
+    from tap_rest_api_msdk import schemas
+
+    _, problems = schemas.read(declared)
+    yield from problems
+
+
+def of_streams(values: Mapping[str, Any]) -> Iterator[Found]:
+    """Of all streams together, and of each with what the whole tap says."""
+    if "streams" not in values:
+        return
+    streams: Sequence[Any] = values["streams"]
+    if not streams:
+        yield "streams", "is missing; list at least one with name, path and schema"
+    for stream in streams:
+        for name, what in _of_stream(stream, values):
+            yield f"streams[{stream.name}]{name and '.' + name}", what
+    yield from _same_names([stream.name for stream in streams])
+
+
+def _of_stream(stream: Any, values: Mapping[str, Any]) -> Iterable[Found]:
+    from tap_rest_api_msdk import schemas
+
+    schema, _ = schemas.read(stream.schema)
+    if schema is None:
+        return
+
+    def common(name: str) -> Any:
+        return getattr(stream, name) or values.get(name)
+
+    keys, key = common("primary_keys") or (), common("replication_key")
+    for name in keys:
+        if name not in schema["properties"]:
+            yield "primary_keys", f"names {name}, which is not a column of the schema"
+    field, query = common("source_search_field"), common("source_search_query")
+    if bool(field) != bool(query):
+        missing = "source_search_query" if field else "source_search_field"
+        yield missing, "is missing; source_search_field and source_search_query need each other"
+    if key:
+        yield from (("replication_key", what) for what in schemas.replication_key_problems(schema, key))
+        if not keys and not field:
+            yield (
+                "replication_key",
+                (
+                    "would add every record again in every run without primary_keys or source_search_field; set one of them, or "
+                    "remove it for full loads"
+                ),
+            )
+    listed, records = values.get("offset_records_jsonpath"), common("records_path") or "$[*]"
+    if listed and str(listed).removesuffix("[*]") != records.removesuffix("[*]"):
+        yield "", f"reads {records}, and offset_records_jsonpath names another list, {listed}"
+
+
+def _same_names(listed: Sequence[str]) -> Iterator[Found]:
+    """Two streams of one name, or of one Delta table."""
+    from singer_arrow import names
+    from singer_arrow.errors import NameRefused
+
+    for name in sorted({name for name in listed if listed.count(name) > 1}):
+        yield "streams", f"names {name} twice"
+    try:
+        names.refuse_collisions((name, names.table_name(SOURCE_SCHEMA, name)) for name in dict.fromkeys(listed))
+    except NameRefused as error:
+        yield "streams", str(error)
+
+
+def _is_date(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,59 @@
+"""How a plugin ends: exit codes, one message for people, and a note for whoever started Meltano.
+
+Meltano ends with 1 whatever its plugins end with. A plugin therefore also writes its exit code into the file that
+LIGHTHOUSE_EXITS names, where it is set: entrypoint.sh reads the cause of a failed extraction there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable
+from enum import IntEnum
+from pathlib import Path
+from typing import NoReturn
+
+VARIABLE = "LIGHTHOUSE_EXITS"
+
+
+class Exit(IntEnum):
+    """The exit codes of the pipeline and of its parts."""
+
+    DONE = 0
+    CONFIGURATION = 2
+    EXTRACT = 3
+    UPLOAD = 4
+    CONVERT = 5
+    VERIFY = 6
+    LOCKED = 7
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+def leave(program: str, message: object, code: int) -> NoReturn:
+    """Says on standard error why the program ends, and ends it. Raises SystemExit."""
+    sys.stderr.write(f"{program}: {message}\n")
+    sys.stderr.flush()
+    note(program, code)
+    sys.exit(code)
+
+
+def note(program: str, code: int) -> None:
+    """Writes `program code` into the file that LIGHTHOUSE_EXITS names; nothing where it is not set or cannot be written."""
+    file = os.environ.get(VARIABLE)
+    if file:
+        with contextlib.suppress(OSError), Path(file).open("a") as notes:
+            notes.write(f"{program} {int(code)}\n")
+
+
+def on_sigterm(program: str, first: Callable[[], None] = lambda: None) -> None:
+    """SIGTERM ends the program with 143, after `first`; in the main thread, as an exception that runs `finally` blocks."""
+
+    def end(signum: int, frame: object) -> None:
+        first()
+        note(program, Exit.TERMINATED)
+        raise SystemExit(Exit.TERMINATED)
+
+    signal.signal(signal.SIGTERM, end)

@@ -1,0 +1,107 @@
+"""Every part's own opinion of the values that it would be handed, told by the variable or the place that the user wrote."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lighthouse import variables
+from lighthouse.environment import Settled, read_env_file
+from lighthouse.project import Plugin, Project, Value
+from lighthouse.words import Problem
+
+LAKEHOUSE = Path(".meltano/utilities/lakehouse/venv/bin/lakehouse")
+TEMPLATE = ".env.save"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A program that answers `--check`, what it would be handed, and how its settings are told to people."""
+
+    executable: Path
+    config: Mapping[str, Any]
+    plugin: Plugin | None = None
+    values: Mapping[str, Value] | None = None
+
+    def problem(self, told: Mapping[str, Any]) -> Problem:
+        """A problem as the part tells it, by where the user wrote the value, or would write it."""
+        setting, what = str(told["setting"]), str(told["what"])
+        value, example = told.get("value"), str(told.get("example") or "")
+        if self.plugin is None or self.values is None:
+            return Problem(setting, what, _plain(value), example)
+        root = re.split(r"[.\[]", setting, maxsplit=1)[0]
+        origin = next((found for name, found in self.values.items() if name == setting or name.partition(".")[0] == root), None)
+        is_simple = setting == root
+        if origin is None and is_simple and setting in self.plugin.settings:
+            return Problem(self.plugin.variable(setting), what, None, example)
+        if origin is not None and origin.variable:
+            return Problem(
+                origin.variable, what if is_simple else f"({setting}) {what}", _plain(value) if is_simple else None, example
+            )
+        return Problem(f"meltano.yml, {self.plugin.name}, {setting}", what, value, example)
+
+
+def problems(project: Project, settled: Settled) -> list[Problem]:
+    """Every problem of the configuration, without connecting anywhere."""
+    parts = [*_parts(project, settled.values), _lakehouse(settled.values)]
+    answers = list(_answers(project.folder, parts))
+    known = variables.known(project) | {name for part, answer in answers if part.plugin is None for name in answer["settings"]}
+    template, _ = read_env_file(project.folder / TEMPLATE)
+    unfilled = list(variables.placeholders(settled.values, template))
+    told = [part.problem(each) for part, answer in answers for each in answer["problems"]]
+    named = {problem.where for problem in [*settled.problems, *unfilled]}
+    return [
+        *settled.problems,
+        *unfilled,
+        *variables.strangers(settled.values, settled.from_file, project, known),
+        *(problem for problem in told if problem.where not in named),
+    ]
+
+
+def _parts(project: Project, environment: Mapping[str, str]) -> Iterator[Part]:
+    for plugin in dict.fromkeys(plugin.name for block in project.blocks for plugin in block):
+        found = project.plugins[plugin]
+        if found.can_check:
+            values = found.values(environment)
+            yield Part(found.executable, found.config(environment), found, values)
+
+
+def _lakehouse(environment: Mapping[str, str]) -> Part:
+    return Part(LAKEHOUSE, {name: value for name, value in environment.items() if name.partition("_")[0] in variables.OTHERS})
+
+
+def _answers(folder: Path, parts: Iterable[Part]) -> Iterator[tuple[Part, dict[str, Any]]]:
+    """Asks all parts at once; what one cannot answer is a problem of its own."""
+    asked = [(part, _ask(folder / part.executable)) for part in parts]
+    for part, process in asked:
+        if process is None:
+            name = part.executable.name
+            yield part, {"settings": [], "problems": [{"setting": name, "what": "is not installed; run scripts/setup pipeline"}]}
+            continue
+        answer, said = process.communicate(json.dumps(part.config).encode())
+        try:
+            yield part, json.loads(answer)
+        except ValueError:
+            raise SystemExit(
+                f"{part.executable} --check ended with {process.returncode}: {said.decode(errors='replace')}"
+            ) from None
+
+
+def _ask(executable: Path) -> subprocess.Popen[bytes] | None:
+    try:
+        pipe = subprocess.PIPE
+        return subprocess.Popen([executable, "--check"], stdin=pipe, stdout=pipe, stderr=pipe)
+    except FileNotFoundError:
+        return None
+
+
+def _plain(value: Any) -> str | None:
+    """A value as the user wrote it into a variable, without the quotes that show where text begins."""
+    if not isinstance(value, str):
+        return None
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] == "'" else value
