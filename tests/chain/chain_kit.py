@@ -23,8 +23,8 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from sandbox import project
+from sandbox.adventureworks.orders import order_tables
 from sandbox.launch import Counterpart, Sandbox
-from sandbox.sqlserver.orders import order_tables
 
 SCALE = 0.02
 AS_TEXT = {"hierarchyid": "{}.ToString()", "geography": "{}.ToString()", "sql_variant": "CONVERT(nvarchar(max), {})"}

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from sandbox.sqlserver.orders import order_tables
+from sandbox.adventureworks.orders import order_tables
 
 ROOT = Path(__file__).resolve().parents[2]
 

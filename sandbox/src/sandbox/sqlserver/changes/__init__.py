@@ -1,0 +1,1 @@
+"""Statements that change rows or definitions: INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, permissions, settings."""

@@ -1,0 +1,1 @@
+"""What a new database holds: generated tables, tables from Parquet files, empty tables."""

@@ -1,0 +1,1 @@
+"""The running server: the DuckDB file, sessions and their transactions, connections, faults on request."""

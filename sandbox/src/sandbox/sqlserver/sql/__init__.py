@@ -1,0 +1,1 @@
+"""T-SQL queries and expressions to DuckDB."""

@@ -1,0 +1,103 @@
+"""Values as another type: what CAST, CONVERT and SQL Server's own conversions do, as DuckDB expressions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sandbox.sqlserver.errors import NotSupported
+from sandbox.sqlserver.sql.scope import Typed, is_text
+from sandbox.sqlserver.types import temporal, variants
+from sandbox.sqlserver.types.sql_types import BINARIES, DECIMALS, INTEGERS, MAX, STRINGS, TEMPORAL, TEXT_ONLY, WIDE, SqlType
+
+if TYPE_CHECKING:
+    from sandbox.sqlserver.sql.expressions import Expressions
+
+
+def coerce(expressions: Expressions, value: Typed, target: SqlType) -> str:
+    """The DuckDB expression of a value as another type's kept value."""
+    source = value.kind
+    if source is None:
+        return f"CAST({value.sql} AS {target.store})"
+    if target.name == "sql_variant" and source.name != "sql_variant":
+        return variants.of(expressions, value)
+    if value.constant:
+        try:
+            return expressions.compiler.constant(value, target)
+        except NotSupported:
+            if source.name not in BINARIES:
+                raise
+    if source.name in TEMPORAL and target.name in TEMPORAL:
+        return temporal.convert(value.sql, source, target)
+    if source.name == target.name and source.name not in DECIMALS:
+        return value.sql
+    if source.name in STRINGS and target.name in STRINGS:
+        return value.sql
+    if source.name in STRINGS and target.name in ("date", "datetime", "smalldatetime", "datetime2"):
+        return temporal.convert(f"text_ticks({value.sql})", SqlType("datetime2", scale=7), target)
+    if source.name in STRINGS and target.name == "uniqueidentifier":
+        return f"guid_kept(upper({value.sql}))"
+    if source.name in STRINGS and (target.name in TEMPORAL or target.name in BINARIES):
+        raise NotSupported(f"converting a column or expression of {source} to {target}")
+    if source.name in BINARIES and target.name in BINARIES:
+        return value.sql
+    if source.name in BINARIES and target.name in INTEGERS:
+        return f"CAST(CAST('0x' || hex({value.sql}) AS UBIGINT)::BIT::BIGINT AS {target.store})"
+    if source.name in INTEGERS and target.name in BINARIES:
+        width = target.length if 0 < target.length <= 8 else 8
+        return f"unhex(right(printf('%016X', CAST({value.sql} AS BIGINT)), {2 * width}))"
+    if source.name in (*BINARIES, *TEMPORAL, "uniqueidentifier") or target.name in (*BINARIES, *TEMPORAL):
+        raise NotSupported(f"converting {source} to {target}")
+    if source.name in DECIMALS and target.name in INTEGERS:
+        return f"CAST(trunc({value.sql}) AS {target.store})"
+    return f"CAST({value.sql} AS {target.store})"
+
+
+def to_binary(expressions: Expressions, inner: Typed, target: SqlType, style: int | None) -> str:
+    """Cut or filled up with zeros to the target's length; text by its bytes, or by its hexadecimal digits (styles 1, 2)."""
+    if is_text(inner.kind) and inner.kind is not None:
+        if style in (1, 2):
+            digits = inner.sql if style == 2 else f"from_0x({inner.sql})"
+            sql = f"unhex({digits})"
+        else:
+            sql = f"utf16({inner.sql})" if inner.kind.name in WIDE else f"cp1252({inner.sql})"
+    else:
+        sql = coerce(expressions, inner, target)
+    if (inner.kind is not None and inner.kind.name in INTEGERS) or target.length <= 0:
+        return sql
+    if target.name == "binary":
+        return f"unhex(rpad(left(hex({sql}), {2 * target.length}), {2 * target.length}, '0'))"
+    return f"unhex(left(hex({sql}), {2 * target.length}))"
+
+
+def to_text(expressions: Expressions, inner: Typed, target: SqlType, style: int | None) -> str:
+    """CONVERT to text."""
+    kind, sql = inner.kind, inner.sql
+    if kind is not None and kind.name == "sql_variant":
+        sql = f"variant_text({sql})"
+    elif inner.constant and (kind is None or kind.name in STRINGS):
+        sql = expressions.compiler.constant(inner, SqlType("nvarchar", MAX)) if kind else "CAST(NULL AS VARCHAR)"
+    elif kind is None or kind.name in TEXT_ONLY or kind.name in INTEGERS[1:]:
+        sql = f"CAST({sql} AS VARCHAR)"
+    elif kind.name in TEMPORAL:
+        sql = temporal.to_text(sql, kind, style)
+    elif kind.name == "uniqueidentifier":
+        sql = f"guid_text({sql})"
+    elif kind.name in BINARIES:
+        if style not in (1, 2):
+            raise NotSupported(f"CONVERT of {kind} to text without style 1 or 2")
+        sql = f"'0x' || hex({sql})" if style == 1 else f"hex({sql})"
+    elif kind.name in ("money", "smallmoney"):
+        sql = f"CAST({sql} AS VARCHAR)" if style in (2, 126) else f"CAST(CAST({sql} AS DECIMAL(19,2)) AS VARCHAR)"
+    elif kind.name == "bit":
+        sql = f"CAST(CAST({sql} AS INTEGER) AS VARCHAR)"
+    elif kind.name in ("real", "float"):
+        exact = "%.8e" if kind.name == "real" else "%.16e"
+        layout = {None: "%.6g", 0: "%.6g", 1: "%.7e", 2: "%.15e", 3: exact}.get(style)
+        if layout is None:
+            raise NotSupported(f"style {style} of CONVERT from {kind}")
+        sql = f"float_text(printf('{layout}', {sql}))"
+    elif kind.name in DECIMALS:
+        sql = f"CAST({sql} AS VARCHAR)"
+    if target.name in ("char", "nchar"):
+        return f"padded({sql}, {target.length})"
+    return sql if target.length in (0, MAX) or target.length >= 4_000 else f"left({sql}, {target.length})"

@@ -1,0 +1,1 @@
+"""T-SQL functions to DuckDB."""

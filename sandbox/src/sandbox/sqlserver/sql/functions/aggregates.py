@@ -1,0 +1,108 @@
+"""Aggregates and window functions."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from sandbox.sqlserver.errors import NotSupported, SqlError
+from sandbox.sqlserver.sql.expressions import Expressions
+from sandbox.sqlserver.sql.functions.arguments import Handler, as_text
+from sandbox.sqlserver.sql.scope import BIGINT, INT, Typed
+from sandbox.sqlserver.types.sql_types import DECIMALS, INTEGERS, MAX, SqlType
+
+
+def count(scope: Expressions, node: exp.Expression) -> Typed:
+    """COUNT and COUNT_BIG."""
+    kind = BIGINT if node.args.get("big_int") else INT
+    inner = node.this
+    if isinstance(inner, exp.Distinct):
+        key = scope.ordered(scope.compile(inner.expressions[0]))
+        return Typed(f"CAST(count(DISTINCT {key}) AS {kind.store})", kind)
+    argument = "*" if inner is None or isinstance(inner, exp.Star) else scope.text(inner)
+    if isinstance(node.parent, exp.Window):
+        return Typed(f"count({argument})", kind)
+    return Typed(f"CAST(count({argument}) AS {kind.store})", kind)
+
+
+def total(scope: Expressions, node: exp.Expression) -> Typed:
+    """SUM, of the type SQL Server gives it."""
+    inner = scope.compile(node.this)
+    kind = inner.kind
+    if kind is None:
+        return Typed(f"sum({inner.sql})")
+    if kind.name in INTEGERS:
+        target = BIGINT if kind.name == "bigint" else INT
+        return Typed(f"CAST(sum({inner.sql}) AS {target.store})", target)
+    if kind.name in ("decimal", "numeric"):
+        target = SqlType(kind.name, 0, 38, kind.scale)
+        return Typed(f"sum({inner.sql})", target)
+    if kind.name in ("money", "smallmoney"):
+        return Typed(f"CAST(sum({inner.sql}) AS DECIMAL(19,4))", SqlType("money", 0, 19, 4))
+    if kind.name in ("real", "float"):
+        return Typed(f"sum({inner.sql})", SqlType("float"))
+    raise SqlError(8117, f"Operand data type {kind.name} is invalid for sum operator.")
+
+
+def average(scope: Expressions, node: exp.Expression) -> Typed:
+    """AVG, cut for integers."""
+    inner = scope.compile(node.this)
+    kind = inner.kind
+    if kind is not None and kind.name in INTEGERS:
+        target = BIGINT if kind.name == "bigint" else INT
+        return Typed(f"CAST(trunc(avg({inner.sql})) AS {target.store})", target)
+    if kind is not None and kind.name in DECIMALS:
+        target = SqlType("decimal", 0, 38, max(kind.scale, 6))
+        return Typed(f"CAST(avg({inner.sql}) AS {target.store})", target)
+    return Typed(f"avg({inner.sql})", SqlType("float"))
+
+
+def extreme(name: str) -> Handler:
+    """MIN and MAX, by SQL Server's order."""
+
+    def handle(scope: Expressions, node: exp.Expression) -> Typed:
+        inner = scope.compile(node.this)
+        if inner.kind is not None and inner.kind.name in ("bit", "text", "ntext", "image", "xml"):
+            raise SqlError(8117, f"Operand data type {inner.kind.name} is invalid for {name} operator.")
+        key = scope.ordered(inner)
+        sql = f"{name}({inner.sql})" if key == inner.sql else f"arg_{name}({inner.sql}, {key})"
+        return Typed(sql, inner.kind.plain if inner.kind else None, label=inner.label)
+
+    return handle
+
+
+def string_agg(scope: Expressions, node: exp.Expression) -> Typed:
+    """STRING_AGG with its order."""
+    inner, order = node.this, ""
+    if isinstance(inner, exp.Order):
+        keys = [
+            f"{scope.ordered(scope.compile(key.this))} {'DESC' if key.args.get('desc') else 'ASC'}" for key in inner.expressions
+        ]
+        order, inner = f" ORDER BY {', '.join(keys)}", inner.this
+    separator = scope.text(node.args["separator"])
+    return Typed(f"string_agg({as_text(scope, inner)}, {separator}{order})", SqlType("nvarchar", MAX))
+
+
+def window(scope: Expressions, node: exp.Expression) -> Typed:
+    """A function OVER (PARTITION BY … ORDER BY …), without a frame."""
+    inner = node.this
+    if isinstance(inner, exp.RowNumber):
+        base = Typed("row_number()", BIGINT)
+    elif isinstance(inner, exp.Ntile):
+        base = Typed(f"ntile({scope.text(inner.this)})", BIGINT)
+    else:
+        base = scope.compile(inner)
+    if node.args.get("spec"):
+        raise NotSupported("a window frame (ROWS, RANGE)")
+    parts = []
+    if node.args.get("partition_by"):
+        parts.append("PARTITION BY " + ", ".join(scope.ordered(scope.compile(key)) for key in node.args["partition_by"]))
+    order = node.args.get("order")
+    if order is not None:
+        keys = [
+            "(SELECT NULL)"
+            if isinstance(key.this, (exp.Subquery, exp.Select))
+            else f"{scope.ordered(scope.compile(key.this))} {'DESC NULLS LAST' if key.args.get('desc') else 'ASC NULLS FIRST'}"
+            for key in order.expressions
+        ]
+        parts.append("ORDER BY " + ", ".join(keys))
+    return Typed(f"{base.sql} OVER ({' '.join(parts)})", base.kind)

@@ -1,0 +1,92 @@
+"""Functions of dates and times."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from sandbox.sqlserver.errors import NotSupported
+from sandbox.sqlserver.sql.expressions import Expressions
+from sandbox.sqlserver.sql.functions.arguments import Handler, bare
+from sandbox.sqlserver.sql.functions.server import DATETIME2
+from sandbox.sqlserver.sql.scope import INT, Typed
+from sandbox.sqlserver.types import temporal
+from sandbox.sqlserver.types.sql_types import TEMPORAL, SqlType
+
+_UNITS = {
+    "day": temporal.DAY,
+    "dd": temporal.DAY,
+    "d": temporal.DAY,
+    "hour": 36_000_000_000,
+    "hh": 36_000_000_000,
+    "minute": 600_000_000,
+    "mi": 600_000_000,
+    "n": 600_000_000,
+    "second": 10_000_000,
+    "ss": 10_000_000,
+    "s": 10_000_000,
+    "millisecond": 10_000,
+    "ms": 10_000,
+    "microsecond": 10,
+    "mcs": 10,
+}
+
+
+def _ticks(scope: Expressions, node: exp.Expression) -> tuple[str, SqlType]:
+    """A date or time argument as 100 ns since 0001-01-01."""
+    inner = scope.compile(bare(node))
+    kind = inner.kind
+    if kind is None or kind.name not in TEMPORAL:
+        kind = DATETIME2
+        return scope.coerce(inner, kind), kind
+    return temporal.ticks(inner.sql if not inner.constant else scope.coerce(inner, kind), kind), kind
+
+
+def datepart(scope: Expressions, node: exp.Expression) -> Typed:
+    """DATEPART."""
+    part = node.this.name.lower()
+    ticks, _ = _ticks(scope, node.expression)
+    fractions = {
+        "nanosecond": "100 * ({t} % 10000000)",
+        "ns": "100 * ({t} % 10000000)",
+        "microsecond": "({t} % 10000000) // 10",
+        "mcs": "({t} % 10000000) // 10",
+        "millisecond": "({t} % 10000000) // 10000",
+        "ms": "({t} % 10000000) // 10000",
+        "second": "({t} // 10000000) % 60",
+        "minute": "({t} // 600000000) % 60",
+        "hour": "({t} // 36000000000) % 24",
+    }
+    if part in fractions:
+        return Typed(f"CAST({fractions[part].format(t=f'({ticks})')} AS INTEGER)", INT)
+    if part in ("year", "month", "day", "quarter", "week", "dayofyear"):
+        return Typed(f"CAST({part}(ticks_date({ticks})) AS INTEGER)", INT)
+    raise NotSupported(f"DATEPART({part})")
+
+
+def part(name: str) -> Handler:
+    """YEAR, MONTH and DAY."""
+
+    def handle(scope: Expressions, node: exp.Expression) -> Typed:
+        inner = node.this.this if isinstance(node.this, (exp.Cast, exp.TsOrDsToDate)) else node.this
+        return Typed(f"CAST({name}(ticks_date({_ticks(scope, inner)[0]})) AS INTEGER)", INT)
+
+    return handle
+
+
+def dateadd(scope: Expressions, node: exp.Expression) -> Typed:
+    """DATEADD of units of a fixed length."""
+    unit = str(node.args["unit"].name).lower()
+    if unit not in _UNITS:
+        raise NotSupported(f"DATEADD({unit})")
+    ticks, kind = _ticks(scope, node.this)
+    moved = Typed(f"({ticks} + CAST({scope.text(node.expression)} AS BIGINT) * {_UNITS[unit]})", DATETIME2)
+    return Typed(scope.coerce(moved, kind), kind.plain)
+
+
+def datediff(scope: Expressions, node: exp.Expression) -> Typed:
+    """DATEDIFF: boundaries of a unit that are crossed."""
+    unit = str(node.args["unit"].name).lower()
+    if unit not in _UNITS:
+        raise NotSupported(f"DATEDIFF({unit})")
+    end, start = _ticks(scope, node.this)[0], _ticks(scope, node.expression)[0]
+    return Typed(f"CAST({end} // {_UNITS[unit]} - {start} // {_UNITS[unit]} AS INTEGER)", INT)

@@ -1,0 +1,1 @@
+"""SQL Server's types and collations, and the form in which DuckDB stores their values."""
