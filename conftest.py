@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tap_mssql.libraries import load_libraries
+from tap_mssql.server.libraries import load_libraries
 
 load_libraries()

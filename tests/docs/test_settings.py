@@ -49,7 +49,7 @@ def with_parts(names: set[str]) -> set[str]:
 
 def test_every_setting_of_tap_mssql_and_target_parquet_is_in_meltano_yml() -> None:
     from singer_arrow.settings import metas
-    from tap_mssql.settings import Settings as Tap
+    from tap_mssql.config.settings import Settings as Tap
     from target_parquet.settings import Settings as Target
 
     assert set(metas(Tap)) - declared("tap-mssql") == set()
@@ -58,8 +58,8 @@ def test_every_setting_of_tap_mssql_and_target_parquet_is_in_meltano_yml() -> No
 
 def test_every_setting_of_tap_mssql_is_documented_with_its_meaning() -> None:
     from singer_arrow.settings import metas
-    from tap_mssql.options import StreamOptions
-    from tap_mssql.settings import Settings as Tap
+    from tap_mssql.config.settings import Settings as Tap
+    from tap_mssql.config.stream_options import StreamOptions
 
     rows = [[cell.strip() for cell in row.split("|")] for row in (ROOT / "docs/tap-mssql.md").read_text().splitlines()]
     told = {row[1].strip("`"): row[-2] for row in rows if len(row) > 3 and row[1].startswith("`")}
@@ -81,8 +81,8 @@ def test_every_setting_of_tap_rest_api_msdk_is_in_meltano_yml_or_described_by_ab
 def test_every_declared_setting_is_known_to_its_plugin() -> None:
     """Meltano accepts a misspelt setting in silence; this does not."""
     from singer_arrow.settings import metas
-    from tap_mssql.settings import _BUILT_IN
-    from tap_mssql.settings import Settings as Tap
+    from tap_mssql.config.settings import _BUILT_IN
+    from tap_mssql.config.settings import Settings as Tap
     from tap_rest_api_msdk.settings import CONFIG
     from target_parquet.settings import Settings as Target
 

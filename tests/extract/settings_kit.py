@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sandbox.launch import Counterpart
-from tap_mssql.settings import Settings, parse
+from tap_mssql.config.settings import Settings, parse
 
 
 def at(server: Counterpart, **changes: Any) -> Settings:

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from mssql_kit import Tap, good
 
 from sandbox.launch import Counterpart, counterpart
-from tap_mssql.checks import tls
-from tap_mssql.settings import parse
+from tap_mssql.config.settings import parse
+from tap_mssql.doctor.checks import tls
 
 NAME = "sql.example.com"
 STREAM = ["Production.Product"]

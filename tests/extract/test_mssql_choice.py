@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from singer_sdk.singerlib import Catalog
 
-from tap_mssql.catalog import Table
-from tap_mssql.choice import choice, is_selected
-from tap_mssql.columns import SqlColumn
-from tap_mssql.settings import parse
+from tap_mssql.config.settings import parse
+from tap_mssql.plan.stream_choice import choice, is_selected
+from tap_mssql.server.discovery import Table
+from tap_mssql.server.sql_types import SqlColumn
 
 NAMES = ("id", "a", "b")
 COLUMNS = tuple(SqlColumn(name, "int", 4, 10, 0, name != "id") for name in NAMES)

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from settings_kit import at
 
 from sandbox.launch import Counterpart, counterpart
-from tap_mssql.columns import SqlColumn, quote
-from tap_mssql.connect import connect
 from tap_mssql.errors import SelectionRefused
+from tap_mssql.server.connection import connect
+from tap_mssql.server.sql_types import SqlColumn, quote
 
 QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 CI, BIN2, UTF8 = "SQL_Latin1_General_CP1_CI_AS", "Latin1_General_BIN2", "Latin1_General_100_CI_AS_SC_UTF8"

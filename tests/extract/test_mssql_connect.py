@@ -15,11 +15,11 @@ from mssql_python.connection_string_parser import _ConnectionStringParser
 from settings_kit import at
 
 from sandbox.launch import Counterpart, counterpart
-from tap_mssql import retry
-from tap_mssql.connect import connect, connection_string, open_connection
+from tap_mssql.config.settings import Settings, parse
 from tap_mssql.errors import ConnectionRefused
-from tap_mssql.faults import judge
-from tap_mssql.settings import Settings, parse
+from tap_mssql.server import retry
+from tap_mssql.server.connection import connect, connection_string, open_connection
+from tap_mssql.server.diagnosis import judge
 
 CONFIG = {"host": "db.example.com", "user": "reader", "password": "s3cret", "database": "Shop"}
 

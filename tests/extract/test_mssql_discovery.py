@@ -11,13 +11,13 @@ import pytest
 from settings_kit import at
 
 from sandbox.launch import Counterpart, counterpart
-from tap_mssql import catalog
-from tap_mssql.catalog import Table
-from tap_mssql.columns import quote
-from tap_mssql.connect import Connection, connect
 from tap_mssql.errors import SelectionRefused
-from tap_mssql.faults import judge
-from tap_mssql.retry import DRIVER_ERRORS
+from tap_mssql.server import discovery
+from tap_mssql.server.connection import Connection, connect
+from tap_mssql.server.diagnosis import judge
+from tap_mssql.server.discovery import Table
+from tap_mssql.server.retry import DRIVER_ERRORS
+from tap_mssql.server.sql_types import quote
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def connection(server: Counterpart) -> Iterator[Connection]:
 
 @pytest.fixture
 def found(server: Counterpart, connection: Connection) -> dict[str, Table]:
-    return {t.stream: t for t in catalog.discover(connection, at(server))}
+    return {t.stream: t for t in discovery.discover(connection, at(server))}
 
 
 def test_tables_and_views_have_their_keys_indexes_and_estimates(found: dict[str, Table]) -> None:
@@ -72,17 +72,17 @@ def test_alias_types_are_their_base_types_and_nothing_is_unreadable(found: dict[
 
 def test_one_table_read_again_is_what_discovery_said(found: dict[str, Table], connection: Connection) -> None:
     order = found["Sales-SalesOrderHeader"]
-    assert catalog.table(connection, order.object_id) == order
-    assert catalog.table(connection, 1) is None
+    assert discovery.table(connection, order.object_id) == order
+    assert discovery.table(connection, 1) is None
 
 
 def test_a_reader_of_everything_is_denied_nothing(found: dict[str, Table], connection: Connection) -> None:
-    assert catalog.denied(connection, found["Sales-SalesOrderHeader"]) == frozenset()
+    assert discovery.denied(connection, found["Sales-SalesOrderHeader"]) == frozenset()
 
 
 def test_settings_choose_what_is_discovered(server: Counterpart, connection: Connection) -> None:
     def chosen(**changes: Any) -> list[str]:
-        return [t.stream for t in catalog.discover(connection, at(server, **changes))]
+        return [t.stream for t in discovery.discover(connection, at(server, **changes))]
 
     assert chosen(streams="Sales.*Detail") == ["Sales-SalesOrderDetail"]
     assert {s.partition("-")[0] for s in chosen(filter_dbs="sales, Person", streams=["!*.v*"])} == {"Sales", "Person"}
@@ -104,7 +104,7 @@ def run(server: Counterpart, *statements: str) -> None:
 
 def streams(server: Counterpart, **changes: Any) -> dict[str, Table]:
     connection = connect(at(server))
-    found = {t.stream: t for t in catalog.discover(connection, at(server, **changes))}
+    found = {t.stream: t for t in discovery.discover(connection, at(server, **changes))}
     connection.close()
     return found
 
@@ -116,7 +116,7 @@ def test_tables_and_columns_of_any_name_are_found_and_read(server: Counterpart, 
     table = streams(server, streams=[f"dbo.{name}"])[f"dbo-{name}"]
     assert (table.key, table.columns[0].name) == ((name,), name)
     connection = connect(at(server))
-    assert catalog.denied(connection, table) == frozenset()
+    assert discovery.denied(connection, table) == frozenset()
     with connection.execute(f"SELECT {table.columns[0].expression} FROM {table.quoted}") as cursor:
         assert cursor.fetchone()[0] == 7
     connection.close()
@@ -141,11 +141,11 @@ def test_a_table_that_changes_says_so(server: Counterpart) -> None:
     before = streams(server, streams="dbo.Moving")["dbo-Moving"]
     run(server, "ALTER TABLE dbo.Moving ALTER COLUMN b varchar(40) NULL", "ALTER TABLE dbo.Moving ADD c money NULL")
     connection = connect(at(server))
-    after = catalog.table(connection, before.object_id)
+    after = discovery.table(connection, before.object_id)
     assert after and [c.declared for c in after.columns] == ["int", "varchar(40)", "money"]
     assert before.modify_date and after.modify_date and after.modify_date > before.modify_date
     run(server, "DROP TABLE dbo.Moving")
-    assert catalog.table(connection, before.object_id) is None
+    assert discovery.table(connection, before.object_id) is None
     connection.close()
 
 
@@ -158,7 +158,7 @@ def test_synonyms_are_streams_when_asked_for(server: Counterpart, caplog: pytest
     assert "dbo-Elsewhere" not in found
     assert "synonym dbo.Elsewhere is left out: it stands for [Other].[dbo].[t], in another database" in caplog.text
     connection = connect(at(server))
-    assert catalog.table(connection, synonym.object_id) == synonym
+    assert discovery.table(connection, synonym.object_id) == synonym
     connection.close()
 
 
@@ -172,8 +172,8 @@ def test_denied_columns_and_tables_are_told(server: Counterpart) -> None:
     )
     found = streams(server, streams="dbo.*")
     connection = connect(at(server))
-    assert catalog.denied(connection, found["dbo-Secret"]) == {"it's b"}
-    assert catalog.denied(connection, found["dbo-Closed"]) == {"a", "b"}
+    assert discovery.denied(connection, found["dbo-Secret"]) == {"it's b"}
+    assert discovery.denied(connection, found["dbo-Closed"]) == {"a", "b"}
     for table, number in (("dbo.Secret", 230), ("dbo.Closed", 229)):
         with pytest.raises(DRIVER_ERRORS) as refused:
             connection.execute(f"SELECT * FROM {table}").fetchall()
@@ -233,9 +233,9 @@ def test_a_cut_link_is_never_taken_for_the_end_of_the_catalog(tmp_path: Path, cu
     with counterpart("sqlserver", tmp_path, "--scale", "0.01", "--faults", str(faults)) as server:
         connection = connect(at(server))
         with pytest.raises(DRIVER_ERRORS) as broken:
-            catalog.discover(connection, at(server))
+            discovery.discover(connection, at(server))
         assert judge(broken.value).broken
-        assert catalog.discover(connect(at(server)), at(server))
+        assert discovery.discover(connect(at(server)), at(server))
 
 
 Index = tuple[int, bool, bool, bool, bool, int]
@@ -263,7 +263,7 @@ def test_the_shortest_usable_unique_index_is_the_key() -> None:
         row("t", 5, "e", (6, True, False, False, False, 1)),
         row("t", 6, "f", (7, *ordered, 1)),
     ]
-    [table] = catalog.tables(rows)
+    [table] = discovery.tables(rows)
     assert (table.key, table.has_primary_key) == (("e",), False)
     assert table.indexes == (("a", "b"), ("c",), ("d",), ("f",))
     assert [c.name for c in table.columns] == list("abcdef")
@@ -272,12 +272,12 @@ def test_the_shortest_usable_unique_index_is_the_key() -> None:
 
 def test_a_key_is_in_its_index_order_whatever_the_columns_order() -> None:
     primary = (1, True, True, False, True)
-    [table] = catalog.tables([row("t", 1, "a", (*primary, 2)), row("t", 2, "b", (*primary, 1))])
+    [table] = discovery.tables([row("t", 1, "a", (*primary, 2)), row("t", 2, "b", (*primary, 1))])
     assert (table.key, table.has_primary_key) == (("b", "a"), True)
 
 
 @pytest.mark.parametrize("type_", ["CLR Point3D", "encrypted nvarchar", "json", "vector"])
 def test_unreadable_columns_say_why(type_: str) -> None:
-    [table] = catalog.tables([row("t", 1, "a", type=type_)])
+    [table] = discovery.tables([row("t", 1, "a", type=type_)])
     assert type_ in table.columns[0].unreadable
     assert not table.columns[0].orderable

@@ -13,10 +13,11 @@ import pytest
 from settings_kit import at
 
 from sandbox.launch import Counterpart, counterpart
-from tap_mssql import catalog, checks, doctor
-from tap_mssql.connect import connect
-from tap_mssql.doctor import Line
-from tap_mssql.settings import parse
+from tap_mssql.config.settings import parse
+from tap_mssql.doctor import checks, report
+from tap_mssql.doctor.report import Line
+from tap_mssql.server import discovery
+from tap_mssql.server.connection import connect
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +32,13 @@ def no_trust_from_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def findings(server: Counterpart, spool: Path | None = None, **changes: Any) -> dict[str, Line]:
-    lines = doctor.diagnose(at(server, **changes), spool)
-    assert server.secret not in doctor.as_table(lines) + doctor.as_json(lines)
+    lines = report.diagnose(at(server, **changes), spool)
+    assert server.secret not in report.as_table(lines) + report.as_json(lines)
     return {line.name: line for line in lines}
 
 
 def test_all_is_well(server: Counterpart, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert doctor.main(at(server), spool=tmp_path / "not" / "there") == 0
+    assert report.main(at(server), spool=tmp_path / "not" / "there") == 0
     told = capsys.readouterr().out
     names = ["network", "TLS", "login", "database", "versions", "isolation", "clock", "permissions", "spool"]
     assert [line[9:].split()[0] for line in told.splitlines() if line[:7].strip()] == names
@@ -67,7 +68,7 @@ def test_what_failed_stops_only_what_depends_on_it(
 
 
 def test_json_for_programs_and_exit_code_3(server: Counterpart, capsys: pytest.CaptureFixture[str]) -> None:
-    assert doctor.main(at(server, password="wrong"), True) == doctor.FAILED == 3
+    assert report.main(at(server, password="wrong"), True) == report.FAILED == 3
     lines = json.loads(capsys.readouterr().out)
     assert [line["status"] for line in lines] == ["ok", "ok", "failed"]
     assert set(lines[0]) == {"name", "status", "text", "fix"}
@@ -133,7 +134,7 @@ def test_streams_that_cannot_be_read_whole_are_named(server: Counterpart) -> Non
 def test_masked_columns_are_told_where_they_arrive_masked(server: Counterpart) -> None:
     settings = at(server, streams="Sales.SalesOrderHeader")
     connection = connect(settings)
-    [table] = catalog.discover(connection, settings)
+    [table] = discovery.discover(connection, settings)
 
     class Masked:
         """The connection to a database where one column is masked, and this login may see through it or not."""

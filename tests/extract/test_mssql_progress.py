@@ -13,7 +13,7 @@ import pytest
 from mssql_kit import TAP, Tap, good, numbered
 
 from sandbox.launch import Counterpart
-from tap_mssql.progress import line
+from tap_mssql.read.progress import line
 
 ROWS = 6_000
 SLOWLY = {"max_rows_per_second": 3_000, "range_rows": 1_000, "progress_seconds": 0.5, "max_parallel": 1}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_mssql.ranges import Finished, Place, Range, between, in_order, missing
+from tap_mssql.read.ranges import Finished, Place, Range, between, in_order, missing
 
 KEYS = 40
 

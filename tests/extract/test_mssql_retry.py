@@ -9,11 +9,11 @@ import mssql_python
 import pytest
 from mssql_python.exceptions import sqlstate_to_exception
 
-from tap_mssql import retry
+from tap_mssql.config.settings import Settings, parse
 from tap_mssql.errors import ConnectionRefused, ReadFailed, SelectionRefused, TapError
-from tap_mssql.faults import driver_text, judge
-from tap_mssql.retry import retrying
-from tap_mssql.settings import Settings, parse
+from tap_mssql.server import retry
+from tap_mssql.server.diagnosis import driver_text, judge
+from tap_mssql.server.retry import retrying
 
 CONFIG = {"host": "db.example.com", "user": "reader", "password": "s3cret", "database": "Shop"}
 DEADLOCK = (

@@ -19,7 +19,7 @@ import json, sys
 from pathlib import Path
 from singer_sdk.configuration import _dict_config
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
-from tap_mssql.tap import TapMssql
+from tap_mssql.singer.tap import TapMssql
 
 _dict_config.find_dotenv = lambda: ""  # the project's .env, which the demo leaves, is of another server
 

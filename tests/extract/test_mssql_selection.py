@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tap_mssql import selection
+from tap_mssql.config.patterns import choose, refuse_twins
 from tap_mssql.errors import SelectionRefused
 
 NAMES = [
@@ -34,7 +34,7 @@ NAMES = [
     ],
 )
 def test_the_last_pattern_that_matches_decides(patterns: list[str], chosen: list[int]) -> None:
-    assert selection.choose(NAMES, patterns) == [NAMES[i] for i in chosen]
+    assert choose(NAMES, patterns) == [NAMES[i] for i in chosen]
 
 
 @pytest.mark.parametrize(
@@ -47,17 +47,17 @@ def test_the_last_pattern_that_matches_decides(patterns: list[str], chosen: list
 )
 def test_a_pattern_that_chooses_nothing_names_near_ones(pattern: str, told: str) -> None:
     with pytest.raises(SelectionRefused) as refused:
-        selection.choose(NAMES, ["HR.*", pattern])
+        choose(NAMES, ["HR.*", pattern])
     assert f"  {pattern}: {told}" in str(refused.value)
 
 
 def test_patterns_that_leave_nothing_are_refused() -> None:
     with pytest.raises(SelectionRefused, match="leaves no table"):
-        selection.choose(NAMES, ["Sales.*", "!*"])
-    assert selection.choose([], []) == []
+        choose(NAMES, ["Sales.*", "!*"])
+    assert choose([], []) == []
 
 
 def test_tables_that_share_a_streams_name_are_refused_by_name() -> None:
     with pytest.raises(SelectionRefused, match=r"stream a-b-c: schema 'a-b' table 'c' and schema 'a' table 'b-c'"):
-        selection.refuse_twins([("a-b", "c"), ("a", "b-c"), ("a", "b")])
-    selection.refuse_twins([("a", "b"), ("A", "B")])
+        refuse_twins([("a-b", "c"), ("a", "b-c"), ("a", "b")])
+    refuse_twins([("a", "b"), ("A", "B")])

@@ -10,7 +10,7 @@ import pytest
 
 from singer_arrow.errors import SettingsRefused
 from singer_arrow.settings import json_schema, metas
-from tap_mssql.settings import Settings, parse
+from tap_mssql.config.settings import Settings, parse
 
 CONFIG = {"host": "db.example.com", "user": "reader", "password": "s3cret", "database": "Shop"}
 

@@ -10,7 +10,7 @@ from typing import Any
 from singer_arrow import check, exits
 from singer_arrow.exits import Exit
 from singer_arrow.start import importing
-from tap_mssql.settings import PROGRAM, Settings
+from tap_mssql.config.settings import PROGRAM, Settings
 
 # What the SDK adds to BATCH output only where it is set; then it is the SDK's to do.
 _OF_THE_SDK = ("stream_maps", "flattening_enabled")
@@ -28,9 +28,9 @@ def main() -> None:
         from tap_mssql.errors import SelectionRefused, TapError
 
         if files is None:
-            from tap_mssql.tap import TapMssql
+            from tap_mssql.singer.tap import TapMssql
         else:
-            from tap_mssql import batches, settings  # noqa: F401  (imported here, used in _sync)
+            from tap_mssql.config import settings  # noqa: F401  (imported here, used in _sync)
     tame_memory()
     try:
         if files is None:
@@ -67,8 +67,9 @@ def _plain(arguments: list[str]) -> dict[str, Any] | None:
 def _sync(files: dict[str, Any]) -> None:
     import logging
 
-    from tap_mssql import batches, settings
-    from tap_mssql.run import Run
+    from tap_mssql.config import settings
+    from tap_mssql.singer import batch_output
+    from tap_mssql.singer.run import Run
 
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s | %(levelname)-8s | %(name)s | %(message)s")
     exits.on_sigterm(PROGRAM)
@@ -80,4 +81,4 @@ def _sync(files: dict[str, Any]) -> None:
     config = files["--config"]
     run = Run(settings.parse(config), config["batch_config"])
     state = dict(files["--state"] or {})
-    batches.sync(run, batches.choices(run, files["--catalog"]), state, write)
+    batch_output.sync(run, batch_output.choices(run, files["--catalog"]), state, write)

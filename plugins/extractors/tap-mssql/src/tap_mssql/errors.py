@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tap_mssql.catalog import Table
+    from tap_mssql.server.discovery import Table
 
 
 class TapError(Exception):

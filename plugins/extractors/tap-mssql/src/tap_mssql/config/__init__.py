@@ -1,0 +1,1 @@
+"""What a person sets: settings, options of streams, patterns of table names."""

@@ -1,0 +1,88 @@
+"""`tap-mssql --plan`: what a run would read and how, from the catalog alone: no table is read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from tap_mssql.config.settings import Settings
+from tap_mssql.plan import strategy
+from tap_mssql.read.load import Wanted
+
+ROWS_PER_SECOND = 150_000  # of one connection, of rows of BYTES_PER_ROW: a guess, for want of a measurement
+BYTES_PER_ROW = 150
+RANGE_SECONDS = 0.5  # of max_query_seconds: what ranges are cut to
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stream. Estimates are the server's statistics; None where it has none, or where a window decides."""
+
+    stream: str
+    mode: str
+    key: list[str]
+    order: list[str]
+    replication_key: str | None
+    bookmark: str | None
+    ranges: int | None
+    rows: int | None
+    bytes: int | None
+    seconds: float | None
+    warnings: list[str]
+
+
+def step(wanted: Wanted, settings: Settings) -> Step:
+    """What a run would do with one stream."""
+    chosen = strategy.choose(wanted.table, wanted.cursor)
+    table, window = wanted.table, wanted.bookmark is not None or wanted.is_backfill
+    rows = None if window else table.row_estimate
+    size = None if window else table.byte_estimate
+    rate = ROWS_PER_SECOND * BYTES_PER_ROW / max(table.row_bytes or BYTES_PER_ROW, BYTES_PER_ROW)
+    most = max(1, min(settings.range_rows, int(rate * settings.max_query_seconds * RANGE_SECONDS)))
+    ranges = 1 if chosen.order is None else None if rows is None else max(1, -(-rows // most))
+    readers = min(ranges or 1, settings.max_parallel)
+    seconds = None if rows is None else rows / min(rate * readers, settings.max_rows_per_second or rate * readers)
+    casts = [f"{c.name} is {c.declared}: read as text" for c in wanted.columns if c.type in strategy.AS_TEXT]
+    cut = [f"{c.name} is {c.declared}: its 100 ns digit is cut, counted and told" for c in wanted.columns if c.has_100_ns]
+    return Step(
+        stream=wanted.stream,
+        mode=wanted.mode,
+        key=list(wanted.key),
+        order=[c.name for c in chosen.order.columns] if chosen.order else [],
+        replication_key=wanted.cursor.name if wanted.cursor else None,
+        bookmark=wanted.bookmark,
+        ranges=ranges,
+        rows=rows,
+        bytes=size,
+        seconds=None if seconds is None else round(seconds, 1),
+        warnings=[*chosen.warnings, *casts, *([] if settings.keep_100ns else cut), *wanted.left_out],
+    )
+
+
+def as_json(steps: Sequence[Step]) -> str:
+    """For programs: a list of objects with the fields of Step."""
+    return json.dumps([asdict(each) for each in steps], ensure_ascii=False, indent=2) + "\n"
+
+
+def as_table(steps: Sequence[Step]) -> str:
+    """For people: a row per stream, its warnings below it, and the sums."""
+    head = ("stream", "mode", "in order of", "ranges", "rows", "MB", "seconds")
+    rows = [(s.stream, s.mode, ", ".join(s.order) or "-", *_numbers(s.ranges, s.rows, s.bytes, s.seconds)) for s in steps]
+    sums = (sum(s.ranges or 0 for s in steps), sum(s.rows or 0 for s in steps), sum(s.bytes or 0 for s in steps))
+    rows.append((f"{len(steps)} streams", "", "", *_numbers(*sums, 0.0)[:3], ""))
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+    lines = []
+    for row, each in zip((head, *rows), (None, *steps, None), strict=True):
+        cells = [text.ljust(w) if i < 3 else text.rjust(w) for i, (text, w) in enumerate(zip(row, widths, strict=True))]
+        lines.append("  ".join(cells).rstrip())
+        lines += [f"    warning: {text}" for text in (each.warnings if each else ())]
+    lines.append("Rows and MB are the server's estimates, seconds are a guess; a load with a bookmark has neither.")
+    return "\n".join(lines) + "\n"
+
+
+def _numbers(ranges: int | None, rows: int | None, size: int | None, seconds: float | None) -> tuple[str, str, str, str]:
+    """As text; `size` in MB."""
+    whole = ["?" if value is None else f"{value:,}" for value in (ranges, rows)]
+    parts = ["?" if value is None else f"{value:,.1f}" for value in (None if size is None else size / 1e6, seconds)]
+    return whole[0], whole[1], parts[0], parts[1]

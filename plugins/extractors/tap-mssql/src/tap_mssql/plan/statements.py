@@ -1,0 +1,83 @@
+"""The statements a load runs, as text; no I/O here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tap_mssql.plan.key_order import Bound, Order
+from tap_mssql.server.discovery import Table
+from tap_mssql.server.sql_types import SqlColumn, quote
+
+ROWVERSION = "timestamp"
+_VARYING = frozenset({"varchar", "nvarchar", "varbinary"})
+# Rows of transactions that are still open have this rowversion or a later one (learn.microsoft.com, MIN_ACTIVE_ROWVERSION).
+_BELOW_ACTIVE = "CONVERT(binary(8), CONVERT(bigint, MIN_ACTIVE_ROWVERSION()) - 1)"
+
+
+def maximum(table: Table, column: SqlColumn) -> str:
+    """The upper bound of a window, as exact text: one row, one column, NULL for no value."""
+    if column.type == ROWVERSION:
+        return f"SELECT {column.bookmark_expression(_BELOW_ACTIVE)}"
+    return f"SELECT {column.bookmark_expression(f'MAX({quote(column.name)})')} FROM {table.quoted}"
+
+
+def is_below(column: SqlColumn, value: str, other: str) -> str:
+    """Whether a value is below another one, in the column's own order: one row, `1` or `0`."""
+    return f"SELECT CASE WHEN {column.literal(value)} < {column.literal(other)} THEN '1' ELSE '0' END"
+
+
+def boundary(table: Table, order: Order, condition: str, rows: int) -> str:
+    """The bound that ends a range of so many rows: one row, a text per column; no row where fewer are left."""
+    return (
+        f"SELECT {order.texts} FROM {table.quoted}{_where(condition)} ORDER BY {order.by} "
+        f"OFFSET {max(rows, 1) - 1} ROWS FETCH NEXT 1 ROWS ONLY"
+    )
+
+
+def facts(table: Table, columns: Sequence[SqlColumn], condition: str) -> str:
+    """One row: rows; then per `finer` column its values with a digit below a microsecond; the longest of unbounded ones."""
+    finer = "".join(f", COUNT_BIG(CASE WHEN DATEPART(nanosecond, {quote(c.name)}) % 1000 <> 0 THEN 1 END)" for c in fine(columns))
+    longest = "".join(f", MAX(DATALENGTH({quote(c.name)}))" for c in unbounded(columns))
+    return f"SELECT COUNT_BIG(*){finer}{longest} FROM {table.quoted}{_where(condition)}"
+
+
+def fine(columns: Sequence[SqlColumn]) -> list[SqlColumn]:
+    """Columns whose values can be finer than a microsecond."""
+    return [c for c in columns if c.has_100_ns]
+
+
+def unbounded(columns: Sequence[SqlColumn]) -> list[SqlColumn]:
+    """Columns of text or bytes whose declaration does not say how long a value can be."""
+    return [c for c in columns if c.type in ("text", "ntext", "image", "xml") or (c.max_length < 0 and c.type in _VARYING)]
+
+
+def rows(table: Table, expressions: Sequence[str], condition: str, order: Order | None) -> str:
+    """The rows themselves, in the order given."""
+    by = f" ORDER BY {order.by}" if order else ""
+    return f"SELECT {', '.join(expressions)} FROM {table.quoted}{_where(condition)}{by}"
+
+
+def version(object_id: int) -> str:
+    """When a table was altered last, and its name: one row, none when it is gone."""
+    return (
+        "SELECT CONVERT(varchar(30), o.modify_date, 121), SCHEMA_NAME(o.schema_id), o.name "
+        f"FROM sys.objects AS o WHERE o.object_id = {int(object_id)}"
+    )
+
+
+def any_row(table: Table) -> str:
+    """One row where the table holds any."""
+    return f"SELECT TOP (1) 1 FROM {table.quoted}"
+
+
+def both(*conditions: str) -> str:
+    """All of the conditions that say something."""
+    given = [c for c in conditions if c]
+    return given[0] if len(given) == 1 else " AND ".join(f"({c})" for c in given)
+
+
+def _where(condition: str) -> str:
+    return f" WHERE {condition}" if condition else ""
+
+
+__all__ = ["Bound", "any_row", "both", "boundary", "facts", "fine", "maximum", "rows", "unbounded"]

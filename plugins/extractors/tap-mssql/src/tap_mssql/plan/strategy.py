@@ -1,0 +1,51 @@
+"""How a table is read: in ranges of which order, or in one go. Pure; `--plan` shows it, `opening` uses it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tap_mssql.plan.key_order import Order
+from tap_mssql.server.discovery import Table
+from tap_mssql.server.sql_types import SqlColumn
+
+AS_TEXT = frozenset({"sql_variant", "hierarchyid", "geography", "geometry", "xml"})
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """`order` is None for a table that is read in one go; `by_cursor`: the replication key leads the order."""
+
+    order: Order | None
+    by_cursor: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+
+def choose(table: Table, cursor: SqlColumn | None) -> Strategy:
+    """The order that an index of the table gives for nothing, so that neither a range nor its end costs a sort.
+
+    With a replication key: an index that it leads, else the table's key, with the window as a condition on each range.
+    """
+    warnings = []
+    if cursor is not None:
+        if cursor.nullable:
+            warnings.append(f"replication key {cursor.name} may be NULL: rows without a value are read by the first load only")
+        if any(index[:1] == (cursor.name,) for index in table.indexes):
+            tie = tuple(c for c in _columns(table, table.key) if c.name != cursor.name)
+            return Strategy(Order((cursor, *tie) if all(c.orderable for c in tie) else (cursor,)), True, warnings)
+        warnings.append(f"no index begins with the replication key {cursor.name}: each load scans the whole table")
+    key = _columns(table, table.key)
+    if table.is_view:
+        return Strategy(None, False, [*warnings, "a view: read by one query, however long it takes; a broken one starts again"])
+    if not key:
+        return Strategy(None, False, [*warnings, "no key: read by one query, however long it takes; a broken one starts again"])
+    unordered = [f"{c.name} ({c.type})" for c in key if not c.orderable]
+    if unordered:
+        return Strategy(
+            None, False, [*warnings, f"key column {', '.join(unordered)} gives no order to cut ranges by: read by one query"]
+        )
+    return Strategy(Order(key), False, warnings)
+
+
+def _columns(table: Table, names: tuple[str, ...]) -> tuple[SqlColumn, ...]:
+    found = (table.column(name) for name in names)
+    return tuple(c for c in found if c is not None)

@@ -1,0 +1,69 @@
+"""The replication key's window of an incremental load: pure SQL text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tap_mssql.server.sql_types import SqlColumn, quote
+
+SECONDS = frozenset({"date", "datetime", "smalldatetime", "datetime2", "datetimeoffset", "time"})
+WHOLE = frozenset({"tinyint", "smallint", "int", "bigint", "decimal", "numeric", "money", "smallmoney", "float", "real"})
+
+
+@dataclass(frozen=True)
+class Window:
+    """`from_ < column <= to`, exact text or None for an open end; `from_` itself too when it is included.
+
+    NULLs belong to no window, and are read once: by the first load. `moves_bookmark` is false for a backfill.
+    """
+
+    column: SqlColumn
+    from_: str | None
+    to: str | None
+    includes_from: bool = False
+    includes_nulls: bool = False
+    moves_bookmark: bool = True
+
+    @property
+    def predicate(self) -> str:
+        """The condition on rows with a value; one that no row meets when there is nothing to read."""
+        name = quote(self.column.name)
+        if self.to is None:
+            return "1 = 0"
+        above = (
+            [f"{name} {'>=' if self.includes_from else '>'} {self.column.literal(self.from_)}"] if self.from_ is not None else []
+        )
+        return " AND ".join([*above, f"{name} <= {self.column.literal(self.to)}"])
+
+    @property
+    def nulls(self) -> str:
+        """The condition on the rows without a value."""
+        return f"{quote(self.column.name)} IS NULL"
+
+    @property
+    def both(self) -> str:
+        """The condition on every row of the load, for a table that is read in one go."""
+        return f"({self.predicate} OR {self.nulls})" if self.includes_nulls else self.predicate
+
+    def as_json(self) -> dict[str, Any]:
+        """What tells two windows apart, for a later run that wants to use what this one read."""
+        return {
+            "column": self.column.name,
+            "from": self.from_,
+            "to": self.to,
+            "includes_from": self.includes_from,
+            "includes_nulls": self.includes_nulls,
+        }
+
+
+def before(column: SqlColumn, text: str, lookback: int) -> str | None:
+    """SQL that prints the value `lookback` below a bookmark: seconds for dates and times, else units; None where it can't be."""
+    if column.type in SECONDS:
+        whole = "datetime2(7)" if column.type in ("date", "time") else column.declared
+        return column.bookmark_expression(
+            f"CAST(DATEADD(second, -{lookback}, CAST({column.literal(text)} AS {whole})) AS {column.declared})"
+        )
+    if column.type in WHOLE:
+        return column.bookmark_expression(f"CAST({column.literal(text)} - {lookback} AS {column.declared})")
+    return None

@@ -1,0 +1,107 @@
+"""How far reading is: a line per active stream every few seconds, or a bar per stream where a person watches a terminal."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import Any, Protocol
+
+from tap_mssql.read.load import Load
+
+log = logging.getLogger("tap-mssql")
+
+
+class Progress(Protocol):
+    """Tells of the loads that are being read."""
+
+    def tell(self) -> None:
+        """Tells how far they are, when it is time."""
+
+    def close(self) -> None:
+        """Tells what they came to, and that nothing follows."""
+
+
+def progress(loads: Sequence[Load], every: float) -> Progress:
+    """Bars where standard error is a terminal, else lines, `every` so many seconds."""
+    return Bars(loads) if sys.stderr.isatty() else Lines(loads, every)
+
+
+class Lines:
+    """A line per active stream in the log."""
+
+    def __init__(self, loads: Sequence[Load], every: float) -> None:
+        self._loads = loads
+        self._every = every
+        self._next = time.monotonic() + every
+        self._before: dict[str, int] = {}
+
+    def tell(self) -> None:
+        """A line per active stream, when it is time."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        seconds, self._next = now - self._next + self._every, now + self._every
+        for load in self._loads:
+            if load.reading and not load.is_over:
+                rows = load.rows
+                rate = (rows - self._before.get(load.stream, 0)) / seconds
+                self._before[load.stream] = rows
+                log.info(line(load.stream, rows, rate, load.bytes, _expected(load)))
+
+    def close(self) -> None:
+        """Nothing: the log says of each load what it came to."""
+
+
+def line(stream: str, rows: int, rate: float, written: int, estimate: int) -> str:
+    """`Sales-X: 1,200,000 rows, 250,000 rows/s, 85.1 MB, 60 %, 12 s left`; `rate` in rows/s, `written` in bytes."""
+    text = f"{stream}: {rows:,} rows, {rate:,.0f} rows/s, {written / 1e6:,.1f} MB"
+    if estimate and rate > 0:
+        text += f", {min(100 * rows / estimate, 99):.0f} %, {max(estimate - rows, 0) / rate:,.0f} s left"
+    return text
+
+
+class Bars:
+    """A bar per stream that is being read or was; log lines go above them."""
+
+    def __init__(self, loads: Sequence[Load]) -> None:
+        # Imported only here: who watches has the time, a run without a terminal need not wait for it.
+        from tqdm import tqdm
+        from tqdm.contrib.logging import logging_redirect_tqdm
+
+        self._loads = loads
+        self._new = partial(tqdm, unit=" rows", unit_scale=True, dynamic_ncols=True)
+        self._bars: dict[str, Any] = {}
+        self._open = ExitStack()
+        self._open.enter_context(logging_redirect_tqdm())
+
+    def tell(self) -> None:
+        """Each bar as far as its load is."""
+        for load in self._loads:
+            if load.reading or load.is_over:
+                self._move(load)
+
+    def _move(self, load: Load) -> None:
+        bar = self._bars.get(load.stream)
+        if bar is None:
+            bar = self._bars[load.stream] = self._new(desc=load.stream)
+            bar.start_t = bar.last_print_t = bar.start_t - (time.monotonic() - load.began)
+        bar.update(load.rows - bar.n)
+        bar.total = load.rows if load.document else max(_expected(load), load.rows) or None
+        bar.set_postfix_str(f"{load.bytes / 1e6:,.1f} MB" + ("" if load.error is None else ", failed"), refresh=False)
+        bar.refresh()
+
+    def close(self) -> None:
+        """The bars stay as they are."""
+        self.tell()
+        for bar in self._bars.values():
+            bar.close()
+        self._open.close()
+
+
+def _expected(load: Load) -> int:
+    """Rows the load will have; 0 where that can't be told."""
+    return 0 if load.wanted.cursor else load.estimate

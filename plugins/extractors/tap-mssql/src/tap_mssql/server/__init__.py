@@ -1,0 +1,1 @@
+"""SQL Server: connections, sessions, its types, its catalog, its errors."""

@@ -1,0 +1,108 @@
+"""What a driver's error means: does it pass by itself, is the connection lost, what is there to do."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from tap_mssql.server.known_errors import KNOWN, Known
+
+_SQLSTATE = re.compile(r"^SQLSTATE:(\w{5}):", re.MULTILINE)
+_BRACKETED = re.compile(r"\[(Microsoft|ODBC Driver|SQL Server)[^\]]*\]")
+_LIBRARIES = re.compile(r"Failed to load the driver|libltdl|libodbc|lib\w+\.so", re.I)
+_TLS = re.compile(r"certificate|SSL Provider|\bTLS\b|self.signed|\bSSL\b", re.I)
+_OTHER_NAME = re.compile(r"subject name does not match host name", re.I)
+_NO_INSTANCE = re.compile(r"Error Locating Server/Instance", re.I)
+_NO_NAME = re.compile(r"0x2AF9|0x2AFA|No such host|Name or service not known", re.I)
+_NO_ANSWER = re.compile(r"TCP Provider|Login timeout|refused|server is not found|network", re.I)
+_LINK = re.compile(
+    r"Communication link failure|08S01|08003|08007|Connection not open|Connection failure during transaction|TCP Provider"
+    r"|connection is broken|connection (is|was|has been|already) closed|closed connection|Connection handle not allocated"
+    r"|Physical connection is not usable|forcibly closed|Error code 0x(2745|2746|274C|274D|68|6E|6F|E9|102)\b",
+    re.I,
+)
+_TIMED_OUT = re.compile(r"Timeout expired|timeout period|HYT0[01]", re.I)
+_ENTRA = re.compile(r"Entra ID|Azure AD|AADSTS|azure-identity|Credential", re.I)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An error judged. `number` is SQL Server's where its message tells; `broken`: the connection can't be used again."""
+
+    transient: bool
+    what: str
+    advice: str
+    number: int | None = None
+    broken: bool = False
+    pause: float = 0
+
+
+def judge(error: BaseException, *, azure: bool = False, first: bool = False) -> Fault:
+    """Judges an error of the driver (an mssql_python.Error, or a RuntimeError of its native part).
+
+    `azure`: the host is one of Azure's, where "cannot open database" means that it wakes up. `first`: nothing was ever read from
+    this server, so what does not answer is taken for wrongly configured instead of being waited for.
+    """
+    text = f"{getattr(error, 'driver_error', '')} {driver_text(error)} {_state(error)}"
+    if known := next((k for k in KNOWN if k.pattern.search(text)), None):
+        return _known(known, azure)
+    if first:
+        return _unreachable(text)
+    if _TIMED_OUT.search(text):
+        return Fault(True, "the server did not answer in time", "run again, or raise query_timeout", broken=True)
+    if _LINK.search(text):
+        return Fault(True, "the connection broke", "run again; check the network if it keeps breaking", broken=True)
+    if re.search(r"Serialization failure|40001", text):
+        return Fault(True, "the server gave up the transaction", "it passes by itself; run again")
+    return _unreachable(text) if _TLS.search(text) or _ENTRA.search(text) else Fault(False, "the server refused", "see its words")
+
+
+def _known(known: Known, azure: bool) -> Fault:
+    if known.azure and azure:
+        return Fault(True, "the database is not there yet; Azure may be waking it", known.advice, known.number, pause=1)
+    return Fault(known.transient, known.what, known.advice, known.number, known.number in (596, 6005, 40197), known.pause)
+
+
+def _unreachable(text: str) -> Fault:
+    if _LIBRARIES.search(text):
+        return Fault(
+            False,
+            "the driver needs system libraries",
+            "scripts/setup pipeline puts them into the project's folder; in an image: apt-get install libltdl7 libkrb5-3 "
+            "libgssapi-krb5-2",
+        )
+    if _ENTRA.search(text):
+        return Fault(False, "Entra gave no token", "check authentication, client_id, client_secret and tenant")
+    if _OTHER_NAME.search(text):
+        return Fault(
+            False,
+            "the server's certificate is made for another name",
+            "set TAP_MSSQL_HOST_NAME_IN_CERTIFICATE to the name in it, or TAP_MSSQL_HOST to that name",
+        )
+    if _TLS.search(text):
+        return Fault(
+            False,
+            "the server's certificate is not trusted",
+            "set TAP_MSSQL_SERVER_CERTIFICATE to its PEM file (or, only where nobody can listen, "
+            "TAP_MSSQL_TRUST_SERVER_CERTIFICATE to true)",
+        )
+    if _NO_INSTANCE.search(text):
+        advice = "check the instance's name in TAP_MSSQL_HOST and that UDP 1434 is open, or set TAP_MSSQL_PORT instead"
+        return Fault(False, "SQL Server Browser tells of no such instance", advice, broken=True)
+    if _NO_NAME.search(text):
+        return Fault(False, "there is no such host", "check TAP_MSSQL_HOST", broken=True)
+    if _NO_ANSWER.search(text) or _LINK.search(text) or _TIMED_OUT.search(text):
+        return Fault(False, "the server does not answer", "check TAP_MSSQL_HOST and TAP_MSSQL_PORT", broken=True)
+    return Fault(False, "the server refused", "see its words")
+
+
+def _state(error: BaseException) -> str:
+    found = _SQLSTATE.search(str(error))
+    return found[1] if found else ""
+
+
+def driver_text(error: Any) -> str:
+    """The driver's own words on one line, without its bracketed product names."""
+    text = str(getattr(error, "ddbc_error", "") or error)
+    return re.sub(r"\s+", " ", _BRACKETED.sub("", _SQLSTATE.sub("", text))).strip(" .")

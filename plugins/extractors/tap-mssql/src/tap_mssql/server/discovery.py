@@ -1,0 +1,200 @@
+"""Discovery: one query over sys.*, and what it says as tables."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from tap_mssql.config import patterns
+from tap_mssql.config.settings import Settings
+from tap_mssql.errors import SelectionRefused
+from tap_mssql.server.connection import Connection
+from tap_mssql.server.discovery_sql import ELSEWHERE, SYNONYM, TABLE, TABLES, WITH_SYNONYMS
+from tap_mssql.server.sql_types import SqlColumn, quote
+
+log = logging.getLogger("tap-mssql")
+QUERY = TABLES
+BATCH_ROWS = 2048  # the driver sets aside a description's whole length for each row of a batch
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table or view: `key` is its primary key, else its best unique index without nullable columns, else empty.
+
+    `indexes` are the key columns of every B-tree index that covers all rows, its leading column first. Estimates are the
+    server's own, of rows and of bytes that they take on its disk; None where it has none, as for a view.
+    """
+
+    schema: str
+    name: str
+    is_view: bool
+    columns: tuple[SqlColumn, ...]
+    key: tuple[str, ...]
+    row_estimate: int | None
+    has_primary_key: bool = False
+    object_id: int = 0
+    modify_date: datetime | None = None
+    indexes: tuple[tuple[str, ...], ...] = ()
+    byte_estimate: int | None = None
+    description: str = ""
+    is_synonym: bool = False
+
+    @property
+    def stream(self) -> str:
+        """The stream's name, as the published tap-mssql builds it."""
+        return f"{self.schema}-{self.name}"
+
+    @property
+    def quoted(self) -> str:
+        """The name in SQL."""
+        return f"{quote(self.schema)}.{quote(self.name)}"
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes that a row takes on the server's disk, on average; 0 where it can't be told."""
+        return max(1, self.byte_estimate // self.row_estimate) if self.byte_estimate and self.row_estimate else 0
+
+    def column(self, name: str) -> SqlColumn | None:
+        """The column of that name."""
+        return next((c for c in self.columns if c.name == name), None)
+
+
+def discover(connection: Connection, settings: Settings) -> list[Table]:
+    """The tables and views (and synonyms, where asked for) that `streams` and `filter_dbs` choose, by schema and name.
+
+    Raises SelectionRefused when a pattern chooses nothing, or two of them would be one stream.
+    """
+    found = tables(_rows(connection, WITH_SYNONYMS if settings.include_synonyms else TABLES))
+    if settings.include_synonyms:
+        _tell_elsewhere(connection)
+    if not found:
+        raise SelectionRefused(
+            f"database {settings.database!r} has no table that login {settings.user!r} may see; GRANT SELECT to it, "
+            "or check TAP_MSSQL_DATABASE"
+        )
+    schemas = [schema.strip() for schema in settings.filter_dbs.split(",") if schema.strip()]
+    names = [(t.schema, t.name) for t in found]
+    patterns.refuse_idle([f"{schema}.*" for schema in schemas], names, "filter_dbs")
+    patterns.refuse_idle([each.pattern for each in settings.stream_options], names, "stream_options")
+    inside = {schema.lower() for schema in schemas}
+    chosen = set(patterns.choose([n for n in names if not inside or n[0].lower() in inside], settings.streams))
+    patterns.refuse_twins(chosen)
+    return [t for t in found if (t.schema, t.name) in chosen]
+
+
+def _tell_elsewhere(connection: Connection) -> None:
+    for schema, name, base in _rows(connection, ELSEWHERE):
+        log.warning(
+            "synonym %s.%s is left out: it stands for %s, in another database; set `database` to read it", schema, name, base
+        )
+
+
+def table(connection: Connection, object_id: int) -> Table | None:
+    """One table, view or synonym as it is now; None when it is gone or this login may not see it any more."""
+    for query in (TABLE, SYNONYM):
+        for found in tables(_rows(connection, query.format(object_id=int(object_id)))):
+            return found
+    return None
+
+
+def denied(connection: Connection, table: Table) -> frozenset[str]:
+    """The columns that this login may not SELECT; all of them where it may not read the table."""
+    name = _text(table.quoted)
+    checks = [f"HAS_PERMS_BY_NAME({name}, 'OBJECT', 'SELECT', {_text(c.name)}, 'COLUMN')" for c in table.columns]
+    with connection.execute(f"SELECT {', '.join(checks)}") as cursor:
+        answers = cursor.fetchone()
+    return frozenset(c.name for c, answer in zip(table.columns, answers, strict=True) if answer == 0)
+
+
+def _text(text: str) -> str:
+    return "N'" + text.replace("'", "''") + "'"
+
+
+def _rows(connection: Connection, query: str) -> Iterator[Sequence[Any]]:
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        while (batch := cursor.arrow_batch(BATCH_ROWS)).num_rows:
+            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+    # A link that is cut between two rows looks to the driver like the result's end; the next statement tells.
+    connection.execute("SELECT 1").close()
+
+
+@dataclass
+class _Index:
+    unique: bool
+    primary: bool
+    filtered: bool
+    ordered: bool
+    columns: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.columns[i] for i in sorted(self.columns))
+
+
+@dataclass
+class _Found:
+    head: Sequence[Any]
+    columns: dict[int, SqlColumn] = field(default_factory=dict)
+    indexes: dict[int, _Index] = field(default_factory=dict)
+
+
+def tables(rows: Iterable[Sequence[Any]]) -> list[Table]:
+    """The tables that the rows of a query of catalog_sql.py describe, in their order."""
+    found: dict[int, _Found] = {}
+    for row in rows:
+        head, ordinal, name, index = row[:9], row[9], row[10], row[20]
+        table = found.get(row[2])
+        if table is None:
+            table = found[row[2]] = _Found(head)
+        if ordinal not in table.columns:
+            type_, length, precision, scale, nullable, identity, computed, collation, description = row[11:20]
+            table.columns[ordinal] = SqlColumn(
+                name,
+                type_,
+                length,
+                precision,
+                scale,
+                bool(nullable),
+                bool(identity),
+                bool(computed),
+                collation,
+                description or "",
+            )
+        if index is not None:
+            kept = table.indexes.get(index)
+            if kept is None:
+                unique, primary, filtered, ordered = map(bool, row[21:25])
+                kept = table.indexes[index] = _Index(unique, primary, filtered, ordered)
+            kept.columns[row[25]] = name
+    return [_table(each) for each in found.values()]
+
+
+def _table(found: _Found) -> Table:
+    schema, name, object_id, kind, synonym, modified, rows, size, description = found.head
+    columns = tuple(found.columns[i] for i in sorted(found.columns))
+    primary = next((i.names for i in found.indexes.values() if i.primary), None)
+    return Table(
+        schema,
+        name,
+        kind == "V",
+        columns,
+        primary or _key(found.indexes, {c.name for c in columns if c.nullable}),
+        None if rows is None else int(rows),
+        has_primary_key=primary is not None,
+        object_id=object_id,
+        modify_date=modified,
+        indexes=tuple(i.names for _, i in sorted(found.indexes.items()) if i.ordered and not i.filtered),
+        byte_estimate=None if size is None else int(size),
+        description=description or "",
+        is_synonym=bool(synonym),
+    )
+
+
+def _key(indexes: dict[int, _Index], nullable: set[str]) -> tuple[str, ...]:
+    """The shortest unique index that holds every row once; of equally long ones the clustered, which has the lowest number."""
+    keys = [i.names for _, i in sorted(indexes.items()) if i.unique and not i.filtered and not nullable & set(i.names)]
+    return min(keys, key=len, default=())

@@ -1,0 +1,77 @@
+"""Trying again what passes by itself: exponential waits with jitter, bounded in all by `retry_seconds`."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+
+import mssql_python
+import tenacity
+
+from tap_mssql.config.settings import Settings
+from tap_mssql.errors import ReadFailed, TapError
+from tap_mssql.server.diagnosis import Fault, driver_text, judge
+
+log = logging.getLogger("tap-mssql")
+DRIVER_ERRORS = (mssql_python.Error, RuntimeError)
+FIRST_WAIT, LEAST_WAIT, LONGEST_WAIT = 0.5, 0.05, 30.0  # seconds
+
+
+def retrying(
+    settings: Settings,
+    what: str,
+    *,
+    first: bool = False,
+    failure: type[TapError] = ReadFailed,
+    kept: str = "Finished parts stay in the spool, nothing of this load is staged",
+    stopping: threading.Event | None = None,
+) -> Iterator[tenacity.AttemptManager]:
+    """Attempts at one operation: `for attempt in retrying(settings, "stream a-b"): with attempt: …`.
+
+    A driver's error that passes by itself is waited for, each time with one line in the log; the waits of one operation
+    sum up to `retry_seconds` at most. A lasting one, and the last one of those that should have passed, becomes `failure`
+    (a TapError: what, why, what `kept` says is safe, what to do). Other errors pass through at once. `first`: see
+    faults.judge. `stopping`, once set, ends waits early and allows no further attempt.
+    """
+    event = stopping or threading.Event()
+
+    def fault(error: BaseException) -> Fault:
+        return judge(error, azure=settings.azure, first=first)
+
+    def passes(error: BaseException) -> bool:
+        return isinstance(error, DRIVER_ERRORS) and fault(error).transient
+
+    def wait(state: tenacity.RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        pause = fault(error).pause if error else 0
+        return pause + tenacity.wait_random_exponential(FIRST_WAIT, LONGEST_WAIT, min=LEAST_WAIT)(state)
+
+    def spent(state: tenacity.RetryCallState) -> bool:
+        return event.is_set() or state.idle_for + state.upcoming_sleep > settings.retry_seconds
+
+    def tell(state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        why = f"{fault(error).what} ({driver_text(error)})" if error else ""
+        log.warning("%s: %s; try %d in %.1f s", what, why, state.attempt_number + 1, state.upcoming_sleep)
+
+    attempts = tenacity.Retrying(
+        sleep=tenacity.sleep_using_event(event),
+        stop=spent,
+        wait=wait,
+        retry=tenacity.retry_if_exception(passes),
+        before_sleep=tell,
+        reraise=True,
+    )
+    try:
+        yield from attempts
+    except DRIVER_ERRORS as error:
+        tries = attempts.statistics.get("attempt_number", 1)
+        raise failure(explained(what, error, fault(error), tries, kept)) from error
+
+
+def explained(what: str, error: BaseException, fault: Fault, tries: int, kept: str) -> str:
+    """The message for people: what failed, why, how often it was tried, what is safe, what to do."""
+    often = f" after {tries} tries (retry_seconds)" if fault.transient and tries > 1 else ""
+    number = f"error {fault.number}: " if fault.number else ""
+    return f"{what}: {fault.what}{often}: {number}{driver_text(error)}. {kept}. What to do: {fault.advice}."

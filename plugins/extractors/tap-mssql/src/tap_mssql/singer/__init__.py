@@ -1,0 +1,1 @@
+"""The tap as Singer knows it: streams, BATCH and RECORD messages, the SDK."""

@@ -1,0 +1,107 @@
+"""A table as a stream of the SDK: discovery, and what was read as BATCH or RECORD messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from tap_mssql.config.settings import Settings
+from tap_mssql.plan.select_list import items
+from tap_mssql.plan.stream_choice import choice, schema_of
+from tap_mssql.read.load import Load
+from tap_mssql.server.discovery import Table
+from tap_mssql.singer import batch_output, record_output
+from tap_mssql.singer.late_sdk import BaseBatchFileEncoding, BatchConfig, Stream
+
+if TYPE_CHECKING:
+    from tap_mssql.singer.tap import TapMssql
+
+PARQUET = BaseBatchFileEncoding(format="parquet", compression="zstd")
+
+
+class TableStream(Stream):
+    """One table or view. `load` is what was read of it; without one, the stream reads by itself when it is synced."""
+
+    def __init__(self, tap: TapMssql, table: Table) -> None:
+        self.table = table
+        self.load: Load | None = None
+        self._mssql = tap
+        super().__init__(tap, schema=_discovered(table, tap.settings), name=table.stream)
+        self._choose(None)
+
+    def _choose(self, entry: Mapping[str, Any] | None) -> None:
+        self.choice = choice(self.table, self._mssql.settings, entry)
+        self.primary_keys = self.choice.key
+        self.replication_key = self.choice.replication_key
+        # What is forced in a discovered catalog could not be chosen any more.
+        self.forced_replication_method = (
+            None if entry is None and not self.choice.cursor_wanted else self.choice.replication_method
+        )
+
+    def apply_catalog(self, catalog: Any) -> None:
+        """The SDK's; what the settings say comes before what the catalog says."""
+        super().apply_catalog(catalog)
+        entry = catalog.get_stream(self.name)
+        if entry is not None:
+            own = {name: getattr(entry, name) for name in ("key_properties", "replication_key", "replication_method")}
+            self._choose(entry.to_dict() | own)
+
+    @property
+    def is_sorted(self) -> bool:
+        """False: rows come in key order, not in the replication key's."""
+        return False
+
+    def get_records(self, context: Any) -> Iterable[dict[str, Any]]:
+        """Rows as Singer records: exact text for decimals, ISO 8601 for times, base64 for binary."""
+        if self.ABORT_AT_RECORD_COUNT is not None:
+            yield from self._mssql.sample(self.choice.wanted({}), self.ABORT_AT_RECORD_COUNT)
+            return
+        with self._mssql.read(self) as load:
+            yield from record_output.of_parts(load)
+            batch_output.move(self.stream_state, load)
+
+    def get_batches(
+        self, batch_config: BatchConfig, context: Mapping[str, Any] | None = None
+    ) -> Iterable[tuple[BaseBatchFileEncoding, list[str]]]:
+        """The parts of a complete load, in one message, after its load document is durable; the bookmark moves with them."""
+        with self._mssql.read(self) as load:
+            assert load.document is not None
+            batch_output.move(self.stream_state, load)
+            yield PARQUET, [(load.folder / part.path).absolute().as_uri() for part in load.document.files]
+
+    def get_batch_config(self, config: Mapping[str, Any]) -> BatchConfig | None:
+        """The SDK's; none for its connection test, which wants a record."""
+        return None if self.ABORT_AT_RECORD_COUNT is not None else super().get_batch_config(config)
+
+    def adopt(self, load: Load) -> None:
+        """Takes what was read; where the table or its columns were not as discovered, the stream's schema follows."""
+        self.load = load
+        if (load.wanted.table, load.wanted.columns) != (self.table, self.choice.columns):
+            self._schema = self._input_schema = schema_of(load.opened.items)
+            self.primary_keys = load.wanted.key
+            self._stream_maps = None
+            assert self._tap.mapper is not None
+            self._tap.mapper.register_raw_stream_schema(self.name, self._schema, list(self.primary_keys))
+
+    # Bookmarks are ours: exact text of what the window's end was, not what the SDK makes of the records' values.
+
+    def _increment_stream_state(self, latest_record: Any, *, context: Any = None) -> None:
+        """Nothing: see batch_output.move."""
+
+    def _write_starting_replication_value(self, context: Any) -> None:
+        """Nothing: see batch_output.move."""
+
+    def get_replication_key_signpost(self, context: Any = None) -> None:
+        """None: the window's end is read from the source."""
+        return
+
+
+def _discovered(table: Table, settings: Settings) -> dict[str, Any]:
+    """The schema of all columns, unreadable ones among them, so that they can be deselected; with the server's descriptions."""
+    schema = schema_of(items(table.stream, [c for c in table.columns if not c.unreadable], settings))
+    for column in table.columns:
+        if column.unreadable:
+            schema["properties"][column.name] = {"type": ["string", "null"], "x-sql-datatype": column.declared}
+        if column.description:
+            schema["properties"][column.name]["description"] = column.description
+    return schema | ({"description": table.description} if table.description else {})

@@ -1,0 +1,138 @@
+"""The tap as the SDK knows it: discovery, the command line, RECORD output; reading itself is run.py's."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+import click
+
+from singer_arrow.settings import json_schema
+from tap_mssql.config import settings
+from tap_mssql.errors import SomeFailed
+from tap_mssql.plan import statements
+from tap_mssql.plan.select_list import items
+from tap_mssql.plan.stream_choice import refuse
+from tap_mssql.read.load import Load, Wanted
+from tap_mssql.singer import record_output
+from tap_mssql.singer.late_sdk import Tap, _ConfigInput
+from tap_mssql.singer.run import Run, told
+from tap_mssql.singer.stream import TableStream
+
+
+class TapMssql(Tap):
+    """Singer tap for SQL Server."""
+
+    name = "tap-mssql"
+    package_name = "tap-mssql"
+    dynamic_catalog = True
+    config_jsonschema: ClassVar[dict[str, Any]] = {"type": "object", "properties": json_schema(settings.Settings)["properties"]}
+
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        """Our own check: every problem at once, with the setting's name (the SDK's stops at JSON types)."""
+        self.settings = settings.parse(dict(self.config))
+        self.run = Run(self.settings, self.config.get("batch_config"))
+        return []
+
+    @classmethod
+    def get_singer_command(cls) -> click.Command:
+        """The SDK's command, with --plan and --doctor."""
+        command = super().get_singer_command()
+        command.params += [
+            click.Option(["--plan"], is_flag=True, help="Says what would be read and how; reads no table."),
+            click.Option(
+                ["--doctor"], is_flag=True, help="Looks at network, TLS, login, rights, clock, disk; exit 3 if one fails."
+            ),
+            click.Option(["--json", "as_json"], is_flag=True, help="--plan and --doctor as JSON."),
+        ]
+        return command
+
+    @classmethod
+    def invoke(cls, *, plan: bool = False, doctor: bool = False, as_json: bool = False, **given: Any) -> None:
+        """Runs what the command line asks for."""
+        if not (plan or doctor):
+            super().invoke(**given)
+            return
+        config = given["config"] or _ConfigInput()
+        files = {name: json.load(given[name]) for name in ("catalog", "state") if given.get(name) and plan}
+        tap = cls(config=config.config, parse_env_config=config.parse_env, setup_mapper=plan, **files)
+        if doctor:
+            from tap_mssql.doctor import report as doctors
+
+            with tap.run.spool() as root:
+                raise SystemExit(doctors.main(tap.settings, as_json, root))
+        from tap_mssql.plan import explain as plans
+
+        steps = [plans.step(s.choice.wanted(s.stream_state), tap.settings) for s in tap.selected().values()]
+        sys.stdout.write(plans.as_json(steps) if as_json else plans.as_table(steps))
+
+    def discover_streams(self) -> list[TableStream]:
+        """One stream per table and view."""
+        return [TableStream(self, table) for table in self.run.tables]
+
+    @property
+    def catalog_dict(self) -> dict[str, Any]:
+        """The SDK's catalog, with what the server says of each table in its metadata."""
+        catalog = super().catalog_dict
+        tables = {table.stream: table for table in self.run.tables}
+        for entry in catalog.get("streams", []):
+            table = tables[entry["tap_stream_id"]]
+            [root] = [m["metadata"] for m in entry["metadata"] if not m["breadcrumb"]]
+            root |= {"schema-name": table.schema, "is-view": table.is_view}
+            facts = {"row-count": table.row_estimate, "size-bytes": table.byte_estimate, "description": table.description or None}
+            root |= {name: value for name, value in facts.items() if value is not None}
+        return catalog
+
+    def sync_all(self) -> None:  # type: ignore[misc]  # final in the SDK, which knows only streams one after the other
+        """Reads all selected streams; each one's messages are written when its load is complete.
+
+        Raises SomeFailed when streams failed, after those that did not are told whole.
+        """
+        self._reset_state_progress_markers()
+        if self.state:
+            self._state_writer.write_state(self.state)
+        streams = self.selected()
+        failed: list[Load] = []
+        with self.run.reading([s.choice for s in streams.values()], self.state.get("bookmarks", {})) as engine:
+            for load in engine.ended():
+                if load.error is not None:
+                    failed.append(load)
+                    continue
+                stream = streams[load.stream]
+                stream.adopt(load)
+                stream.sync()
+                stream.finalize_state_progress_markers()
+        if failed:
+            raise SomeFailed(told(failed, len(streams)))
+
+    def selected(self) -> dict[str, TableStream]:
+        """The selected streams by name. Raises SelectionRefused or NameRefused for what could not arrive; no row is read."""
+        chosen = [s for s in self.streams.values() if isinstance(s, TableStream) and s.selected]
+        for line in refuse([s.choice for s in chosen], self.settings):
+            self.logger.warning("left out (on_unreadable): %s", line)
+        return {s.name: s for s in chosen}
+
+    @contextmanager
+    def read(self, stream: TableStream) -> Iterator[Load]:
+        """The complete load of a stream: the one it was given, else read here. Raises what ended it."""
+        if stream.load is not None:
+            yield stream.load
+            return
+        with self.run.reading([stream.choice], self.state.get("bookmarks", {})) as engine:
+            load = next(engine.ended())
+            if load.error is not None:
+                raise load.error
+            stream.adopt(load)
+            yield load
+            stream.load = None
+
+    def sample(self, wanted: Wanted, rows: int) -> Iterator[dict[str, Any]]:
+        """Some rows as records, for the SDK's connection test."""
+        chosen = items(wanted.stream, wanted.columns, self.settings)
+        sql = statements.rows(wanted.table, [i.expression for i in chosen], "", None)
+        with self.run.connection() as connection, connection.cursor() as cursor:
+            cursor.execute(sql.replace("SELECT ", f"SELECT TOP ({rows + 1}) ", 1))
+            yield from record_output.records(record_output.cast(cursor.arrow_batch(rows + 1), chosen))
