@@ -1,8 +1,8 @@
 """SQL Server's errors that a reader meets: which pass by themselves, and what mends the others.
 
-The driver hands over a message without the error's number, so a number is told by its message (sys.messages, English: connection.py
-sets that language; logins are refused in the server's). Numbers: learn.microsoft.com, "Database engine events and errors" and
-"Troubleshoot transient connection errors in Azure SQL Database".
+The driver hands over a message without the error's number, so a number is told by its message (sys.messages, English:
+connection.py sets that language; logins are refused in the server's). Numbers: learn.microsoft.com, "Database engine events and
+errors" and "Troubleshoot transient connection errors in Azure SQL Database".
 """
 
 from __future__ import annotations
