@@ -21,6 +21,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
+from lakehouse_kit import fits
 
 from sandbox import project
 from sandbox.adventureworks.orders import order_tables
@@ -96,7 +97,8 @@ class Pipeline:
         return {each.name for each in self.delta.iterdir()} - {"_loads"}
 
     def ledger(self) -> list[dict[str, Any]]:
-        return list(self.table("_loads").to_pylist())
+        rows = self.table("_loads").to_pylist()
+        return [fits("ledger-row", row | {"committed_at": row["committed_at"].isoformat()}) for row in rows]
 
     def manifest(self, stream: str) -> dict[str, Any]:
         """The newest local manifest of a stream of SQL Server."""
@@ -175,7 +177,7 @@ def half_written(output: Path) -> Iterable[Path]:
     for source in output.glob("docker_elt/*"):
         named = set()
         for manifest in source.glob("_manifests/*.json"):
-            for file in json.loads(manifest.read_text())["files"]:
+            for file in fits("manifest", json.loads(manifest.read_text()))["files"]:
                 part = source / file["path"]
                 assert part.stat().st_size == file["bytes"], f"{manifest} names {part}"
                 named.add(part)

@@ -17,10 +17,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
 from decimal import Context, Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import jsonschema
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -30,6 +32,20 @@ TOKEN = "dapi-of-the-tests"
 CLUSTER = "1124-120000-sandbox1"
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # without bytecode every command takes three times as long
 VOLUME = "/Volumes/main/lighthouse/stage"
+
+
+@cache
+def _validator(name: str) -> Any:
+    schema = json.loads((ROOT / "plugins/shared/singer-arrow/schemas" / f"{name}.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
+
+
+def fits(name: str, document: dict[str, Any]) -> dict[str, Any]:
+    """The document, which is as its JSON Schema file says: manifest, load-document, published-document or ledger-row."""
+    problems = [f"{name} {error.json_path}: {error.message}" for error in _validator(name).iter_errors(document)]
+    assert not problems, "; ".join(problems)
+    return document
 
 
 class Workspace:
@@ -125,7 +141,7 @@ def make_load(output: Path, stream: str, tables: list[pa.Table], **given: Any) -
     path = output / source / "_manifests" / f"{load_id}.json"
     path.parent.mkdir(exist_ok=True, parents=True)
     path.write_text(json.dumps(manifest))
-    return Made(manifest, path, tables)
+    return Made(fits("manifest", manifest), path, tables)
 
 
 def facts(column: pa.ChunkedArray) -> dict[str, Any]:
@@ -227,9 +243,9 @@ def boundaries() -> pa.Table:
 
 
 def published(workspace: Workspace) -> dict[str, Any]:
-    """The newest published document, read from the workspace's disk."""
+    """The newest published document, read from the workspace's disk and checked against its schema."""
     for folder in sorted(workspace.stage.joinpath("_published").iterdir(), reverse=True):
         for file in folder.iterdir():
             if file.stat().st_size and not file.name.startswith(("_", ".")):
-                return dict(json.loads(file.read_text()))
+                return fits("published-document", json.loads(file.read_text()))
     raise AssertionError("nothing was published")

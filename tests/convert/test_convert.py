@@ -12,7 +12,7 @@ import duckdb_extension_delta  # type: ignore[import-untyped]
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
-from lakehouse_kit import Workspace, boundaries, lakehouse, make_load, plain, published
+from lakehouse_kit import Workspace, boundaries, fits, lakehouse, make_load, plain, published
 
 NEW_CLUSTER = {"spark_version": "15.4.x-scala2.12", "node_type_id": "Standard_D4s_v5", "num_workers": 1}
 
@@ -40,6 +40,8 @@ def run(workspace: Workspace, output: Path, expected: int = 0, **more: str) -> s
 
 
 def ledger(workspace: Workspace) -> list[tuple[Any, ...]]:
+    for row in DeltaTable(str(workspace.delta / "_loads")).to_pyarrow_table().to_pylist():
+        fits("ledger-row", row | {"committed_at": row["committed_at"].isoformat()})
     return rows(workspace, "_loads", "load_id", "delta_rows")
 
 
@@ -130,6 +132,7 @@ def test_an_append_starts_where_the_ledger_ends_or_is_refused(workspace: Workspa
     append(3, "2026-01-01", "2026-01-03")
     make_load(output, "Other", [keyed([(1, "a", 1)])], started=4)
     assert "starts at 2026-01-01, the ledger ends at 2026-01-02" in run(workspace, output, expected=5)
+    assert {load["status"] for load in published(workspace)["loads"]} == {"already", "applied", "failed"}
     assert rows(workspace, "log", "Id") == [(1,), (2,)]
     assert rows(workspace, "other", "Id") == [(1,)]
 
@@ -170,6 +173,7 @@ def test_a_late_old_full_load_does_not_bring_old_rows_back(workspace: Workspace,
     make_load(output, "Good", [keyed([(1, "old", 1)])], started=1)
     run(workspace, output)
     assert rows(workspace, "good", "Name") == [("new",)]
+    assert {count for _, count in ledger(workspace)} == {1, None} and len(published(workspace)["committed"]) == 2
     assert "nothing to convert" in lakehouse(workspace, output, "convert").stderr
 
 

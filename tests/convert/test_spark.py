@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
-from lakehouse_kit import ROOT, SOURCE, Made, boundaries, make_load, plain
+from lakehouse_kit import ROOT, SOURCE, Made, boundaries, fits, make_load, plain
 
 pytestmark = pytest.mark.spark
 PYTHON = ROOT / ".venvs/spark/bin/python"
@@ -57,4 +57,7 @@ def test_real_spark_agrees_with_every_promise(tmp_path: Path, by: str) -> None:
     assert sorted(ledger["load_id"].to_pylist()) == sorted(load.load_id for load in loads)
     assert None not in ledger["delta_version"].to_pylist()
     documents = [next(folder.glob("part-*")) for folder in sorted(stage.joinpath("_published").iterdir())]
-    assert {load["status"] for load in json.loads(documents[-1].read_text())["loads"]} == {"already"}
+    last = fits("published-document", json.loads(documents[-1].read_text()))
+    assert {load["status"] for load in last["loads"]} == {"already"}
+    for row in ledger.to_pylist():
+        fits("ledger-row", row | {"committed_at": row["committed_at"].isoformat()})

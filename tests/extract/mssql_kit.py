@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlparse
 import mssql_python
 import pyarrow as pa
 import pyarrow.parquet as pq
+from lakehouse_kit import fits
 
 from sandbox.launch import Counterpart, counterpart
 
@@ -109,7 +110,7 @@ class Ran:
         """The load document beside the parts."""
         first = self.paths(stream)[0]
         [path] = first.parent.glob("*.load.json")
-        return dict(json.loads(path.read_text()))
+        return fits("load-document", json.loads(path.read_text()))
 
     def table(self, stream: str) -> pa.Table:
         """All rows of a stream, in the order of its parts."""

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from lakehouse_kit import fits
 
 from singer_arrow.errors import ValueRefused
 from tap_rest_api_msdk.errors import AnswerRefused, ApiUnavailable, ShortLoad
@@ -85,7 +86,7 @@ def sync(url: str, spool: Path, state: dict[str, Any] | None = None, **more: Any
 
 def documents(spool: Path) -> list[dict[str, Any]]:
     """The load documents of the spool."""
-    return [json.loads(path.read_text()) for path in spool.glob("*/*.load.json")]
+    return [fits("load-document", json.loads(path.read_text())) for path in spool.glob("*/*.load.json")]
 
 
 def test_a_total_that_is_never_reached_is_no_load(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from string import hexdigits
 
 import pytest
 from hypothesis import given
@@ -53,3 +54,40 @@ def test_a_load_has_one_id_per_run_source_and_stream() -> None:
     first = names.load_id("run", "tap-mssql", "a", moment)
     assert first.startswith("20261124T161224Z-") and first == names.load_id("run", "tap-mssql", "a", moment)
     assert first != names.load_id("run", "tap-mssql", "b", moment)
+
+
+HEX = hexdigits[:16]
+LOAD_IDS = st.builds(
+    names.load_id,
+    st.text(),
+    st.text(),
+    st.text(),
+    st.datetimes(datetime(1000, 1, 1), datetime(9000, 1, 1), timezones=st.just(UTC)),
+) | st.text(HEX, min_size=12, max_size=12).map(lambda digest: f"20261124T161224Z-{digest}")
+NUMBERS = st.builds(
+    lambda part, place, cuts: names.part_number(part, ".".join([f"{place:04d}", *map(str, cuts)]) if place else ""),
+    st.integers(1, 10**6), st.integers(0, 10**6), st.lists(st.integers(0, 99), max_size=4),
+)  # fmt: skip
+SHA256 = st.text(HEX, min_size=64, max_size=64)
+
+
+@given(LOAD_IDS, NUMBERS, SHA256)
+def test_the_name_of_any_part_reads_back_as_what_it_was_made_of(load_id: str, number: str, sha256: str) -> None:
+    name = names.part_name(load_id, number, sha256)
+    assert names.parse_part_name(name) == (load_id, number, sha256[:12])
+    for file in (name, names.load_document(load_id), f"{load_id}.plan.json", f"{load_id}.range-{number}.json"):
+        assert names.load_of(file) == load_id
+    assert names.load_of(names.manifest(load_id).rpartition("/")[2]) == load_id
+
+
+@given(LOAD_IDS, LOAD_IDS, NUMBERS, SHA256)
+def test_no_file_is_taken_for_one_of_another_load(load_id: str, other: str, number: str, sha256: str) -> None:
+    for file in (names.part_name(other, number, sha256), names.load_document(other)):
+        assert (names.load_of(file) == load_id) == (load_id == other)
+
+
+@pytest.mark.parametrize(
+    "file", ["rows.parquet", ".20261124T161224Z-0a1b2c3d4e5f-0001.parquet.7.tmp", ".lock", "20261124T161224Z-0a1b2c3d4e5"]
+)
+def test_files_of_no_load_have_none(file: str) -> None:
+    assert names.load_of(file) is None and names.parse_part_name(file) is None

@@ -16,9 +16,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from lakehouse_kit import fits
 
 from singer_arrow import documents, names
 from singer_arrow.documents import LoadDocument
+from singer_arrow.facts import utc_text
 from singer_arrow.parts import PartWriter
 
 TARGET = shutil.which("target-parquet", path=str(Path(sys.executable).parent)) or "target-parquet"
@@ -42,7 +44,8 @@ def run(folder: Path, *lines: str, **settings: Any) -> subprocess.CompletedProce
 
 
 def manifests(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(p.read_text()) for p in sorted((folder / "out/sqlserver/_manifests").glob("*.json"))]
+    paths = sorted((folder / "out/sqlserver/_manifests").glob("*.json"))
+    return [fits("manifest", json.loads(path.read_text())) for path in paths]
 
 
 def staged(folder: Path) -> list[Path]:
@@ -55,7 +58,7 @@ def load(folder: Path, rows: int = 10, complete: bool = True, limit: int = 1_000
 
     spool = folder / "spool" / names.folder(STREAM)
     writer = PartWriter(
-        spool, "20261124T000000Z-abc", SCHEMA, {"amount": "money"}, limits=PartLimits(part_rows=limit, group_rows=1)
+        spool, "20261124T000000Z-0abc0abc0abc", SCHEMA, {"amount": "money"}, limits=PartLimits(part_rows=limit, group_rows=1)
     )
     for number in range(rows):
         writer.write(pa.RecordBatch.from_pylist([{"id": number, "amount": Decimal("0.1000")}], schema=SCHEMA))
@@ -74,11 +77,13 @@ def load(folder: Path, rows: int = 10, complete: bool = True, limit: int = 1_000
         rows=writer.rows,
         source_rows=rows,
         columns=writer.facts(),
-        started_at=datetime.now(UTC).isoformat(),
-        ended_at=datetime.now(UTC).isoformat(),
+        started_at=utc_text(datetime.now(UTC)),
+        ended_at=utc_text(datetime.now(UTC)),
     )
     if complete:
-        documents.write(documents.document_path(spool, writer.load_id), document)
+        path = documents.document_path(spool, writer.load_id)
+        documents.write(path, document)
+        fits("load-document", json.loads(path.read_text()))
     return [spool / file.path for file in writer.files]
 
 

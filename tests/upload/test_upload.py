@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from lakehouse_kit import TOKEN, VOLUME, Workspace, lakehouse, make_load
+
+from lighthouse.environment import settle
 
 
 def noise(size: int) -> pa.Table:
@@ -61,7 +64,7 @@ def test_a_truncated_file_on_the_stage_is_sent_again(workspace: Workspace, outpu
 def test_a_wrong_token_is_told_without_a_token_or_traceback(workspace: Workspace, output: Path) -> None:
     make_load(output, "Big", [noise(1000)])
     refused = lakehouse(workspace, output, "upload", DATABRICKS_TOKEN="dapi-wrong")
-    assert refused.returncode == 4 and "Invalid access token. Check DATABRICKS_TOKEN" in refused.stderr
+    assert refused.returncode == 2 and "Invalid access token. Check DATABRICKS_TOKEN" in refused.stderr
     assert "dapi-wrong" not in refused.stderr and "Traceback" not in refused.stderr
 
 
@@ -102,7 +105,7 @@ def test_a_volume_that_does_not_exist_is_named(workspace: Workspace, output: Pat
 
 def test_every_wrong_setting_is_told_at_once_and_before_any_connection(workspace: Workspace, output: Path) -> None:
     workspace.stop()
-    wrong = {"DATABRICKS_HOST": "", "DATABRICKS_TOKEN": "''", "LAKEHOUSE_STAGE": "s3://x", "LAKEHOUSE_JOB_TIMEOUT": "soon"}
+    wrong = {"DATABRICKS_HOST": "", "DATABRICKS_TOKEN": "", "LAKEHOUSE_STAGE": "s3://x", "LAKEHOUSE_JOB_TIMEOUT": "soon"}
     refused = lakehouse(workspace, output, "upload", LAKEHOUSE_NEW_CLUSTER="{nonsense", **wrong)
     assert refused.returncode == 2
     for name in ("DATABRICKS_HOST", "DATABRICKS_TOKEN", "LAKEHOUSE_STAGE", "LAKEHOUSE_JOB_TIMEOUT", "LAKEHOUSE_NEW_CLUSTER"):
@@ -115,4 +118,5 @@ def test_every_wrong_setting_is_told_at_once_and_before_any_connection(workspace
 def test_quotes_that_docker_keeps_change_nothing(workspace: Workspace, output: Path) -> None:
     make_load(output, "Big", [noise(1000)])
     quoted = {"DATABRICKS_TOKEN": json.dumps(TOKEN), "LAKEHOUSE_STAGE": "'dbfs:/lighthouse/stage'"}
-    assert lakehouse(workspace, output, "upload", **quoted).returncode == 0
+    as_entrypoint_reads_them = settle(quoted, output / "no-env-file", re.compile("DATABRICKS_|LAKEHOUSE_"), ()).values
+    assert lakehouse(workspace, output, "upload", **as_entrypoint_reads_them).returncode == 0

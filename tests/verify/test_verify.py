@@ -8,6 +8,9 @@ import pyarrow as pa
 from deltalake import DeltaTable
 from lakehouse_kit import Workspace, lakehouse, make_load
 
+from lakehouse.prune import prune
+from singer_arrow import names
+
 
 def converted(workspace: Workspace, output: Path) -> None:
     for command in ("upload", "convert"):
@@ -50,6 +53,8 @@ def test_prune_removes_what_is_in_delta_and_nothing_else(workspace: Workspace, o
     spool = output.parent / "spool/tap-mssql/Late"
     spool.mkdir(parents=True)
     (spool / f"{done.load_id}-0001-012345abcdef.parquet").write_bytes(b"x")
+    for ending in ("load.json", "plan.json", "range-0001.json"):
+        (spool / f"{done.load_id}.{ending}").write_bytes(b"x")
     resumable = spool / f"{kept.load_id}-0001-012345abcdef.parquet"
     resumable.write_bytes(b"x")
     (output / "sqlserver/Late/.half").write_bytes(b"x")
@@ -57,3 +62,14 @@ def test_prune_removes_what_is_in_delta_and_nothing_else(workspace: Workspace, o
     assert lakehouse(workspace, output, "prune").returncode == 0
     left = {file for file in output.parent.rglob("*") if file.is_file()}
     assert left == {kept.path, resumable, output / "sqlserver" / kept.manifest["files"][0]["path"]}
+
+
+def test_prune_removes_spooled_parts_of_a_load_whose_hash_begins_with_0(tmp_path: Path) -> None:
+    committed, other = "20261124T161224Z-0a1b2c3d4e5f", "20261124T161224Z-0a1b2c3d4e50"
+    spool = tmp_path / "spool/tap-mssql/Orders"
+    spool.mkdir(parents=True)
+    for load_id in (committed, other):
+        (spool / names.part_name(load_id, "0001.02", "ab" * 32)).write_bytes(b"x")
+        (spool / f"{load_id}.range-0001.json").write_bytes(b"x")
+    prune(tmp_path / "docker_elt", [], {committed})
+    assert {names.load_of(file.name) for file in spool.iterdir()} == {other} and len(list(spool.iterdir())) == 2

@@ -12,8 +12,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from singer_arrow import documents, names
-from singer_arrow.documents import Cursor, LoadDocument, Mode, PartFile
-from singer_arrow.facts import ColumnFacts, utc_text
+from singer_arrow.documents import ColumnFacts, Cursor, LoadDocument, Mode, PartFile
+from singer_arrow.facts import utc_text
 from singer_arrow.parts import PartWriter
 from tap_rest_api_msdk.contradictions import SOURCE_SCHEMA
 

@@ -105,8 +105,9 @@ class PartsLoad:
             part.path.unlink(missing_ok=True)
         path = self._document_path()
         if path is not None:
-            for kept in path.parent.glob(f"{path.name.removesuffix(names.LOAD_DOCUMENT_SUFFIX)}.*.json"):
-                kept.unlink(missing_ok=True)
+            for kept in path.parent.glob("*.json"):
+                if names.load_of(kept.name) == names.load_of(path.name):
+                    kept.unlink(missing_ok=True)
 
     def abandon(self) -> None:
         """Takes back the links; the spool keeps the parts."""

@@ -16,11 +16,9 @@ from singer_arrow import documents, durable, names
 from singer_arrow.documents import Manifest
 from target_parquet.errors import StageBusy
 
-MANIFESTS = "_manifests"
-
 
 class Stage:
-    """`root` holds `<folder of a stream>/*.parquet` and `_manifests/*.json`."""
+    """`root` holds `<folder of a stream>/*.parquet` and the manifests."""
 
     def __init__(self, root: Path, source: str) -> None:
         self.root = root
@@ -58,13 +56,13 @@ class Stage:
 
     def publish(self, manifest: Manifest) -> Path:
         """Writes a manifest: the moment a load exists for the later steps."""
-        path = self.root / MANIFESTS / f"{manifest.load_id}.json"
+        path = self.root / names.manifest(manifest.load_id)
         documents.write(path, manifest)
         return path
 
     def sweep(self) -> list[Path]:
         """Removes what an earlier, interrupted run left: temp names, and parts no manifest names. Returns them."""
-        named = {self.root / file for path in (self.root / MANIFESTS).glob("*.json") for file in _files(path)}
+        named = {self.root / file for path in (self.root / names.MANIFESTS).glob("*.json") for file in _files(path)}
         left = [p for p in self.root.rglob("*") if p.is_file() and _is_left(p) and p not in named]
         for path in left:
             path.unlink()

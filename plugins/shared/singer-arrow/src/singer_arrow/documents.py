@@ -1,19 +1,50 @@
-"""The load document and the manifest: what a load is, in JSON (docs/contracts.md)."""
+"""What the steps hand to each other, in JSON: load document, manifest, published document, ledger row (docs/contracts.md).
+
+The models are the one declaration of these documents: the JSON Schema files in `schemas/` are written from them. Importing
+this module does not import pyarrow.
+"""
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
-import pyarrow as pa
+from msgspec import Meta
 
-from singer_arrow import durable, names, types
+from singer_arrow import durable, names
 from singer_arrow.errors import DamagedPart
-from singer_arrow.facts import ColumnFacts
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 VERSION = 1
 Mode = Literal["overwrite", "append", "merge"]
+Status = Literal["applied", "already", "failed"]
+
+Version = Annotated[int, Meta(extra_json_schema={"const": VERSION})]
+Count = Annotated[int, Meta(ge=0)]
+LoadId = Annotated[str, Meta(pattern=f"^{names.LOAD_ID}$")]
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="hex digest")]
+UtcText = Annotated[
+    str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$", description="UTC, as 2026-11-24T16:12:24.000000Z")
+]
+Bookmark = Annotated[
+    dict[str, Any] | None,
+    Meta(description='What Singer\'s state["bookmarks"][stream] holds once this load is in Delta; null for none.'),
+]
+SourceRows = Annotated[int | None, Meta(description="null where the source cannot say")]
+
+
+class ColumnFacts(msgspec.Struct, omit_defaults=True):
+    """The facts of one column over all rows of a load: numbers as exact text, `length` in bytes."""
+
+    non_null: int = 0
+    sum: str | None = None
+    min: str | None = None
+    max: str | None = None
+    length: int | None = None
 
 
 class Column(msgspec.Struct):
@@ -26,12 +57,16 @@ class Column(msgspec.Struct):
     source_type: str
 
     def arrow(self) -> pa.Field:
-        """The Arrow field of this column."""
+        """The Arrow field of this column. Raises TypeRefused for a type outside the contract."""
+        import pyarrow as pa
+
+        from singer_arrow import types
+
         return pa.field(self.name, types.type_of(self.type), self.nullable)
 
 
 class Cursor(msgspec.Struct, rename={"from_": "from"}):
-    """The replication key and the window a load reads: from_ < column <= to; None for an open end."""
+    """The replication key and the window a load reads: from < column <= to; null for an open end."""
 
     column: str
     from_: str | None
@@ -42,9 +77,9 @@ class PartFile(msgspec.Struct):
     """One Parquet part; `path` is relative to the document's folder (load document) or the source's folder (manifest)."""
 
     path: str
-    rows: int
-    bytes: int
-    sha256: str
+    rows: Count
+    bytes: Count
+    sha256: Sha256
     min_key: list[str] | None = None
     max_key: list[str] | None = None
 
@@ -52,8 +87,8 @@ class PartFile(msgspec.Struct):
 class LoadDocument(msgspec.Struct, kw_only=True):
     """What a tap says of a complete load. Rows are counts, times are UTC text, bytes are of the Parquet files."""
 
-    version: int = VERSION
-    load_id: str
+    version: Version = VERSION
+    load_id: LoadId
     run_id: str
     stream: str
     source_schema: str
@@ -63,20 +98,20 @@ class LoadDocument(msgspec.Struct, kw_only=True):
     cursor: Cursor | None
     schema: list[Column]
     files: list[PartFile]
-    rows: int
-    source_rows: int | None
+    rows: Count
+    source_rows: SourceRows
     columns: dict[str, ColumnFacts]
-    dead_letters: int = 0
-    started_at: str
-    ended_at: str
+    dead_letters: Count = 0
+    started_at: UtcText
+    ended_at: UtcText
     notes: list[str] = []
 
 
 class Manifest(msgspec.Struct, kw_only=True):
     """What a target stages for the later steps: the load document, placed, named and with the stream's bookmark."""
 
-    version: int = VERSION
-    load_id: str
+    version: Version = VERSION
+    load_id: LoadId
     run_id: str
     source: str
     stream: str
@@ -86,49 +121,80 @@ class Manifest(msgspec.Struct, kw_only=True):
     cursor: Cursor | None
     schema: list[Column]
     files: list[PartFile]
-    rows: int
-    source_rows: int | None
+    rows: Count
+    source_rows: SourceRows
     columns: dict[str, ColumnFacts]
-    dead_letters: int
-    bookmark: dict[str, Any] | None
-    started_at: str
-    ended_at: str
+    dead_letters: Count
+    bookmark: Bookmark
+    started_at: UtcText
+    ended_at: UtcText
     notes: list[str]
+
+
+class LoadResult(msgspec.Struct, kw_only=True, frozen=True):
+    """What became of one load. `equal` and `delta_rows` are null where figures were not compared."""
+
+    load_id: LoadId
+    source: str
+    stream: str
+    table: str
+    mode: Mode
+    rows: Count
+    source_rows: SourceRows
+    delta_rows: int | None
+    status: Status
+    equal: bool | None
+    problems: list[str]
+
+
+class PublishedDocument(msgspec.Struct, kw_only=True, frozen=True):
+    """What the conversion job publishes of one order: bookmarks and newest loads of the ledger, and this order's loads."""
+
+    version: Version
+    published_at: UtcText
+    order: Annotated[str, Meta(pattern="^[0-9a-f]{12}$", description="first 12 hex of the SHA-256 of the job's order")]
+    target: Annotated[str, Meta(description="where the Delta tables are, as configured")]
+    bookmarks: Annotated[dict[str, dict[str, Any]], Meta(description="by source, then by stream")]
+    loads: list[LoadResult]
+    committed: Annotated[list[LoadId], Meta(description="those of the order's staged loads that have a ledger row")]
+
+
+class LedgerRow(msgspec.Struct, kw_only=True, frozen=True):
+    """A row of the Delta table `_loads`: the load is applied, checked and committed."""
+
+    load_id: LoadId
+    manifest_sha256: Sha256
+    source: str
+    stream: str
+    table_name: str
+    mode: Mode
+    rows: Count
+    source_rows: SourceRows
+    delta_rows: Annotated[int | None, Meta(description="null for a load that a later one made needless")]
+    delta_version: Annotated[int | None, Meta(description="null where the engine cannot say")]
+    bookmark: Annotated[str | None, Meta(description="JSON")]
+    committed_at: datetime
 
 
 def columns_of(stream: str, schema: pa.Schema, source_types: dict[str, str]) -> list[Column]:
     """The manifest's columns of an Arrow schema. Raises NameRefused or TypeRefused, naming stream and column."""
+    from singer_arrow import types
+
     in_delta = names.column_names(stream, schema.names)
     return [Column(f.name, in_delta[f.name], types.type_text(f.type), f.nullable, source_types.get(f.name, "")) for f in schema]
 
 
 def manifest_of(document: LoadDocument, source: str, files: list[PartFile], bookmark: dict[str, Any] | None) -> Manifest:
     """The manifest of a complete load whose files now stand in the folder of `source`."""
-    return Manifest(
-        load_id=document.load_id,
-        run_id=document.run_id,
-        source=source,
-        stream=document.stream,
-        table=names.table_name(document.source_schema, document.source_table),
-        mode=document.mode,
-        key_columns=document.key_columns,
-        cursor=document.cursor,
-        schema=document.schema,
-        files=files,
-        rows=document.rows,
-        source_rows=document.source_rows,
-        columns=document.columns,
-        dead_letters=document.dead_letters,
-        bookmark=bookmark,
-        started_at=document.started_at,
-        ended_at=document.ended_at,
-        notes=document.notes,
-    )
+    both = set(Manifest.__struct_fields__) & set(LoadDocument.__struct_fields__) - {"files"}
+    table = names.table_name(document.source_schema, document.source_table)
+    same = {name: getattr(document, name) for name in both}
+    return Manifest(**same, source=source, table=table, files=files, bookmark=bookmark)
 
 
 def document_path(folder: Path, load_id: str) -> Path:
     """Where a tap writes the load document: beside the load's parts."""
-    return folder / f"{load_id}{names.LOAD_DOCUMENT_SUFFIX}"
+    return folder / names.load_document(load_id)
 
 
 def write(path: Path, document: LoadDocument | Manifest) -> None:

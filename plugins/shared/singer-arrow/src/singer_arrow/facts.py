@@ -7,25 +7,15 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Context, Decimal
 from typing import Any
 
-import msgspec
 import pyarrow as pa
 
 from singer_arrow import compute as pc
+from singer_arrow.documents import ColumnFacts
 
 _WIDE = Context(prec=120)
 _SUMMED_DIGITS = 28
 _EPOCH = datetime(1970, 1, 1)
 _DAY_ONE = date(1970, 1, 1)
-
-
-class ColumnFacts(msgspec.Struct, omit_defaults=True):
-    """The facts of one column over all rows of a load: numbers as exact text, `length` in bytes."""
-
-    non_null: int = 0
-    sum: str | None = None
-    min: str | None = None
-    max: str | None = None
-    length: int | None = None
 
 
 def exact_sum(values: pa.Array | pa.ChunkedArray) -> int:

@@ -1,4 +1,4 @@
-"""One function for each name that more than one step uses (docs/contracts.md, Names)."""
+"""The names that more than one step uses: one function that makes each, and one that reads it (docs/contracts.md, Names)."""
 
 from __future__ import annotations
 
@@ -7,19 +7,42 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import NamedTuple
 from urllib.parse import quote
 
 from singer_arrow.errors import NameRefused
 
-LOAD_DOCUMENT_SUFFIX = ".load.json"
+MANIFESTS = "_manifests"  # the folder of a source's manifests
+LOAD_ID = r"\d{8}T\d{6}Z-[0-9a-f]{12}"
+_PART = re.compile(rf"(?P<load_id>{LOAD_ID})-(?P<number>\d{{4,}}(?:\.\d+)*)-(?P<sha256>[0-9a-f]{{12}})\.parquet")
+_OF_LOAD = re.compile(rf"({LOAD_ID})[-.].+", re.DOTALL)
 _NOT_IN_COLUMN = re.compile(r"[ ,;{}()\n\t=]")
 _RESERVED_TABLES = frozenset({"_loads"})
 
 
-def load_id(run_id: str, source: str, stream: str, started: datetime) -> str:
-    """The id of one stream's load in one run: UTC start to the second and 12 hex digits of run, source and stream."""
-    digest = hashlib.sha256("\0".join((run_id, source, stream)).encode()).hexdigest()[:12]
+def load_id(run_id: str, writer: str, stream: str, started: datetime) -> str:
+    """The id of one stream's load in one run: UTC start to the second and 12 hex digits of run, writer and stream.
+
+    `writer` is who makes the load: a tap by its name, or, for a foreign tap's load, the target's source folder.
+    """
+    digest = hashlib.sha256("\0".join((run_id, writer, stream)).encode()).hexdigest()[:12]
     return f"{started.astimezone(UTC):%Y%m%dT%H%M%SZ}-{digest}"
+
+
+def load_of(file: str) -> str | None:
+    """The id of the load that a file belongs to by its name (part, load document, manifest, plan, range), else None."""
+    found = _OF_LOAD.fullmatch(file)
+    return found[1] if found else None
+
+
+def load_document(load_id: str) -> str:
+    """`<load_id>.load.json`: the file beside the parts of a complete load."""
+    return f"{load_id}.load.json"
+
+
+def manifest(load_id: str) -> str:
+    """`_manifests/<load_id>.json`, relative to the folder of the source."""
+    return f"{MANIFESTS}/{load_id}.json"
 
 
 def folder(stream: str) -> str:
@@ -28,9 +51,33 @@ def folder(stream: str) -> str:
     return "%2E" + name[1:] if name.startswith(".") else name
 
 
-def part_name(load: str, number: str, sha256: str) -> str:
-    """`<load_id>-<number>-<first 12 of sha256>.parquet`; numbers as PartWriter gives them."""
-    return f"{load}-{number}-{sha256[:12]}.parquet"
+class Part(NamedTuple):
+    """The name of a part, taken apart; `sha256` are the first 12 hex digits."""
+
+    load_id: str
+    number: str
+    sha256: str
+
+
+def part_number(part: int, range_number: str = "") -> str:
+    """The number of a load's or a range's part; `part` counts from 1.
+
+    `0001`, `0002` of a load that is read in one go; `0007`, `0007.02`, `0007.03` of its range `0007`.
+    """
+    if not range_number:
+        return f"{part:04d}"
+    return range_number if part == 1 else f"{range_number}.{part:02d}"
+
+
+def part_name(load_id: str, number: str, sha256: str) -> str:
+    """`<load_id>-<number>-<first 12 of sha256>.parquet`; the number as `part_number` gives it."""
+    return f"{load_id}-{number}-{sha256[:12]}.parquet"
+
+
+def parse_part_name(file: str) -> Part | None:
+    """The parts of a part's name; None for a file that is named otherwise."""
+    found = _PART.fullmatch(file)
+    return Part(found["load_id"], found["number"], found["sha256"]) if found else None
 
 
 def snake_case(name: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,12 +11,11 @@ import pyarrow.parquet as pq
 
 from singer_arrow import compute as pc
 from singer_arrow import durable, names
-from singer_arrow.documents import PartFile
+from singer_arrow.documents import ColumnFacts, PartFile
 from singer_arrow.errors import DamagedPart
-from singer_arrow.facts import ColumnFacts, FactsOfColumn
+from singer_arrow.facts import FactsOfColumn
 
 FOOTER_KEY = b"lighthouse.part"
-_NAME = re.compile(r"(?P<load>[^/]+)-(?P<number>\d{4,}(?:\.\d+)*)-(?P<hash>[0-9a-f]{12})\.parquet")
 
 
 @dataclass(frozen=True)
@@ -91,10 +89,7 @@ class PartWriter:
     @property
     def _number(self) -> str:
         """The number of the part being written."""
-        part = len(self.files) + 1
-        if not self.range_number:
-            return f"{part:04d}"
-        return self.range_number if part == 1 else f"{self.range_number}.{part:02d}"
+        return names.part_number(len(self.files) + 1, self.range_number)
 
     def _temp(self) -> Path:
         return durable.temp_path(self.folder / f"{self.load_id}-{self._number}.parquet")
@@ -178,9 +173,9 @@ def check_part(path: Path) -> CheckedPart:
         raise DamagedPart(f"part {path} is not there") from error
     except (OSError, pa.ArrowInvalid) as error:
         raise DamagedPart(f"part {path} is no Parquet file: {error}") from error
-    named = _NAME.fullmatch(path.name)
+    named = names.parse_part_name(path.name)
     own = json.loads((footer.metadata or {}).get(FOOTER_KEY, b"{}"))
-    if own and (not named or named["hash"] != sha256[:12] or named["load"] != own["load_id"]):
+    if own and (not named or (named.load_id, named.sha256) != (own["load_id"], sha256[:12])):
         raise DamagedPart(f"part {path} does not hold what its name says (sha256 {sha256[:12]}…, load {own['load_id']})")
     schema = footer.schema.to_arrow_schema().remove_metadata()
     return CheckedPart(

@@ -11,9 +11,10 @@ from pathlib import Path
 from lakehouse.errors import ConvertError, WorkspaceError
 from lakehouse.jobs import Jobs, Run, identity_of
 from lakehouse.manifest import Staged, parse
-from lakehouse.published import LoadResult, Published, newest
+from lakehouse.published import newest
 from lakehouse.settings import Settings
 from lakehouse.stage import Stage
+from singer_arrow.documents import LoadResult, PublishedDocument
 
 Say = Callable[[str], None]
 
@@ -48,7 +49,7 @@ def check_again(stage: Stage, settings: Settings, local: list[Staged], say: Say)
     return _run(stage, settings, jobs, loads, sorted(staged_loads(stage)), say, check_only=True)
 
 
-def latest_per_stream(known: Published) -> list[LoadResult]:
+def latest_per_stream(known: PublishedDocument) -> list[LoadResult]:
     """The newest load of each stream that is in the ledger."""
     committed = set(known.committed)
     found: dict[tuple[str, str], LoadResult] = {}

@@ -4,61 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
 
 import msgspec
 
 from lakehouse.errors import UploadError
+from singer_arrow import names
+from singer_arrow.documents import VERSION, Manifest
 
-VERSION = 1
 CHUNK = 1 << 20
-
-
-class PartFile(msgspec.Struct, frozen=True):
-    """One part: `path` relative to the source's folder, `bytes` its size."""
-
-    path: str
-    rows: int
-    bytes: int
-    sha256: str
-    min_key: list[str] | None = None
-    max_key: list[str] | None = None
-
-
-class Column(msgspec.Struct, frozen=True):
-    """One column: its names at the source and in Delta, its Arrow type and the source's."""
-
-    name: str
-    column: str
-    type: str
-    nullable: bool
-    source_type: str | None = None
-
-
-class Manifest(msgspec.Struct, frozen=True):
-    """One load. Times are UTC."""
-
-    version: int
-    load_id: str
-    run_id: str
-    source: str
-    stream: str
-    table: str
-    mode: Literal["overwrite", "append", "merge"]
-    key_columns: list[str]
-    cursor: dict[str, Any] | None
-    schema: list[Column]
-    files: list[PartFile]
-    rows: int
-    source_rows: int | None
-    columns: dict[str, dict[str, Any]]
-    dead_letters: int
-    bookmark: dict[str, Any] | None
-    started_at: datetime
-    ended_at: datetime
-    notes: list[str] = []
 
 
 @dataclass(frozen=True)
@@ -82,7 +36,7 @@ class Staged:
     @property
     def path(self) -> str:
         """Relative to the stage."""
-        return f"{self.source}/_manifests/{self.load_id}.json"
+        return f"{self.source}/{names.manifest(self.load_id)}"
 
 
 class _Versioned(msgspec.Struct):
@@ -110,7 +64,7 @@ def read_local(output: Path) -> list[Staged]:
     """All manifests below `output`, oldest load first; [] when there is none."""
     found = [
         parse(file.parent.parent.name, str(file), file.read_bytes())
-        for file in output.glob("*/_manifests/*.json")
+        for file in output.glob(f"*/{names.MANIFESTS}/*.json")
         if not file.name.startswith(".")
     ]
     return sorted(found, key=lambda staged: (staged.manifest.started_at, staged.load_id))

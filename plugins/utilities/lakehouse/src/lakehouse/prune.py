@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lakehouse.manifest import Staged
+from singer_arrow import names
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def prune(output: Path, local: list[Staged], committed: set[str]) -> Pruned:
                 shutil.rmtree(file)
             continue
         in_spool = file.is_relative_to(spool)
-        if not hidden and ((in_spool and file.name.split("-0")[0][:29] not in committed) or file.parent.name == "_manifests"):
+        if not hidden and ((in_spool and names.load_of(file.name) not in committed) or file.parent.name == names.MANIFESTS):
             continue
         files, size = files + 1, size + file.stat().st_size
         file.unlink()

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
 from lakehouse.errors import ConfigError
 from lakehouse.manifest import Staged
-from lakehouse.published import Published
 from lakehouse.tables import show
+from singer_arrow.documents import PublishedDocument
 
 
-def report(local: list[Staged], known: Published | None, timings: Path | None) -> None:
+def report(local: list[Staged], known: PublishedDocument | None, timings: Path | None) -> None:
     """Rows per stream at the source, in Parquet and in Delta; seconds and rows/s of the extraction."""
     told = {load.load_id: load for load in known.loads} if known else {}
     rows = []
     for load in local:
         m = load.manifest
-        seconds = (m.ended_at - m.started_at).total_seconds()
+        seconds = (datetime.fromisoformat(m.ended_at) - datetime.fromisoformat(m.started_at)).total_seconds()
         delta = told.get(load.load_id)
         rows.append((m.source, m.stream, m.source_rows, m.rows, delta.delta_rows if delta else None, seconds,
                      m.rows / seconds if seconds > 0 else None, delta.equal if delta else None))  # fmt: skip

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from lakehouse.errors import ConvertError, VerifyError
 from lakehouse.manifest import Staged
-from lakehouse.published import LoadResult, Published
 from lakehouse.tables import show
+from singer_arrow.documents import LoadResult, PublishedDocument
 
 
 def show_results(title: str, results: list[LoadResult]) -> None:
@@ -14,7 +14,7 @@ def show_results(title: str, results: list[LoadResult]) -> None:
     show(title, ("source", "stream", "mode", "source rows", "Parquet rows", "Delta rows", "equal"), rows, left=3)
 
 
-def of_this_run(known: Published | None, local: list[Staged]) -> list[LoadResult]:
+def of_this_run(known: PublishedDocument | None, local: list[Staged]) -> list[LoadResult]:
     """What is published about the local loads, or, without any, about the newest load of every stream.
 
     Raises VerifyError when a local load is not in Delta.

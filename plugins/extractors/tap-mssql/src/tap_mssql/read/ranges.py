@@ -7,8 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from singer_arrow.documents import PartFile
-from singer_arrow.facts import ColumnFacts
+from singer_arrow.documents import ColumnFacts, PartFile
 from tap_mssql.plan.key_order import Bound
 
 Kind = Literal["keys", "nulls", "scan"]
