@@ -10,12 +10,12 @@ from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 import click
-import msgspec
 import uvicorn
 
 from sandbox.adventureworks.orders import order_tables
 from sandbox.api.app import build
 from sandbox.api.pages import encode
+from sandbox.ready import write_ready
 
 
 class Server(uvicorn.Server):
@@ -31,10 +31,7 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self._ready and self.started:
             host, port = self._address
-            facts = {"pid": os.getpid(), "host": host, "port": port, "url": f"http://{host}:{port}"}
-            temp = self._ready.with_name(f".{self._ready.name}.{os.getpid()}")
-            temp.write_bytes(msgspec.json.encode(facts))
-            temp.rename(self._ready)
+            write_ready(self._ready, {"host": host, "port": port, "url": f"http://{host}:{port}"})
 
 
 class WithoutPandas(MetaPathFinder):

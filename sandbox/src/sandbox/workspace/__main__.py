@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -14,6 +13,7 @@ from pathlib import Path
 import click
 import uvicorn
 
+from sandbox.ready import write_ready
 from sandbox.workspace.app import build
 from sandbox.workspace.runs import Runs
 from sandbox.workspace.storage import Storage
@@ -79,16 +79,8 @@ def main(
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     config = uvicorn.Config(build(storage, runs, clusters, token), http="httptools", log_level="warning", access_log=False)
     if ready:
-        told = {
-            "pid": os.getpid(),
-            "host": host,
-            "port": listener.getsockname()[1],
-            "volumes": volumes,
-            "clusters": clusters,
-        }
-        hidden = ready.with_name(f".{ready.name}")
-        hidden.write_text(json.dumps(told))
-        hidden.replace(ready)  # connections already wait in the listener's queue
+        # connections already wait in the listener's queue
+        write_ready(ready, {"host": host, "port": listener.getsockname()[1], "volumes": volumes, "clusters": clusters})
     try:
         Server(config).run(sockets=[listener])
     finally:

@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from sandbox.sqlserver.sql.queries import Pages
+from sandbox.sqlserver.sql.statement import Pages
 
 _LONG = 32_768  # bytes of a row above which its table is read in pages
 _PAGE = 8 << 20  # bytes of a page, unless one row is longer
@@ -16,7 +16,7 @@ _MOST = 2_048  # rows of a page
 _SAMPLE = 16
 
 
-def wide(cursor: duckdb.DuckDBPyConnection, pages: Pages) -> bool:
+def rows_are_long(cursor: duckdb.DuckDBPyConnection, pages: Pages) -> bool:
     """Whether the table's rows are so long, by a sample, that it is to be read in pages."""
     found = cursor.execute(f"SELECT coalesce(max(rowid), -1) FROM {pages.table}").fetchone()
     last = int(found[0]) if found else -1
@@ -35,7 +35,7 @@ def _kinds(cursor: duckdb.DuckDBPyConnection, pages: Pages) -> list[tuple[str, b
     return [(name, str(kind) != "BLOB") for (name, kind, *_) in described]
 
 
-def read(cursor: duckdb.DuckDBPyConnection, pages: Pages, binds: Any) -> Iterator[pa.RecordBatch]:
+def read_in_pages(cursor: duckdb.DuckDBPyConnection, pages: Pages, binds: Any) -> Iterator[pa.RecordBatch]:
     """The rows in the query's order, as many at a time as fit a page; in the transaction that is open."""
     ids = [number for (number,) in cursor.execute(pages.ids, binds(pages.ids)).fetchall()]
     at, count = 0, 1

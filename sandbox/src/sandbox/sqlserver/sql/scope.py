@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandbox.sqlserver.errors import SqlError, no_column
-from sandbox.sqlserver.system.catalog import Offer
-from sandbox.sqlserver.types import stored_values as values
+from sandbox.sqlserver.system.columns import QueryColumn
+from sandbox.sqlserver.types import stored_values
 from sandbox.sqlserver.types.sql_types import STRINGS, SqlType
 
 INT, BIGINT, BIT = SqlType("int"), SqlType("bigint"), SqlType("bit")
@@ -34,7 +34,7 @@ class Source:
 
     alias: str
     stored: str
-    columns: list[Offer]
+    columns: list[QueryColumn]
 
 
 @dataclass
@@ -50,11 +50,11 @@ class Scope:
         scope: Scope | None = self
         while scope is not None:
             found = [
-                (offer, Typed(f"{source.stored}.{offer.stored}", offer.kind, label=int(is_text(offer.kind))))
+                (column, Typed(f"{source.stored}.{column.stored}", column.kind, label=int(is_text(column.kind))))
                 for source in scope.sources
                 if not table or self.fold(source.alias) == self.fold(table)
-                for offer in source.columns
-                if self.fold(offer.name) == self.fold(name)
+                for column in source.columns
+                if self.fold(column.name) == self.fold(name)
             ]
             if len(found) > 1:
                 raise SqlError(209, f"Ambiguous column name '{name}'.")
@@ -77,5 +77,5 @@ def is_text(kind: SqlType | None) -> bool:
 
 
 def constant(value: Any, kind: SqlType) -> Typed:
-    """A kept value as an expression."""
-    return Typed(values.literal(value, kind), kind, True, value)
+    """A stored value as an expression."""
+    return Typed(stored_values.literal(value, kind), kind, True, value)

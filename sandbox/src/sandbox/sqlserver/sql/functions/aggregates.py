@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlglot import exp
 
 from sandbox.sqlserver.errors import NotSupported, SqlError
-from sandbox.sqlserver.sql.expressions import Expressions
-from sandbox.sqlserver.sql.functions.arguments import Handler, as_text
+from sandbox.sqlserver.sql.expressions import Expressions, Handler
+from sandbox.sqlserver.sql.functions.arguments import as_text
 from sandbox.sqlserver.sql.scope import BIGINT, INT, Typed
 from sandbox.sqlserver.types.sql_types import DECIMALS, INTEGERS, MAX, SqlType
 
@@ -16,7 +16,7 @@ def count(scope: Expressions, node: exp.Expression) -> Typed:
     kind = BIGINT if node.args.get("big_int") else INT
     inner = node.this
     if isinstance(inner, exp.Distinct):
-        key = scope.ordered(scope.compile(inner.expressions[0]))
+        key = scope.sort_key(scope.compile(inner.expressions[0]))
         return Typed(f"CAST(count(DISTINCT {key}) AS {kind.store})", kind)
     argument = "*" if inner is None or isinstance(inner, exp.Star) else scope.text(inner)
     if isinstance(node.parent, exp.Window):
@@ -63,7 +63,7 @@ def extreme(name: str) -> Handler:
         inner = scope.compile(node.this)
         if inner.kind is not None and inner.kind.name in ("bit", "text", "ntext", "image", "xml"):
             raise SqlError(8117, f"Operand data type {inner.kind.name} is invalid for {name} operator.")
-        key = scope.ordered(inner)
+        key = scope.sort_key(inner)
         sql = f"{name}({inner.sql})" if key == inner.sql else f"arg_{name}({inner.sql}, {key})"
         return Typed(sql, inner.kind.plain if inner.kind else None, label=inner.label)
 
@@ -75,7 +75,7 @@ def string_agg(scope: Expressions, node: exp.Expression) -> Typed:
     inner, order = node.this, ""
     if isinstance(inner, exp.Order):
         keys = [
-            f"{scope.ordered(scope.compile(key.this))} {'DESC' if key.args.get('desc') else 'ASC'}" for key in inner.expressions
+            f"{scope.sort_key(scope.compile(key.this))} {'DESC' if key.args.get('desc') else 'ASC'}" for key in inner.expressions
         ]
         order, inner = f" ORDER BY {', '.join(keys)}", inner.this
     separator = scope.text(node.args["separator"])
@@ -95,13 +95,13 @@ def window(scope: Expressions, node: exp.Expression) -> Typed:
         raise NotSupported("a window frame (ROWS, RANGE)")
     parts = []
     if node.args.get("partition_by"):
-        parts.append("PARTITION BY " + ", ".join(scope.ordered(scope.compile(key)) for key in node.args["partition_by"]))
+        parts.append("PARTITION BY " + ", ".join(scope.sort_key(scope.compile(key)) for key in node.args["partition_by"]))
     order = node.args.get("order")
     if order is not None:
         keys = [
             "(SELECT NULL)"
             if isinstance(key.this, (exp.Subquery, exp.Select))
-            else f"{scope.ordered(scope.compile(key.this))} {'DESC NULLS LAST' if key.args.get('desc') else 'ASC NULLS FIRST'}"
+            else f"{scope.sort_key(scope.compile(key.this))} {'DESC NULLS LAST' if key.args.get('desc') else 'ASC NULLS FIRST'}"
             for key in order.expressions
         ]
         parts.append("ORDER BY " + ", ".join(keys))

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from sqlglot import exp
 
 from sandbox.sqlserver.sql.expressions import Expressions
-from sandbox.sqlserver.sql.scope import Typed
 from sandbox.sqlserver.types.sql_types import MAX, SqlType
-
-Handler = Callable[[Expressions, exp.Expression], Typed]
 
 
 def bare(node: exp.Expression) -> exp.Expression:

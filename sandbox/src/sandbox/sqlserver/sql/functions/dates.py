@@ -5,17 +5,18 @@ from __future__ import annotations
 from sqlglot import exp
 
 from sandbox.sqlserver.errors import NotSupported
-from sandbox.sqlserver.sql.expressions import Expressions
-from sandbox.sqlserver.sql.functions.arguments import Handler, bare
-from sandbox.sqlserver.sql.functions.server import DATETIME2
+from sandbox.sqlserver.sql import temporal_expressions
+from sandbox.sqlserver.sql.expressions import Expressions, Handler
+from sandbox.sqlserver.sql.functions.arguments import bare
 from sandbox.sqlserver.sql.scope import INT, Typed
-from sandbox.sqlserver.types import temporal
+from sandbox.sqlserver.system.server import DATETIME2
 from sandbox.sqlserver.types.sql_types import TEMPORAL, SqlType
+from sandbox.sqlserver.types.temporal import DAY
 
 _UNITS = {
-    "day": temporal.DAY,
-    "dd": temporal.DAY,
-    "d": temporal.DAY,
+    "day": DAY,
+    "dd": DAY,
+    "d": DAY,
     "hour": 36_000_000_000,
     "hh": 36_000_000_000,
     "minute": 600_000_000,
@@ -38,7 +39,7 @@ def _ticks(scope: Expressions, node: exp.Expression) -> tuple[str, SqlType]:
     if kind is None or kind.name not in TEMPORAL:
         kind = DATETIME2
         return scope.coerce(inner, kind), kind
-    return temporal.ticks(inner.sql if not inner.constant else scope.coerce(inner, kind), kind), kind
+    return temporal_expressions.ticks(inner.sql if not inner.constant else scope.coerce(inner, kind), kind), kind
 
 
 def datepart(scope: Expressions, node: exp.Expression) -> Typed:

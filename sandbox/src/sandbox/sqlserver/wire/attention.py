@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 
-class Watch:
+class AttentionWatch:
     """One thread for all connections; it reads nothing."""
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class Watch:
         threading.Thread(target=self._run, daemon=True).start()
 
     @contextmanager
-    def over(self, sock: socket.socket, spoken: Callable[[], None]) -> Iterator[None]:
+    def watching(self, sock: socket.socket, spoken: Callable[[], None]) -> Iterator[None]:
         """While the block runs, `spoken` is called (once, from the watching thread) when the client sends something."""
         with self._lock:
             self._selector.register(sock, selectors.EVENT_READ, spoken)

@@ -10,9 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sandbox.sqlserver.system.specs import ColumnSpec, TableSpec, quote
-from sandbox.sqlserver.types.temporal import DAY
+from sandbox.sqlserver.types.temporal import UNIX_EPOCH
 
-_EPOCH = 719_162 * DAY  # 0001-01-01 to 1970-01-01 in 100 ns
 _SIMPLE = {
     pa.bool_(): "bit",
     pa.uint8(): "tinyint",
@@ -28,7 +27,7 @@ _DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 7}
 
 
 @dataclass(frozen=True)
-class Given:
+class ParquetTable:
     """What `--parquet SCHEMA.TABLE=FILE[:key1,key2]` says."""
 
     schema: str
@@ -37,7 +36,7 @@ class Given:
     key: tuple[str, ...]
 
     @classmethod
-    def parse(cls, text: str) -> Given:
+    def parse(cls, text: str) -> ParquetTable:
         """Raises ValueError that shows the form, or names the file that isn't there."""
         name, found, rest = text.partition("=")
         schema, dot, table = name.partition(".")
@@ -55,7 +54,7 @@ class Given:
         return f"{self.schema}.{self.table} {self.file} {facts.st_size} {facts.st_mtime_ns} {','.join(self.key)}"
 
 
-def load(main: duckdb.DuckDBPyConnection, given: Given, object_id: int) -> TableSpec:
+def create_and_fill(main: duckdb.DuckDBPyConnection, given: ParquetTable, object_id: int) -> TableSpec:
     """Makes and fills the table; it is stored in key order.
 
     Raises ValueError naming the column that has a type no SQL Server type holds, a key column that isn't there or NULL,
@@ -76,16 +75,16 @@ def load(main: duckdb.DuckDBPyConnection, given: Given, object_id: int) -> Table
         raise ValueError(f"{given.file}: a key column of {given.schema}.{given.table} holds NULL")
     listed = ", ".join(f"{c.stored} {c.kind.store}{'' if c.null else ' NOT NULL'}" for c in spec.columns)
     main.execute(f"CREATE TABLE {spec.stored} ({listed})")
-    items = ", ".join(_kept(f) for f in schema)
+    items = ", ".join(_stored(f) for f in schema)
     key = [quote(name) for name in given.key]
-    order = "" if not key or in_order(main, source, key) else f" ORDER BY {', '.join(key)}"
+    order = "" if not key or stored_in_order(main, source, key) else f" ORDER BY {', '.join(key)}"
     main.execute(f"INSERT INTO {spec.stored} SELECT {items} FROM {source}{order}")
-    if key and not in_order(main, spec.stored, [spec.column(name).stored for name in given.key]):
+    if key and not stored_in_order(main, spec.stored, [spec.column(name).stored for name in given.key]):
         raise ValueError(f"{given.file}: {', '.join(given.key)} is not unique, so it can't be the key")
     return spec
 
 
-def in_order(main: duckdb.DuckDBPyConnection, source: str, key: list[str]) -> bool:
+def stored_in_order(main: duckdb.DuckDBPyConnection, source: str, key: list[str]) -> bool:
     """Whether each row's key is above the row's before it, in stored order; so it is unique, too."""
     before = ", ".join(f"lag({name}) OVER () AS p{number}" for number, name in enumerate(key))
     above, same = [], ""
@@ -118,7 +117,7 @@ def _is_bytes(kind: pa.DataType) -> bool:
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
 
 
-def _declared(field: pa.Field, longest: int, given: Given) -> str:
+def _declared(field: pa.Field, longest: int, given: ParquetTable) -> str:
     kind = field.type
     if kind in _SIMPLE:
         return _SIMPLE[kind]
@@ -137,12 +136,12 @@ def _declared(field: pa.Field, longest: int, given: Given) -> str:
     raise ValueError(f"{given.file}: column {field.name} of type {kind} has no counterpart in SQL Server")
 
 
-def _kept(field: pa.Field) -> str:
-    """The column as `types` keeps it."""
+def _stored(field: pa.Field) -> str:
+    """The column's stored value (see `sql_types`)."""
     name, kind = quote(field.name), field.type
     if pa.types.is_timestamp(kind):
         ticks = f"epoch_ns({name}) // 100" if kind.unit == "ns" else f"epoch_us({name}) * 10"
-        return f"CAST({ticks} + {_EPOCH} AS HUGEINT) * 4096 + 2048" if kind.tz else f"{ticks} + {_EPOCH}"
+        return f"CAST({ticks} + {UNIX_EPOCH} AS HUGEINT) * 4096 + 2048" if kind.tz else f"{ticks} + {UNIX_EPOCH}"
     if pa.types.is_time(kind):
         return f"epoch_us({name}) * 10"
     return name
