@@ -1,4 +1,4 @@
-"""The ready file, which tells that a counterpart accepts connections, and where."""
+"""The ready file: it appears once a server accepts connections, and says where."""
 
 from __future__ import annotations
 

@@ -49,11 +49,13 @@ def main(
     instance: str,
     faults: Path | None,
 ) -> None:
-    """A SQL Server counterpart. Login from SANDBOX_USER and SANDBOX_PASSWORD."""
+    """A SQL Server stand-in. SANDBOX_USER and SANDBOX_PASSWORD hold the login that it accepts."""
     logging.basicConfig(level=os.environ.get("SANDBOX_LOG", "WARNING"), stream=sys.stderr)
     user, password = os.environ.get("SANDBOX_USER"), os.environ.get("SANDBOX_PASSWORD")
     if not user or not password:
-        raise click.UsageError("SANDBOX_USER and SANDBOX_PASSWORD must be set, e.g. SANDBOX_USER=sa")
+        raise click.UsageError(
+            "SANDBOX_USER and SANDBOX_PASSWORD are not set: the login that this server accepts, e.g. SANDBOX_USER=sa"
+        )
     data.mkdir(parents=True, exist_ok=True)
     try:
         files = tuple(map(ParquetTable.parse, parquet))

@@ -20,7 +20,7 @@ from sandbox.workspace.storage import Storage
 
 
 class Server(uvicorn.Server):
-    """Stops on SIGTERM and Ctrl-C with exit code 0; uvicorn itself would die of the signal once more."""
+    """Stops on SIGTERM and Ctrl-C with exit code 0; uvicorn itself would raise the signal again."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -33,7 +33,7 @@ class Server(uvicorn.Server):
 @click.command(help="A Databricks workspace on this machine. The token it accepts is in SANDBOX_TOKEN.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option("--port", default=0, show_default=True, help="0 takes a free port.")
-@click.option("--data", type=click.Path(path_type=Path), required=True, help="Where files and runs are kept.")
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Where files and runs are stored.")
 @click.option(
     "--ready", type=click.Path(path_type=Path), help="Written once connections are accepted: JSON with pid, host, port."
 )

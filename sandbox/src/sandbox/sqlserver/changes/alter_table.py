@@ -11,7 +11,7 @@ from sandbox.sqlserver.changes.column_definitions import column_spec, named_twic
 from sandbox.sqlserver.changes.objects import redefined
 from sandbox.sqlserver.errors import NotSupported, SqlError
 from sandbox.sqlserver.sql.declared_types import data_type
-from sandbox.sqlserver.sql.functions.registry import expressions
+from sandbox.sqlserver.sql.functions.registry import expressions_in
 from sandbox.sqlserver.sql.scope import Scope
 from sandbox.sqlserver.sql.statement import Statement
 from sandbox.sqlserver.system.catalog import Catalog
@@ -66,8 +66,8 @@ def _add(column: ColumnSpec, spec: TableSpec, statement: Statement) -> list[str]
             "conditions.",
         )
     if not column.null:
-        scope = expressions(statement, Scope([], statement.catalog.fold))
-        value = stored(scope.coerce(parsed(column.default, scope), column.kind), column)
+        expressions = expressions_in(statement, Scope([], statement.catalog.fold))
+        value = stored(expressions.coerce(parsed(column.default, expressions), column.kind), column)
         made.append(f"UPDATE {spec.stored} SET {column.stored} = {value}")
     return made
 
@@ -97,7 +97,7 @@ def _retyped(action: exp.AlterColumn, column: ColumnSpec, catalog: Catalog) -> C
 
 
 def _retype(column: ColumnSpec, changed: ColumnSpec, spec: TableSpec) -> list[str]:
-    """The new type; a value that doesn't fit it ends the statement."""
+    """Statements that change the type; a value that does not fit makes them fail."""
     old, new = column.kind, changed.kind
     statements = [f"UPDATE {spec.stored} SET {column.stored} = {column.stored} WHERE false"]
     if old.store != new.store:

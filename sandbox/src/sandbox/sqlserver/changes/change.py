@@ -11,7 +11,7 @@ from sqlglot import exp, parse_one
 from sandbox.sqlserver.errors import NotSupported, SqlError
 from sandbox.sqlserver.sql.expressions import Expressions
 from sandbox.sqlserver.sql.from_clause import spec_of
-from sandbox.sqlserver.sql.functions.registry import expressions
+from sandbox.sqlserver.sql.functions.registry import expressions_in
 from sandbox.sqlserver.sql.scope import Scope, Source, Typed
 from sandbox.sqlserver.sql.statement import Statement
 from sandbox.sqlserver.system.columns import QueryColumn
@@ -22,7 +22,7 @@ ROWVERSION = "unhex(printf('%016X', nextval('mssys.rowversions')))"
 
 @dataclass(frozen=True)
 class Change:
-    """Statements to run in one transaction; the first one's count is the answer of a change of rows in `spec`.
+    """Statements to run in one transaction; the first one returns the number of rows of `spec` that it changed.
 
     A change of definitions has the new objects in `puts` and the dropped ones in `drops`; `state` writes what else the
     catalog holds.
@@ -42,7 +42,7 @@ class Change:
 
 
 def changed_table(node: exp.Expression, statement: Statement) -> TableSpec:
-    """The table a statement changes, through synonyms; its rows no longer count as stored in key order."""
+    """The table that a statement changes, through synonyms; from now on its rows do not count as stored in key order."""
     if not isinstance(node, exp.Table):
         raise NotSupported(f"changing {node.sql(dialect='tsql')[:60]}")
     spec = spec_of(statement, node)
@@ -57,19 +57,19 @@ def changed_table(node: exp.Expression, statement: Statement) -> TableSpec:
     return spec
 
 
-def table_scope(spec: TableSpec, alias: str, own: str, statement: Statement) -> Expressions:
+def table_expressions(spec: TableSpec, alias: str, own: str, statement: Statement) -> Expressions:
     """Expressions over a table's columns; `own` is its name in the DuckDB statement."""
     columns = [QueryColumn(column.name, column.kind, column.stored) for column in spec.columns]
-    return expressions(statement, Scope([Source(alias, own, columns)], statement.catalog.fold))
+    return expressions_in(statement, Scope([Source(alias, own, columns)], statement.catalog.fold))
 
 
-def parsed(text: str, scope: Expressions) -> Typed:
+def parsed(text: str, expressions: Expressions) -> Typed:
     """An expression from its text."""
-    return scope.compile(parse_one(f"SELECT {text}", read="tsql").expressions[0])
+    return expressions.compile(parse_one(f"SELECT {text}", read="tsql").expressions[0])
 
 
 def stored(value: str, column: ColumnSpec) -> str:
-    """What a column stores of a value: fixed-length text and bytes are filled up, longer ones refused (2628 by the caller)."""
+    """A value as the column stores it: fixed-length text and bytes padded, a value that is too long an error (2628)."""
     kind = column.kind
     sql = f"CAST({value} AS {kind.store})"
     if kind.name in ("char", "nchar"):

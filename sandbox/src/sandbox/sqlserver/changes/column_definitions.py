@@ -42,6 +42,6 @@ def _alias(kind: exp.Expression, catalog: Catalog) -> str:
 
 
 def named_twice(column: str, table: str) -> SqlError:
-    """2705."""
+    """2705: a column name that is there already."""
     text = f"Column names in each table must be unique. Column name '{column}' in table '{table}' is specified more than once."
     return SqlError(2705, text, state=4)

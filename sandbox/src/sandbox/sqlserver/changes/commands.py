@@ -21,10 +21,10 @@ _STARTS = re.compile(
 
 
 def command(sql: str, statement: Statement) -> Change | None:
-    """None where the parser is to read the statement."""
+    """Reads such a statement; None for one that the parser can read."""
     if not _STARTS.match(sql):
         return None
-    # CLUSTERED decides nothing here, and the parser takes it for one word with INDEX
+    # CLUSTERED makes no difference here, and the tokenizer joins it with INDEX
     tokens = TokenReader(re.sub(r"\b(NON)?CLUSTERED\s+INDEX\b", "INDEX", sql, count=1, flags=re.IGNORECASE))
     first = tokens.take().text.upper()
     if first == "CREATE":

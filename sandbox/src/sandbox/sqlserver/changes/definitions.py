@@ -16,17 +16,17 @@ from sandbox.sqlserver.sql.statement import Statement
 from sandbox.sqlserver.system.catalog import add_schema
 from sandbox.sqlserver.system.specs import ColumnSpec, TableSpec
 
-# the parser knows no constraint with these words; they decide nothing here
+# the parser cannot read these words in a constraint, and they make no difference here
 _PLACEMENT = re.compile(r"\b(PRIMARY\s+KEY|UNIQUE)\s+(?:CLUSTERED|NONCLUSTERED)\b", re.IGNORECASE)
 
 
 def for_parser(sql: str) -> str:
-    """CREATE TABLE and ALTER TABLE in words the parser knows."""
+    """CREATE TABLE and ALTER TABLE in a form that the parser can read."""
     return _PLACEMENT.sub(r"\1", sql) if re.match(r"\s*(CREATE|ALTER)\s+TABLE\b", sql, re.IGNORECASE) else sql
 
 
 def definition(node: exp.Expression, statement: Statement) -> Change | None:
-    """None for a statement that defines nothing; raises NotSupported for what can't be defined here."""
+    """Compiles a definition; None for any other statement. Raises NotSupported for what cannot be defined here."""
     if isinstance(node, exp.TruncateTable):
         spec = changed_table(node.expressions[0], statement)
         counters = [identity_sql(spec)] if any(column.identity for column in spec.columns) else []

@@ -1,4 +1,4 @@
-"""What every new or changed object needs: a free name, its moment of change, its table and counter in DuckDB."""
+"""What every new or changed object needs: a free name, a modification time, its table and counter in DuckDB."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def redefined(spec: TableSpec, catalog: Catalog) -> TableSpec:
 
 
 def check_free(schema: str, name: str, catalog: Catalog) -> None:
-    """Raises SqlError 2714 where an object has the name, 2760 where the schema isn't there."""
+    """Raises SqlError 2714 if an object has the name, 2760 if the schema does not exist."""
     if catalog.spec(schema, name) is not None:
         raise SqlError(2714, f"There is already an object named '{name}' in the database.", state=6)
     if catalog.fold(schema) not in catalog.schemas:

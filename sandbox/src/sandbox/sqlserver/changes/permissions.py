@@ -10,7 +10,7 @@ from sandbox.sqlserver.sql.statement import Statement
 
 
 def permission(what: str, tokens: TokenReader, statement: Statement) -> Change:
-    """SELECT only; there is one login, so it is denied to or granted to that."""
+    """SELECT only. There is one login, so that is the one it is denied or granted to."""
     tokens.need("SELECT")
     columns = tokens.names() if tokens.next is not None and tokens.next.text == "(" else []
     tokens.need("ON")

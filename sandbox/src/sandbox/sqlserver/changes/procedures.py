@@ -15,7 +15,7 @@ _LEVELS = ("name", "value", "level0type", "level0name", "level1type", "level1nam
 
 
 def procedure(name: str, tokens: TokenReader, statement: Statement) -> Change:
-    """EXECUTE of a procedure. Raises NotSupported for one that is not known here."""
+    """EXECUTE of a procedure. Raises NotSupported for an unknown one."""
     given = _arguments(tokens)
     if name == "sp_rename":
         return _rename(given, statement)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from sandbox.sqlserver.changes.change import ROWVERSION, Change, changed_table, parsed, stored, table_scope
+from sandbox.sqlserver.changes.change import ROWVERSION, Change, changed_table, parsed, stored, table_expressions
 from sandbox.sqlserver.errors import NotSupported, SqlError, no_column
 from sandbox.sqlserver.sql.expressions import Expressions
-from sandbox.sqlserver.sql.functions.registry import expressions
+from sandbox.sqlserver.sql.functions.registry import expressions_in
 from sandbox.sqlserver.sql.scope import Scope, Typed
 from sandbox.sqlserver.sql.statement import Statement
 from sandbox.sqlserver.system.specs import ColumnSpec, TableSpec
 
 
 def row_change(node: exp.Expression, statement: Statement) -> Change:
-    """Raises NotSupported for other statements, by name."""
+    """Compiles INSERT, UPDATE or DELETE. Raises NotSupported for any other statement, by name."""
     if isinstance(node, exp.Insert):
         return _insert(node, statement)
     if isinstance(node, exp.Update):
@@ -26,11 +26,11 @@ def row_change(node: exp.Expression, statement: Statement) -> Change:
 
 
 def _recomputed(spec: TableSpec, statement: Statement) -> list[str]:
-    """Brings computed columns up to date after a change."""
-    scope = table_scope(spec, spec.name, "r", statement)
+    """Statements that bring computed columns up to date."""
+    expressions = table_expressions(spec, spec.name, "r", statement)
     found = []
     for column in (column for column in spec.columns if column.computed):
-        value = scope.coerce(parsed(column.computed, scope), column.kind)
+        value = expressions.coerce(parsed(column.computed, expressions), column.kind)
         value = f"CAST({value} AS {column.kind.store})"
         found.append(f"UPDATE {spec.stored} AS r SET {column.stored} = {value} WHERE r.{column.stored} IS DISTINCT FROM {value}")
     return found
@@ -65,8 +65,8 @@ def _insert(node: exp.Insert, statement: Statement) -> Change:
         elif _is_version(column):
             items.append(ROWVERSION)
         elif column.default:
-            scope = expressions(statement, Scope([], fold))
-            items.append(stored(scope.coerce(parsed(column.default, scope), column.kind), column))
+            expressions = expressions_in(statement, Scope([], fold))
+            items.append(stored(expressions.coerce(parsed(column.default, expressions), column.kind), column))
         else:
             continue
         listed.append(column.stored)
@@ -77,7 +77,7 @@ def _insert(node: exp.Insert, statement: Statement) -> Change:
 def _incoming(source: exp.Expression, columns: list[ColumnSpec], statement: Statement) -> tuple[str, list[str]]:
     """The rows to insert as a derived table, and the items to select from it."""
     names = [f"v{number}" for number in range(len(columns))]
-    scope = expressions(statement, Scope([], statement.catalog.fold))
+    expressions = expressions_in(statement, Scope([], statement.catalog.fold))
     wrong = SqlError(213, "Column name or number of supplied values does not match table definition.")
     if isinstance(source, exp.Values):
         rows = []
@@ -85,23 +85,23 @@ def _incoming(source: exp.Expression, columns: list[ColumnSpec], statement: Stat
             cells = item.expressions if isinstance(item, exp.Tuple) else [item]
             if len(cells) != len(columns):
                 raise wrong
-            values = [_cell(cell, column, scope) for cell, column in zip(cells, columns, strict=True)]
+            values = [_cell(cell, column, expressions) for cell, column in zip(cells, columns, strict=True)]
             rows.append(f"({', '.join(values)})")
         return f"SELECT * FROM (VALUES {', '.join(rows)}) AS x({', '.join(names)})", names
     query = statement.query(source)
     if len(query.columns) != len(columns):
         raise wrong
     items = [
-        stored(scope.coerce(Typed(name, given.kind), column.kind), column)
+        stored(expressions.coerce(Typed(name, given.kind), column.kind), column)
         for name, given, column in zip(names, query.columns, columns, strict=True)
     ]
     return f"SELECT * FROM ({query.sql}) AS x({', '.join(names)})", items
 
 
-def _cell(cell: exp.Expression, column: ColumnSpec, scope: Expressions) -> str:
+def _cell(cell: exp.Expression, column: ColumnSpec, expressions: Expressions) -> str:
     if isinstance(cell, exp.Column) and cell.name.upper() == "DEFAULT" and not cell.table:
-        return stored(scope.coerce(parsed(column.default, scope), column.kind) if column.default else "NULL", column)
-    return stored(scope.coerce(scope.compile(cell), column.kind), column)
+        return stored(expressions.coerce(parsed(column.default, expressions), column.kind) if column.default else "NULL", column)
+    return stored(expressions.coerce(expressions.compile(cell), column.kind), column)
 
 
 def _is_version(column: ColumnSpec) -> bool:
@@ -112,7 +112,7 @@ def _update(node: exp.Update, statement: Statement) -> Change:
     if node.args.get("from_") or node.args.get("returning"):
         raise NotSupported("UPDATE with FROM or OUTPUT")
     spec = changed_table(node.this, statement)
-    scope = table_scope(spec, node.this.alias or spec.name, "u", statement)
+    expressions = table_expressions(spec, node.this.alias or spec.name, "u", statement)
     known = {statement.catalog.fold(column.name): column for column in spec.columns}
     items = []
     for item in node.expressions:
@@ -121,10 +121,10 @@ def _update(node: exp.Update, statement: Statement) -> Change:
             raise no_column(item.this.name)
         if column.computed or column.identity or _is_version(column):
             raise SqlError(271, f'The column "{column.name}" cannot be modified because it is computed.')
-        items.append(f"{column.stored} = {_cell(item.expression, column, scope)}")
+        items.append(f"{column.stored} = {_cell(item.expression, column, expressions)}")
     items += [f"{column.stored} = {ROWVERSION}" for column in spec.columns if _is_version(column)]
     changed = {statement.catalog.fold(item.this.name) for item in node.expressions}
-    sql = f"UPDATE {spec.stored} AS u SET {', '.join(items)}{_where(node, scope)}"
+    sql = f"UPDATE {spec.stored} AS u SET {', '.join(items)}{_where(node, expressions)}"
     unique = [*spec.key, *(name for names in spec.unique for name in names), *(n for i in spec.indexes for n in i.columns)]
     checks = any(statement.catalog.fold(name) in changed for name in unique)
     return Change([sql, *_recomputed(spec, statement)], spec, checks=checks)
@@ -136,10 +136,10 @@ def _delete(node: exp.Delete, statement: Statement) -> Change:
         raise NotSupported("DELETE with TOP, FROM … JOIN or OUTPUT")
     target = tables[0] if tables else node.this
     spec = changed_table(target, statement)
-    scope = table_scope(spec, target.alias or spec.name, "d", statement)
-    return Change([f"DELETE FROM {spec.stored} AS d{_where(node, scope)}"], spec)
+    expressions = table_expressions(spec, target.alias or spec.name, "d", statement)
+    return Change([f"DELETE FROM {spec.stored} AS d{_where(node, expressions)}"], spec)
 
 
-def _where(node: exp.Expression, scope: Expressions) -> str:
+def _where(node: exp.Expression, expressions: Expressions) -> str:
     where = node.args.get("where")
-    return f" WHERE {scope.text(where.this)}" if where is not None else ""
+    return f" WHERE {expressions.text(where.this)}" if where is not None else ""

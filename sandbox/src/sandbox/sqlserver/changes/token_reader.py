@@ -22,7 +22,7 @@ class Token:
 
 
 class TokenReader:
-    """The tokens of a statement, from left to right. What is not as expected raises SqlError 102."""
+    """The tokens of a statement, from left to right. Raises SqlError 102 where a token is not the expected one."""
 
     def __init__(self, sql: str) -> None:
         self.sql = sql
@@ -68,7 +68,7 @@ class TokenReader:
         return tuple(parts)
 
     def names(self) -> list[tuple[str, bool]]:
-        """Names in brackets, each with whether DESC stands behind it."""
+        """Names in brackets, each with whether DESC follows it."""
         self.need("(")
         found = []
         while True:

@@ -40,7 +40,7 @@ _FIRST_ID = 245_575_913
 def fill(main: duckdb.DuckDBPyConnection, content: Content, database: str) -> None:
     """Tables, views and the catalog of a fresh file.
 
-    Raises ValueError where a file can't become the table it is to be.
+    Raises ValueError where a Parquet file cannot become the table asked for.
     """
     create_catalog(main, database, content.collation)
     main.execute("CREATE SEQUENCE mssys.rowversions START 2001")

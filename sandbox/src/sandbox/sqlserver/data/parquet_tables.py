@@ -37,14 +37,14 @@ class ParquetTable:
 
     @classmethod
     def parse(cls, text: str) -> ParquetTable:
-        """Raises ValueError that shows the form, or names the file that isn't there."""
+        """Parses the option. Raises ValueError that shows the form, or names the missing file."""
         name, found, rest = text.partition("=")
         schema, dot, table = name.partition(".")
         if not (found and dot and schema and table and rest):
             raise ValueError(f"{text!r} is not SCHEMA.TABLE=FILE[:key1,key2], e.g. dbo.lineitem=lineitem.parquet:l_orderkey")
         path, _, keys = rest.rpartition(":") if not Path(rest).exists() and ":" in rest else (rest, "", "")
         if not Path(path).is_file():
-            raise ValueError(f"{text!r}: there is no file {path}")
+            raise ValueError(f"{text!r}: the file {path} does not exist")
         return cls(schema, table, Path(path).resolve(), tuple(filter(None, keys.split(","))))
 
     @property
@@ -57,14 +57,14 @@ class ParquetTable:
 def create_and_fill(main: duckdb.DuckDBPyConnection, given: ParquetTable, object_id: int) -> TableSpec:
     """Makes and fills the table; it is stored in key order.
 
-    Raises ValueError naming the column that has a type no SQL Server type holds, a key column that isn't there or NULL,
-    or a key that isn't unique.
+    Raises ValueError naming the column whose type has no equivalent in SQL Server, a key column that is missing or NULL,
+    or a key that is not unique.
     """
     schema = pq.read_schema(given.file)
     source = f"read_parquet('{str(given.file).replace(chr(39), chr(39) * 2)}')"
     missing = [name for name in given.key if name not in schema.names]
     if missing:
-        raise ValueError(f"{given.file} has no column {missing[0]}, which {given.schema}.{given.table} names as key")
+        raise ValueError(f"{given.file} has no column {missing[0]}, the key given for {given.schema}.{given.table}")
     facts = _facts(main, source, schema)
     columns = [
         ColumnSpec(f.name, _declared(f, facts[f.name][1], given), null=f.name not in given.key and facts[f.name][0])
@@ -80,7 +80,7 @@ def create_and_fill(main: duckdb.DuckDBPyConnection, given: ParquetTable, object
     order = "" if not key or stored_in_order(main, source, key) else f" ORDER BY {', '.join(key)}"
     main.execute(f"INSERT INTO {spec.stored} SELECT {items} FROM {source}{order}")
     if key and not stored_in_order(main, spec.stored, [spec.column(name).stored for name in given.key]):
-        raise ValueError(f"{given.file}: {', '.join(given.key)} is not unique, so it can't be the key")
+        raise ValueError(f"{given.file}: {', '.join(given.key)} is not unique, so it cannot be the key")
     return spec
 
 
@@ -133,7 +133,7 @@ def _declared(field: pa.Field, longest: int, given: ParquetTable) -> str:
         return f"nvarchar({rounded if rounded <= 4_000 else 'max'})"
     if _is_bytes(kind):
         return f"varbinary({rounded if rounded <= 8_000 else 'max'})"
-    raise ValueError(f"{given.file}: column {field.name} of type {kind} has no counterpart in SQL Server")
+    raise ValueError(f"{given.file}: column {field.name} of type {kind} has no equivalent in SQL Server")
 
 
 def _stored(field: pa.Field) -> str:

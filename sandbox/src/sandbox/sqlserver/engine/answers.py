@@ -1,4 +1,4 @@
-"""The answer to one request: what statements come to, as tokens."""
+"""The answer to a request: the outcomes of its statements as tokens."""
 
 from __future__ import annotations
 

@@ -19,9 +19,9 @@ from sandbox.sqlserver.sql.statement import Statement
 def run_change(
     change: Change, statement: Statement, transaction: SessionTransaction, lock_timeout_ms: int, cancelled: threading.Event
 ) -> int | None:
-    """The rows it changed, None where SQL Server counts none; after the transactions of others that are in its way.
+    """Returns the number of rows changed, None where SQL Server reports none. Waits for conflicting transactions.
 
-    Raises SqlError, 1222 among them: it waited `lock_timeout_ms` (-1: for ever).
+    Raises SqlError; 1222 after waiting for `lock_timeout_ms` (-1: for ever).
     """
     store = transaction.store
     deadline = time.monotonic() + lock_timeout_ms / 1_000 if lock_timeout_ms >= 0 else None

@@ -11,7 +11,7 @@ from sandbox.sqlserver.system.server import Client
 
 
 class Clients:
-    """The connected clients by session id, each with what ends its connection."""
+    """The connected clients by session id, each with a function that ends its connection."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -19,7 +19,7 @@ class Clients:
         self._clients: dict[int, tuple[Client, Callable[[], None]]] = {}
 
     def enter(self, client: Client, end: Callable[[], None]) -> int:
-        """Its new session id; `end` ends its connection, from another thread."""
+        """Registers a client and returns its session id; `end` ends its connection, from another thread."""
         with self._lock:
             client.spid = next(self._spids)
             self._clients[client.spid] = (client, end)
@@ -36,7 +36,7 @@ class Clients:
             return [client for client, _ in self._clients.values()]
 
     def kill(self, spid: int, own: int) -> None:
-        """Raises SqlError 6104 (its own session) or 6106 (no such session)."""
+        """KILL. Raises SqlError 6104 (its own session) or 6106 (no such session)."""
         if spid == own:
             raise SqlError(6104, "Cannot use KILL to kill your own process.")
         with self._lock:

@@ -35,7 +35,7 @@ class Connection:
         self._session: Session | None = None
 
     def serve(self) -> None:
-        """Until the client leaves or breaks the protocol."""
+        """Serves the client until it leaves or breaks the protocol."""
         try:
             session = self._log_in() if self._channel.handshake() else None
             if session is not None:
@@ -77,7 +77,7 @@ class Connection:
             self._session.interrupt()
 
     def _answer(self, message: Message, session: Session, answers: Answers) -> None:
-        """Raises Cut, TdsProtocolError or OSError where the connection is over; every other error is told to the client."""
+        """Raises Cut, TdsProtocolError or OSError where the connection is over; sends every other error to the client."""
         if message.status & (PacketStatus.RESET_CONNECTION | PacketStatus.RESET_CONNECTION_SKIP_TRAN):
             session.reset()
         session.cancelled.clear()
@@ -88,7 +88,7 @@ class Connection:
                 self._channel.await_attention()
             self._channel.out += tokens.done(tokens.DONE, tokens.ATTENTION)
         except SqlError as problem:
-            self._tell(problem, tokens.DONE_PROCEDURE if message.type is PacketType.RPC else tokens.DONE, session, answers)
+            self._send_error(problem, tokens.DONE_PROCEDURE if message.type is PacketType.RPC else tokens.DONE, session, answers)
         except Cut as cut:
             self._channel.send_torn(whole=cut.between_rows)
             raise
@@ -116,8 +116,8 @@ class Connection:
         else:
             raise NotSupported(f"the packet {message.type.name}")
 
-    def _tell(self, problem: SqlError, token: int, session: Session, answers: Answers) -> None:
-        """Queue an error, and roll back where it ends the transaction. Raises Cut behind one that ends the connection."""
+    def _send_error(self, problem: SqlError, token: int, session: Session, answers: Answers) -> None:
+        """Queues an error, and rolls back where it ends the transaction. Raises Cut after one that ends the connection."""
         self._channel.out += tokens.sql_error(problem, NAME)
         if problem.aborts and session.transaction.count:
             list(session.end("rollback"))

@@ -1,4 +1,4 @@
-"""The login: who may come in, and what a client is told when it does."""
+"""The login: whether to accept it, and what an accepted client is told."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Credentials:
     password: str
 
     def admit(self, user: str, password: str) -> bool:
-        """Whether they are right; takes the same time for any wrong password."""
+        """Whether they are right, in the same time for any wrong password."""
         same = hmac.compare_digest(password.encode(), self.password.encode())
         return user.lower() == self.user.lower() and same
 
@@ -43,7 +43,7 @@ def read_login(channel: Channel) -> Message | None:
 
 
 def refusal(login: Login7, store: Store, credentials: Credentials) -> SqlError | None:
-    """Why it may not come in, None if it may. Raises Cut where a fault cuts the connection."""
+    """Why the login is refused, or None. Raises Cut where a fault cuts the connection."""
     fault = store.faults.login()
     if fault is not None and fault.close and fault.error is None:
         raise Cut
@@ -57,7 +57,7 @@ def refusal(login: Login7, store: Store, credentials: Credentials) -> SqlError |
 
 
 def client_of(login: Login7, message: Message, sock: socket.socket, store: Store, encrypted: bool) -> Client:
-    """What is known of the client; its session id is still to come."""
+    """The client as it introduces itself; its session id comes later."""
     address, port = sock.getpeername()[:2]
     intent = "ReadOnly" if message.payload[_TYPE_FLAGS] & _READ_ONLY else "ReadWrite"
     return Client(

@@ -1,4 +1,4 @@
-"""Long values in small batches: DuckDB reads 2,048 rows at once, which may be gigabytes."""
+"""Tables with long values are read in small batches: DuckDB reads 2,048 rows at once, which may be gigabytes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SAMPLE = 16
 
 
 def rows_are_long(cursor: duckdb.DuckDBPyConnection, pages: Pages) -> bool:
-    """Whether the table's rows are so long, by a sample, that it is to be read in pages."""
+    """Whether the rows, by a sample, are so long that the table should be read in pages."""
     found = cursor.execute(f"SELECT coalesce(max(rowid), -1) FROM {pages.table}").fetchone()
     last = int(found[0]) if found else -1
     if last < 0:
@@ -36,7 +36,7 @@ def _kinds(cursor: duckdb.DuckDBPyConnection, pages: Pages) -> list[tuple[str, b
 
 
 def read_in_pages(cursor: duckdb.DuckDBPyConnection, pages: Pages, binds: Any) -> Iterator[pa.RecordBatch]:
-    """The rows in the query's order, as many at a time as fit a page; in the transaction that is open."""
+    """The rows in the query's order, as many at a time as fit a page, in the open transaction."""
     ids = [number for (number,) in cursor.execute(pages.ids, binds(pages.ids)).fetchall()]
     at, count = 0, 1
     while at < len(ids):

@@ -1,4 +1,4 @@
-"""What statements come to, in the order in which the client is told."""
+"""The outcomes of statements, in the order in which they are sent."""
 
 from __future__ import annotations
 

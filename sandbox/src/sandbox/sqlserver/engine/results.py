@@ -35,7 +35,7 @@ _KINDS = {
 
 
 def open_rows(query: Query, binds: list[Any], transaction: SessionTransaction, cancelled: threading.Event) -> Rows:
-    """Starts the query. Raises NotSupported for a column that has no form on the wire."""
+    """Starts the query. Raises NotSupported for a column that cannot be sent."""
     cursor = transaction.cursor
     if query.pages is not None and all(column.kind for column in query.columns) and rows_are_long(cursor, query.pages):
         declared = [(column.name, column.kind) for column in query.columns if column.kind is not None]

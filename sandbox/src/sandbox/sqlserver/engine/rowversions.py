@@ -34,7 +34,7 @@ class Rowversions:
 
     @contextmanager
     def giving(self, spid: int) -> Iterator[None]:
-        """While a statement gives some out: the first of them is held as active until `settle`."""
+        """Held while a statement gives some out; the first of them counts as active until `settle`."""
         with self._giving:
             first = self.last() + 1
             mine = spid not in self._active

@@ -42,18 +42,18 @@ class Session:
         self.prepared: dict[int, tuple[str, str]] = {}  # by handle: the parameters' declaration, and the SQL
 
     def close(self) -> None:
-        """Roll back what is open and let go of the store."""
+        """Rolls back what is open and releases the store."""
         self.transaction.close()
         self.cursor.close()
 
     def interrupt(self) -> None:
-        """From another thread: what runs is to end."""
+        """Interrupts the running statement; called from another thread."""
         self.cancelled.set()
         with suppress(duckdb.Error):  # it may have ended by now
             self.cursor.interrupt()
 
     def reset(self) -> None:
-        """sp_reset_connection: what a pooled connection's last user left is undone."""
+        """sp_reset_connection: undoes what the last user of a pooled connection left behind."""
         if self.transaction.count:
             list(self.end("rollback"))
         self.transaction.isolation, self.transaction.implicit, self.lock_timeout_ms = "READ COMMITTED", False, -1
@@ -64,20 +64,20 @@ class Session:
         return self.transaction.begin()
 
     def end(self, what: str) -> Iterator[TransactionChanged]:
-        """`commit` one level, or `rollback` all."""
+        """COMMIT (`commit`) of one level, or ROLLBACK (`rollback`) of all."""
         return self.transaction.end(what)
 
     def run(self, sql: str, parameters: dict[str, Parameter]) -> Iterator[Outcome]:
-        """The outcomes of a batch, one statement after the other.
+        """Runs a batch, one statement after the other, as the outcomes are asked for.
 
-        Raises SqlError; what was answered before it stays answered.
+        Raises SqlError; the outcomes before it stand.
         """
         for statement in split(sql):
             fault = self.store.faults.statement(statement.text if isinstance(statement, SessionStatement) else statement)
             if fault is not None and fault.run:
                 self._run_beside(fault.run)
             outcomes = self._own(statement) if isinstance(statement, SessionStatement) else self._parsed(statement, parameters)
-            self._tell_client()
+            self._update_client()
             if fault is None or fault.harmless:
                 yield from outcomes
                 continue
@@ -87,14 +87,14 @@ class Session:
                 yield Rows(outcome.columns, fault.after(outcome.batches)) if isinstance(outcome, Rows) else outcome
 
     def _run_beside(self, sql: str) -> None:
-        """In a session of its own, which nobody sees."""
+        """Runs it in a session of its own that sys.dm_exec_sessions does not show."""
         other = Session(self.store, replace(self.client, spid=0))
         for _ in other.run(sql, {}):
             pass
         other.close()
 
-    def _tell_client(self) -> None:
-        """What sys.dm_exec_sessions tells of the session."""
+    def _update_client(self) -> None:
+        """Updates what sys.dm_exec_sessions shows."""
         self.client.isolation = ISOLATION_LEVELS[self.transaction.isolation]
         self.client.transactions = self.transaction.count
 

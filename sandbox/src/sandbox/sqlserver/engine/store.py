@@ -67,7 +67,7 @@ class Store:
         self.count_sizes()
 
     def _check_order(self, spec: TableSpec) -> None:
-        """A table of an earlier start may have been changed since it was made."""
+        """Whether it is still stored in key order: it may have been changed since it was made."""
         key = [spec.column(name) for name in spec.key]
         plain = not any(column.kind.name in STRINGS for column in key)
         if plain and stored_in_order(self._main, spec.stored, [column.stored for column in key]):
@@ -78,7 +78,7 @@ class Store:
         return self._main.cursor()
 
     def close(self) -> None:
-        """Write everything and close the file."""
+        """Writes everything and closes the file."""
         self._main.close()
 
     # what statements ask
@@ -96,7 +96,7 @@ class Store:
         return self.rowversions.min_active()
 
     def count_sizes(self) -> None:
-        """Bring the rows and bytes that sys.partitions and its like tell up to date."""
+        """Brings the rows and bytes in sys.partitions and the like up to date."""
         with self._sizing:
             stale = set(self.catalog.stale)
             self.catalog.stale -= stale
@@ -107,20 +107,20 @@ class Store:
 
     @contextmanager
     def adding_keys(self, object_id: int) -> Iterator[None]:
-        """While a statement that commits by itself adds keys to a table: the next one sees them and can't add them again."""
+        """Held while an autocommitted statement adds keys to a table, so that the next one sees them and cannot repeat them."""
         with self._lock:
             lock = self._tables.setdefault(object_id, threading.Lock())
         with lock:
             yield
 
     def settle(self, spid: int) -> None:
-        """The session's transaction has ended: what it held is free, and who waits may look again."""
+        """The session's transaction has ended: releases what it held and wakes those who wait."""
         self.rowversions.settle(spid)
         with self._ended:
             self._ended.notify_all()
 
     def wait(self) -> None:
-        """Until another transaction ends, or a moment has passed."""
+        """Waits until another transaction ends, or for a moment."""
         with self._ended:
             self._ended.wait(_WAIT_SECONDS)
 

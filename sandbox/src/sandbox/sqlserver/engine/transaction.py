@@ -1,4 +1,4 @@
-"""A session's transaction, on the store's."""
+"""A session's transaction, and the DuckDB transaction behind it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _READ_ONCE = ("SNAPSHOT", "SERIALIZABLE", "REPEATABLE READ")  # levels at which 
 
 
 class SessionTransaction:
-    """Where a session stands: `count` is @@TRANCOUNT, `in_store` whether a DuckDB transaction is open."""
+    """The state of a session's transaction: `count` is @@TRANCOUNT, `in_store` whether a DuckDB transaction is open."""
 
     def __init__(self, store: Store, cursor: duckdb.DuckDBPyConnection, spid: int) -> None:
         self.store = store
@@ -52,18 +52,18 @@ class SessionTransaction:
             yield TransactionChanged("begin")
 
     def begin_implicitly(self) -> Iterator[TransactionChanged]:
-        """Before a statement that begins one under SET IMPLICIT_TRANSACTIONS ON."""
+        """Begins one if SET IMPLICIT_TRANSACTIONS is ON and none is open."""
         if self.implicit and not self.count:
             yield from self.begin()
 
     def begin_in_store(self) -> None:
-        """Of DuckDB, unless one is open."""
+        """Begins a DuckDB transaction, unless one is open."""
         if not self.in_store:
             self.cursor.execute("BEGIN TRANSACTION")
             self.in_store = True
 
     def end(self, what: str) -> Iterator[TransactionChanged]:
-        """`commit` one level, or `rollback` all. Raises SqlError 3902 or 3903 where none is open."""
+        """COMMIT (`commit`) of one level, or ROLLBACK (`rollback`) of all. Raises SqlError 3902 or 3903 where none is open."""
         if not self.count:
             number = 3902 if what == "commit" else 3903
             raise SqlError(number, f"The {what.upper()} TRANSACTION request has no corresponding BEGIN TRANSACTION.")
@@ -95,7 +95,7 @@ class SessionTransaction:
             raise known(3961, self.store.database)
 
     def roll_back_in_store(self) -> None:
-        """What is open in DuckDB, which may have rolled back by itself."""
+        """Rolls back in DuckDB, which may have done so by itself."""
         with suppress(duckdb.Error):
             self.cursor.execute("ROLLBACK")
         self.in_store = False

@@ -71,7 +71,7 @@ def split(sql: str) -> list[SessionStatement | str]:
 
 
 def _chunks(sql: str) -> list[str]:
-    """The text between semicolons, without comments around it; REAL becomes FLOAT(24), which the parser tells apart."""
+    """The text between semicolons, without comments around it; REAL becomes FLOAT(24), which the parser can tell from FLOAT."""
     # a backslash at a line's end continues a literal on the next line
     sql = sql.replace("\\\r\n", "").replace("\\\n", "")
     try:

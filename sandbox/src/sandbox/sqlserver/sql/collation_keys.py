@@ -24,7 +24,7 @@ def key(sql: str, name: str, wide: bool) -> str:
 
 
 def fold(sql: str, name: str) -> str:
-    """Text for LIKE and CHARINDEX: without what the collation does not tell apart."""
+    """Text for LIKE and CHARINDEX, without the differences that the collation ignores."""
     found = collation(name)
     text = sql if found.accents else f"strip_accents({sql})"
     return text if found.case else f"lower({text})"

@@ -18,7 +18,7 @@ class Compiler(Statement):
     """Compiles one statement's queries."""
 
     def query(self, node: exp.Expression, outer: Scope | None = None) -> Query:
-        """Any query expression; raises NotSupported for what is none."""
+        """Any query expression; raises NotSupported for anything else."""
         if isinstance(node, exp.Subquery):
             return self.query(node.this, outer)
         if isinstance(node, exp.SetOperation):

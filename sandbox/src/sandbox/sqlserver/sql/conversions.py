@@ -1,4 +1,4 @@
-"""Values as another type: what CAST, CONVERT and SQL Server's own conversions do, as DuckDB expressions."""
+"""CAST, CONVERT and SQL Server's implicit conversions, as DuckDB expressions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sandbox.sqlserver.types.sql_types import (
 
 
 def coerce(statement: Statement, value: Typed, target: SqlType) -> str:
-    """The DuckDB expression of a value as another type's stored value."""
+    """A DuckDB expression that converts a value to another type's stored form."""
     source = value.kind
     if source is None:
         return f"CAST({value.sql} AS {target.store})"
@@ -59,7 +59,7 @@ def coerce(statement: Statement, value: Typed, target: SqlType) -> str:
 
 
 def to_binary(statement: Statement, inner: Typed, target: SqlType, style: int | None) -> str:
-    """Cut or filled up with zeros to the target's length; text by its bytes, or by its hexadecimal digits (styles 1, 2)."""
+    """CONVERT to binary, cut or zero-padded to its length; styles 1 and 2 read text as hexadecimal digits."""
     if is_text(inner.kind) and inner.kind is not None:
         if style in (1, 2):
             digits = inner.sql if style == 2 else f"from_0x({inner.sql})"
@@ -120,7 +120,7 @@ def to_variant(statement: Statement, value: Typed) -> str:
 
 
 def from_variant(sql: str, target: SqlType) -> str:
-    """CONVERT of a stored sql_variant to another type; NULL where its text is none of that type."""
+    """CONVERT of a stored sql_variant to another type; NULL where its text is not of that type."""
     text = f"variant_text({sql})"
     if target.name in TEMPORAL:
         if target.name in ("time", "datetimeoffset"):

@@ -1,4 +1,4 @@
-"""Types as the parser reads them, as SQL Server's types."""
+"""The parser's types as SQL Server's."""
 
 from __future__ import annotations
 

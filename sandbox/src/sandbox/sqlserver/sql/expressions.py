@@ -33,7 +33,7 @@ class Expressions:
         self.aggregating = 0
 
     def compile(self, node: exp.Expression) -> Typed:
-        """Raises NotSupported with the construct's name, or SQL Server's own errors."""
+        """Compiles an expression. Raises NotSupported with the construct's name, or SQL Server's own errors."""
         inside = isinstance(node, exp.AggFunc)
         self.aggregating += inside
         try:
@@ -183,7 +183,7 @@ class Expressions:
     # conversions
 
     def coerce(self, value: Typed, target: SqlType) -> str:
-        """The DuckDB expression of a value as another type's stored value."""
+        """A DuckDB expression that converts a value to another type's stored form."""
         return conversions.coerce(self.statement, value, target)
 
     def _cast(self, node: exp.Cast) -> Typed:

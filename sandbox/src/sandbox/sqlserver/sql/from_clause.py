@@ -1,4 +1,4 @@
-"""FROM: tables, views, catalog views, subqueries and joins as DuckDB text, and the columns they offer."""
+"""FROM: tables, views, catalog views, subqueries and joins as DuckDB text, with their columns."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from sqlglot import exp, parse_one
 
 from sandbox.sqlserver.errors import NotSupported, SqlError, no_object
-from sandbox.sqlserver.sql.functions.registry import expressions
+from sandbox.sqlserver.sql.functions.registry import expressions_in
 from sandbox.sqlserver.sql.scope import Scope, Source
 from sandbox.sqlserver.sql.statement import Columns, Statement
 from sandbox.sqlserver.system.columns import QueryColumn
@@ -19,7 +19,7 @@ _OF_SIZES = frozenset({"partitions", "allocation_units", "dm_db_partition_stats"
 
 
 def from_clause(statement: Statement, node: exp.Select, scope: Scope) -> str:
-    """FROM with its joins; what it offers is added to the scope."""
+    """FROM with its joins; adds every item to the scope."""
     first = node.args.get("from_")
     if first is None:
         return ""
@@ -37,12 +37,12 @@ def from_clause(statement: Statement, node: exp.Select, scope: Scope) -> str:
         word = " ".join(filter(None, words)).upper() or ("INNER" if condition is not None else "CROSS")
         sql += f" {word} JOIN {_source(statement, item, scope)}"
         if condition is not None:
-            sql += f" ON {expressions(statement, scope).text(condition)}"
+            sql += f" ON {expressions_in(statement, scope).text(condition)}"
     return sql
 
 
 def _source(statement: Statement, item: exp.Expression, scope: Scope) -> str:
-    """One FROM item; what it offers is added to the scope."""
+    """One FROM item; adds it to the scope."""
     if isinstance(item, exp.Subquery):
         inner = statement.query(item.this, scope.outer)
         alias = item.args.get("alias")
@@ -70,7 +70,7 @@ def _derived(statement: Statement, sql: str, alias: str, columns: Columns, scope
 
 
 def table(statement: Statement, node: exp.Table) -> tuple[str, Columns]:
-    """What stands for a table, view or catalog view in DuckDB's FROM, and its columns; raises 208 and 229."""
+    """A table, view or catalog view as DuckDB text for FROM, and its columns. Raises SqlError 208 and 229."""
     full = ".".join(part for part in (node.catalog, node.db, node.name) if part)
     elsewhere = node.catalog and statement.catalog.fold(node.catalog) != statement.catalog.fold(statement.catalog.database)
     system = None if elsewhere and node.name.lower() != "databases" else statement.catalog.system(node.db, node.name)
@@ -105,7 +105,7 @@ def table(statement: Statement, node: exp.Table) -> tuple[str, Columns]:
 
 
 def spec_of(statement: Statement, node: exp.Table) -> TableSpec:
-    """A table or view by its name, through synonyms; raises 208."""
+    """A table or view by its name, through synonyms. Raises SqlError 208."""
     spec = statement.catalog.spec(node.db, node.name)
     if spec is None:
         raise no_object(".".join(part for part in (node.catalog, node.db, node.name) if part))

@@ -1,4 +1,4 @@
-"""@@NAME: what the server and the session tell in an expression."""
+"""@@NAME: facts about the server and the session."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sandbox.sqlserver.types.sql_types import SqlType
 
 
 def global_variable(name: str, session: SessionFacts) -> Typed:
-    """@@NAME. Raises NotSupported for one that is not known here."""
+    """@@NAME. Raises NotSupported for an unknown one."""
     if name.lower() == "dbts":
         return constant(session.running().last_rowversion().to_bytes(8, "big"), SqlType("binary", 8))
     known: dict[str, Typed] = {

@@ -19,7 +19,7 @@ Output = list[tuple[str, Typed]]  # the items of a select list, with their names
 def order_by(
     statement: Statement,
     node: exp.Select,
-    scope: Expressions,
+    expressions: Expressions,
     output: Output,
     distinct: Output | None = None,
 ) -> str:
@@ -29,15 +29,15 @@ def order_by(
         return ""
     keys = []
     for key in order.expressions:
-        typed = selected(statement, key.this, scope, output, distinct)
-        keys.append(scope.sort_key(typed) + direction(key))
+        typed = selected(statement, key.this, expressions, output, distinct)
+        keys.append(expressions.sort_key(typed) + direction(key))
     return f" ORDER BY {', '.join(keys)}"
 
 
 def selected(
     statement: Statement,
     target: exp.Expression,
-    scope: Expressions,
+    expressions: Expressions,
     output: Output,
     distinct: Output | None = None,
 ) -> Typed:
@@ -52,7 +52,7 @@ def selected(
         for name, typed in output:
             if statement.catalog.fold(name) == statement.catalog.fold(target.name):
                 return typed
-    typed = scope.compile(target)
+    typed = expressions.compile(target)
     if distinct is None:
         return typed
     for (_, chosen), (_, given) in zip(output, distinct, strict=True):
@@ -61,7 +61,7 @@ def selected(
     raise SqlError(145, "ORDER BY items must appear in the select list if SELECT DISTINCT is specified.", severity=15)
 
 
-def limit(node: exp.Select, scope: Expressions) -> str:
+def limit(node: exp.Select, expressions: Expressions) -> str:
     """TOP, OFFSET and FETCH."""
     first, offset = node.args.get("limit"), node.args.get("offset")
     sql = ""
@@ -70,9 +70,9 @@ def limit(node: exp.Select, scope: Expressions) -> str:
         if options is not None and (options.args.get("percent") or options.args.get("with_ties")):
             raise NotSupported("TOP … PERCENT and WITH TIES")
         count = first.args.get("count") if isinstance(first, exp.Fetch) else first.expression
-        sql += f" LIMIT {scope.coerce(scope.compile(_unwrapped(count)), SqlType('bigint'))}"
+        sql += f" LIMIT {expressions.coerce(expressions.compile(_unwrapped(count)), SqlType('bigint'))}"
     if offset is not None:
-        sql += f" OFFSET {scope.coerce(scope.compile(_unwrapped(offset.expression)), SqlType('bigint'))}"
+        sql += f" OFFSET {expressions.coerce(expressions.compile(_unwrapped(offset.expression)), SqlType('bigint'))}"
     return sql
 
 

@@ -1,4 +1,4 @@
-"""What a name or an expression is: DuckDB text with the type SQL Server would give it, and where names are looked up."""
+"""Compiled expressions (DuckDB text with the type SQL Server would give it), and the scopes in which names are looked up."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ INT, BIGINT, BIT = SqlType("int"), SqlType("bigint"), SqlType("bit")
 
 @dataclass(frozen=True)
 class Typed:
-    """A DuckDB expression and its SQL Server type (None: whatever DuckDB says); constants also hold their value.
+    """A DuckDB expression and its SQL Server type (None: whatever DuckDB makes of it); constants also hold their value.
 
     `label` is the coercibility of a text's collation: 0 the database's default, 1 a column's (implicit), 2 COLLATE's.
     """
@@ -30,7 +30,7 @@ class Typed:
 
 @dataclass
 class Source:
-    """What a FROM item offers: its alias, its name in DuckDB and its columns."""
+    """A FROM item: its alias, its name in DuckDB and its columns."""
 
     alias: str
     stored: str
@@ -39,14 +39,14 @@ class Source:
 
 @dataclass
 class Scope:
-    """The sources a name may mean, then those of the query around it."""
+    """The FROM items of a query, and the scope of the query around it."""
 
     sources: list[Source]
     fold: Callable[[str], str]
     outer: Scope | None = None
 
     def column(self, name: str, table: str) -> Typed:
-        """Raises SqlError 207, 209 (ambiguous) or 4104 (no such table here)."""
+        """Looks a column up, here and then outwards. Raises SqlError 207, 209 (ambiguous) or 4104 (no such table)."""
         scope: Scope | None = self
         while scope is not None:
             found = [

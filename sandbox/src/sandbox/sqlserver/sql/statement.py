@@ -26,7 +26,7 @@ Columns = list[QueryColumn]
 
 @dataclass(frozen=True)
 class Pages:
-    """A query of long values from one table in two steps: the ids of its rows, then some of these at a time.
+    """A query that reads long values from one table, in two steps: the ids of the rows, then a few rows at a time.
 
     `rows` takes the ids in place of {} and has the id as its last column; `long` names the table's columns of long values.
     """
@@ -39,7 +39,7 @@ class Pages:
 
 @dataclass(frozen=True)
 class Query:
-    """A DuckDB query and its columns; a column's type is None where DuckDB's own says enough."""
+    """A DuckDB query and its columns; a column's type is None where DuckDB's own is good enough."""
 
     sql: str
     columns: Columns
@@ -70,7 +70,7 @@ class Statement(ABC):
         return type(self)(self.catalog, {}, self.session, self.binds, self.reads_sizes, self.reads, {}, around, self._names)
 
     def name(self, letter: str) -> str:
-        """A name in DuckDB that nothing else has."""
+        """A new name for use in DuckDB."""
         return f"{letter}{next(self._names)}"
 
     def parameter(self, name: str) -> Typed:

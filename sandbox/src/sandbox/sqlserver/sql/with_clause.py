@@ -11,7 +11,7 @@ from sandbox.sqlserver.sql.statement import Statement
 
 
 def with_clause(statement: Statement, node: exp.Expression, outer: Scope | None) -> str:
-    """WITH, and what its tables offer for the rest of the statement; empty without one."""
+    """WITH as DuckDB text, empty without one; the rest of the statement can use its tables."""
     clause = node.args.get("with_")
     if clause is None:
         return ""

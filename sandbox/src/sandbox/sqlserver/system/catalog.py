@@ -63,7 +63,7 @@ class Catalog:
         return spec.key if spec is not None and spec.object_id in self.ordered else []
 
     def next_id(self) -> int:
-        """An object id nobody has; the one behind it is free for the primary key."""
+        """An unused object id; the one after it is free for the primary key."""
         with self._changing:
             self._last_id += 16
             return self._last_id

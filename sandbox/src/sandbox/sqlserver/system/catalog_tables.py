@@ -1,4 +1,4 @@
-"""The shapes of the catalog tables: sys.* as DuckDB tables in the schema `mssys`, and what the counterpart keeps beside them."""
+"""The shapes of the catalog tables: sys.* as DuckDB tables in the schema `mssys`, and tables of our own beside them."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class ColumnSpec:
 
     @property
     def kind(self) -> SqlType:
-        """The declared type with the column's own facts."""
+        """The declared type, with the column's own nullability, identity and collation."""
         base = _declared(self.type)
         collation = self.collation if base.name in STRINGS else ""
         return replace(base, nullable=self.null, identity=self.identity, computed=bool(self.computed), collation=collation)

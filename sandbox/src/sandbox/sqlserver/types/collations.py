@@ -1,4 +1,4 @@
-"""Collations: which names are known, what each tells apart, and its bytes on the wire."""
+"""Collations: which names are known, what each one distinguishes, and its bytes on the wire."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NAME = re.compile(r"(SQL_Latin1_General_CP1|Latin1_General(?:_100)?)((?:_(?:BIN
 
 @dataclass(frozen=True)
 class Collation:
-    """What a collation tells apart."""
+    """What a collation distinguishes."""
 
     name: str
     case: bool
@@ -35,7 +35,7 @@ class Collation:
 
 @lru_cache(256)
 def collation(name: str) -> Collation:
-    """A collation by its name. Raises SqlError 448 for no name at all, NotSupported for another language's."""
+    """A collation by its name. Raises SqlError 448 for an invalid name, NotSupported for a valid one that is not known here."""
     found = _NAME.fullmatch(name)
     if found is None:
         if re.fullmatch(r"\w+_(C[IS]_A[IS](_\w+)?|BIN2?(_UTF8)?)", name, re.IGNORECASE):

@@ -21,7 +21,7 @@ class Parameter:
 
 
 def convert(value: Any, source: SqlType, target: SqlType) -> Any:
-    """The stored value of one type as the stored value of another; None stays None.
+    """Converts a stored value from one type to another; None stays None.
 
     Raises SqlError (conversion failed) or NotSupported.
     """
@@ -72,7 +72,7 @@ def _between_times(value: Any, source: SqlType, target: SqlType) -> Any:
 
 
 def literal(value: Any, kind: SqlType) -> str:
-    """A stored value as a DuckDB constant of the type's store."""
+    """A stored value as a DuckDB constant."""
     if value is None:
         return f"CAST(NULL AS {kind.store})"
     if isinstance(value, bool):

@@ -21,9 +21,9 @@ _TEXT = re.compile(
 
 
 def parse(text: str, kind: SqlType) -> int | dt.date:
-    """The stored value of a text such as 2026-11-24T16:12:24.1234567+02:00.
+    """Parses a text such as 2026-11-24T16:12:24.1234567+02:00.
 
-    Raises SqlError 241 when the text is no date or time.
+    Returns the stored value. Raises SqlError 241 when the text is not a date or time.
     """
     found = _TEXT.fullmatch(text)
     if not found or (found["y"] is None and found["H"] is None and text.strip()):

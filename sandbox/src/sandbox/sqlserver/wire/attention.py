@@ -1,4 +1,4 @@
-"""Notices a client that speaks while its statement runs: it can only want it to end, or has left."""
+"""Notices that a client sends something, or leaves, while its statement runs: either way the statement should end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 
 
 class AttentionWatch:
-    """One thread for all connections; it reads nothing."""
+    """Watches all connections from one thread, without reading from them."""
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()

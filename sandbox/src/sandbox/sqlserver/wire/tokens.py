@@ -1,4 +1,4 @@
-"""COLMETADATA and the tokens around a result that the wire package has no builder for."""
+"""COLMETADATA and the tokens around a result that pysqlbridge has no builder for."""
 
 from __future__ import annotations
 

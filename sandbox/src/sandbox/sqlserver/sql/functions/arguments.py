@@ -17,6 +17,6 @@ def bare(node: exp.Expression) -> exp.Expression:
     return node
 
 
-def as_text(scope: Expressions, node: exp.Expression) -> str:
+def as_text(expressions: Expressions, node: exp.Expression) -> str:
     """An argument as text, times as CONVERT writes them in style 121."""
-    return scope.convert(bare(node), SqlType("nvarchar", MAX), 121).sql
+    return expressions.convert(bare(node), SqlType("nvarchar", MAX), 121).sql

@@ -1,4 +1,4 @@
-"""T-SQL functions to DuckDB: tables from name or syntax node to what compiles it; what is not here is refused by its name."""
+"""T-SQL functions to DuckDB: by name or syntax node, what compiles it. A function that is not here is refused by name."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ from sandbox.sqlserver.system.server import DATETIME, DATETIME2, DATETIMEOFFSET,
 from sandbox.sqlserver.types.sql_types import SqlType
 
 
-def call(scope: Expressions, node: exp.Expression) -> Typed:
-    """Raises NotSupported with the function's name."""
+def call(expressions: Expressions, node: exp.Expression) -> Typed:
+    """Compiles a function call. Raises NotSupported with the function's name."""
     if isinstance(node, exp.Anonymous):
         named = _NAMED.get(node.name.lower())
         if named is None:
             raise NotSupported(f"function {node.name.upper()}")
-        return named(scope, node)
+        return named(expressions, node)
     handler = _NODES.get(type(node))
     if handler is None:
         what = node.sql_name() if isinstance(node, exp.Func) else type(node).__name__
         raise NotSupported(f"{what} ({node.sql(dialect='tsql')[:80]})")
-    return handler(scope, node)
+    return handler(expressions, node)
 
 
-def expressions(statement: Statement, scope: Scope) -> Expressions:
+def expressions_in(statement: Statement, scope: Scope) -> Expressions:
     """Compiles the expressions of a scope, functions included."""
     return Expressions(statement, scope, call)
 
 
 def _same_kind(name: str) -> Handler:
-    def handle(scope: Expressions, node: exp.Expression) -> Typed:
-        inner = scope.compile(node.this)
+    def handle(expressions: Expressions, node: exp.Expression) -> Typed:
+        inner = expressions.compile(node.this)
         digits = node.args.get("decimals")
-        extra = f", {scope.text(digits)}" if digits is not None else ""
+        extra = f", {expressions.text(digits)}" if digits is not None else ""
         kind = inner.kind.plain if inner.kind is not None else None
         sql = f"{name}({inner.sql}{extra})"
         return Typed(f"CAST({sql} AS {kind.store})" if kind is not None else sql, kind)
@@ -56,7 +56,7 @@ def _same_kind(name: str) -> Handler:
     return handle
 
 
-def _dot(scope: Expressions, node: exp.Expression) -> Typed:
+def _dot(expressions: Expressions, node: exp.Expression) -> Typed:
     method = node.expression
     if not isinstance(method, exp.Anonymous) or method.name.lower() != "tostring":
         raise NotSupported(f"method {method.sql(dialect='tsql')}")
@@ -64,23 +64,23 @@ def _dot(scope: Expressions, node: exp.Expression) -> Typed:
     column = exp.Column(this=inner) if isinstance(inner, exp.Identifier) else inner
     if isinstance(inner, exp.Dot):
         column = exp.Column(this=inner.expression, table=inner.this)
-    return Typed(scope.compile(column).sql, SqlType("nvarchar", 4_000))
+    return Typed(expressions.compile(column).sql, SqlType("nvarchar", 4_000))
 
 
-def _object_id(scope: Expressions, node: exp.Expression) -> Typed:
-    kind = scope.text(node.expression) if node.args.get("expression") is not None else "NULL"
-    return Typed(f"object_id({scope.text(node.this)}, {kind})", INT)
+def _object_id(expressions: Expressions, node: exp.Expression) -> Typed:
+    kind = expressions.text(node.expression) if node.args.get("expression") is not None else "NULL"
+    return Typed(f"object_id({expressions.text(node.this)}, {kind})", INT)
 
 
 def _lookup(name: str, kind: SqlType = SYSNAME) -> Handler:
-    def handle(scope: Expressions, node: exp.Expression) -> Typed:
-        return Typed(f"{name}({', '.join(scope.text(argument) for argument in node.expressions[:1])})", kind)
+    def handle(expressions: Expressions, node: exp.Expression) -> Typed:
+        return Typed(f"{name}({', '.join(expressions.text(argument) for argument in node.expressions[:1])})", kind)
 
     return handle
 
 
-def _variant_property(scope: Expressions, node: exp.Expression) -> Typed:
-    inner, name = (scope.compile(item) for item in node.expressions)
+def _variant_property(expressions: Expressions, node: exp.Expression) -> Typed:
+    inner, name = (expressions.compile(item) for item in node.expressions)
     if str(name.value).lower() != "basetype":
         raise NotSupported(f"SQL_VARIANT_PROPERTY of {name.value}")
     if inner.kind is None or inner.kind.name != "sql_variant":
@@ -89,7 +89,7 @@ def _variant_property(scope: Expressions, node: exp.Expression) -> Typed:
 
 
 def _fixed(value: str) -> Handler:
-    return lambda scope, node: constant(value, SYSNAME)
+    return lambda expressions, node: constant(value, SYSNAME)
 
 
 _NODES: dict[type, Handler] = {
@@ -131,10 +131,10 @@ _NODES: dict[type, Handler] = {
     exp.CurrentTimestampLTZ: now(DATETIMEOFFSET),
     exp.Chr: character("char"),
     exp.CurrentUser: session_fact("login"),
-    exp.CurrentSchema: lambda scope, node: Typed(
-        f"schema_name({scope.text(node.this)})" if node.this is not None else "'dbo'", SYSNAME
+    exp.CurrentSchema: lambda expressions, node: Typed(
+        f"schema_name({expressions.text(node.this)})" if node.this is not None else "'dbo'", SYSNAME
     ),
-    exp.Uuid: lambda scope, node: Typed("unhex(md5(CAST(uuid() AS VARCHAR)))", SqlType("uniqueidentifier")),
+    exp.Uuid: lambda expressions, node: Typed("unhex(md5(CAST(uuid() AS VARCHAR)))", SqlType("uniqueidentifier")),
     exp.CurrentDate: now(SqlType("date")),
 }
 _NAMED: dict[str, Handler] = {
@@ -149,7 +149,7 @@ _NAMED: dict[str, Handler] = {
     "serverproperty": server_property,
     "databasepropertyex": database_property,
     "min_active_rowversion": min_active_rowversion,
-    "parsename": lambda scope, node: Typed(f"parsename({', '.join(map(scope.text, node.expressions))})", SYSNAME),
+    "parsename": lambda expressions, node: Typed(f"parsename({', '.join(map(expressions.text, node.expressions))})", SYSNAME),
     "suser_sname": session_fact("login"),
     "nchar": character("nvarchar"),
     "sql_variant_property": _variant_property,
@@ -162,11 +162,11 @@ _NAMED: dict[str, Handler] = {
     "has_perms_by_name": has_permission,
     "sysdatetime": now(DATETIME2),
     "sysdatetimeoffset": now(DATETIMEOFFSET),
-    "db_id": lambda scope, node: constant(5, INT),
+    "db_id": lambda expressions, node: constant(5, INT),
     "sysutcdatetime": now(DATETIME2),
     "getutcdate": now(DATETIME),
     "datalength": datalength,
-    "is_member": lambda scope, node: constant(1, INT),
-    "is_srvrolemember": lambda scope, node: constant(1, INT),
-    "current_request_id": lambda scope, node: constant(0, INT),
+    "is_member": lambda expressions, node: constant(1, INT),
+    "is_srvrolemember": lambda expressions, node: constant(1, INT),
+    "current_request_id": lambda expressions, node: constant(0, INT),
 }

@@ -1,4 +1,4 @@
-"""Functions about the server, the database, the session, the clock and what the login may do."""
+"""Functions about the server, the database, the session, the clock and permissions."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _CLASSES = ("OBJECT", "DATABASE", "SCHEMA", "SERVER")
 def now(kind: SqlType) -> Handler:
     """This moment as a type, by the server's clock; its time zone is UTC."""
 
-    def handle(scope: Expressions, node: exp.Expression) -> Typed:
-        ahead = round(scope.statement.session.running().clock_offset * 10_000_000)
+    def handle(expressions: Expressions, node: exp.Expression) -> Typed:
+        ahead = round(expressions.statement.session.running().clock_offset * 10_000_000)
         return constant(temporal.store(temporal.UNIX_EPOCH + time.time_ns() // 100 + ahead, 0, kind), kind)
 
     return handle
@@ -29,19 +29,19 @@ def now(kind: SqlType) -> Handler:
 
 def session_fact(name: str) -> Handler:
     """A text about the session, by its name in SessionFacts."""
-    return lambda scope, node: constant(str(getattr(scope.statement.session, name)), SYSNAME)
+    return lambda expressions, node: constant(str(getattr(expressions.statement.session, name)), SYSNAME)
 
 
-def server_property(scope: Expressions, node: exp.Expression) -> Typed:
+def server_property(expressions: Expressions, node: exp.Expression) -> Typed:
     """SERVERPROPERTY."""
-    name = str(scope.compile(node.expressions[0]).value)
-    return _property(server.server_property(name, scope.statement.catalog))
+    name = str(expressions.compile(node.expressions[0]).value)
+    return _property(server.server_property(name, expressions.statement.catalog))
 
 
-def database_property(scope: Expressions, node: exp.Expression) -> Typed:
+def database_property(expressions: Expressions, node: exp.Expression) -> Typed:
     """DATABASEPROPERTYEX of the one database; NULL for another."""
-    database, name = (str(scope.compile(item).value) for item in node.expressions)
-    return _property(server.database_property(database, name, scope.statement.catalog))
+    database, name = (str(expressions.compile(item).value) for item in node.expressions)
+    return _property(server.database_property(database, name, expressions.statement.catalog))
 
 
 def _property(value: str | int | None) -> Typed:
@@ -50,15 +50,15 @@ def _property(value: str | int | None) -> Typed:
     return constant(value, INT if isinstance(value, int) else SYSNAME)
 
 
-def min_active_rowversion(scope: Expressions, node: exp.Expression) -> Typed:
+def min_active_rowversion(expressions: Expressions, node: exp.Expression) -> Typed:
     """MIN_ACTIVE_ROWVERSION()."""
-    lowest = scope.statement.session.running().min_active_rowversion()
+    lowest = expressions.statement.session.running().min_active_rowversion()
     return constant(lowest.to_bytes(8, "big"), SqlType("binary", 8))
 
 
-def has_permission(scope: Expressions, node: exp.Expression) -> Typed:
-    """HAS_PERMS_BY_NAME: SELECT on objects and columns as denied; everything else is granted."""
-    items = [scope.compile(item) for item in node.expressions]
+def has_permission(expressions: Expressions, node: exp.Expression) -> Typed:
+    """HAS_PERMS_BY_NAME: SELECT on objects and columns unless denied; everything else is granted."""
+    items = [expressions.compile(item) for item in node.expressions]
     kind = str(items[1].value or "DATABASE").upper() if len(items) > 1 else "DATABASE"
     if kind not in _CLASSES:
         return Typed("CAST(NULL AS INTEGER)", INT)

@@ -16,18 +16,18 @@ from sandbox.sqlserver.types.collations import collation
 from sandbox.sqlserver.types.sql_types import MAX, STRINGS, WIDE, SqlType, max_length
 
 
-def concat(scope: Expressions, node: exp.Expression) -> Typed:
+def concat(expressions: Expressions, node: exp.Expression) -> Typed:
     """CONCAT."""
-    parts = [as_text(scope, item.this if isinstance(item, exp.Coalesce) else item) for item in node.expressions]
+    parts = [as_text(expressions, item.this if isinstance(item, exp.Coalesce) else item) for item in node.expressions]
     return Typed(f"concat({', '.join(parts)})", SqlType("nvarchar", 4_000))
 
 
 def text_function(name: str, *keys: str) -> Handler:
-    """A function of DuckDB by its name, on the arguments that the parser keeps under these keys."""
+    """Calls a DuckDB function with the arguments that the parser has under these keys."""
 
-    def handle(scope: Expressions, node: exp.Expression) -> Typed:
-        arguments = [scope.text(bare(node.args[key])) for key in keys if node.args.get(key) is not None]
-        first = scope.compile(bare(node.this))
+    def handle(expressions: Expressions, node: exp.Expression) -> Typed:
+        arguments = [expressions.text(bare(node.args[key])) for key in keys if node.args.get(key) is not None]
+        first = expressions.compile(bare(node.this))
         long = first.kind is not None and first.kind.length == MAX
         kind = SqlType("nvarchar" if first.kind is None or first.kind.name in WIDE else "varchar", MAX if long else 4_000)
         if is_text(first.kind) and first.kind is not None:
@@ -37,20 +37,20 @@ def text_function(name: str, *keys: str) -> Handler:
     return handle
 
 
-def trim(scope: Expressions, node: exp.Expression) -> Typed:
+def trim(expressions: Expressions, node: exp.Expression) -> Typed:
     """TRIM, LTRIM and RTRIM."""
     name = {"TRAILING": "rtrim", "LEADING": "ltrim"}.get(str(node.args.get("position") or ""), "trim")
-    return text_function(name, "this")(scope, node)
+    return text_function(name, "this")(expressions, node)
 
 
-def length(scope: Expressions, node: exp.Expression) -> Typed:
+def length(expressions: Expressions, node: exp.Expression) -> Typed:
     """LEN: without trailing blanks."""
-    return Typed(f"CAST(length(rtrim({as_text(scope, node.this)}, ' ')) AS INTEGER)", INT)
+    return Typed(f"CAST(length(rtrim({as_text(expressions, node.this)}, ' ')) AS INTEGER)", INT)
 
 
-def datalength(scope: Expressions, node: exp.Expression) -> Typed:
+def datalength(expressions: Expressions, node: exp.Expression) -> Typed:
     """DATALENGTH: bytes."""
-    inner = scope.compile(node.expressions[0])
+    inner = expressions.compile(node.expressions[0])
     kind = inner.kind or SYSNAME
     if kind.name in WIDE:
         return Typed(f"CAST(units16({inner.sql}) * 2 AS INTEGER)", INT)
@@ -64,27 +64,27 @@ def datalength(scope: Expressions, node: exp.Expression) -> Typed:
     return Typed(f"CASE WHEN {inner.sql} IS NOT NULL THEN {max_length(kind)} END", INT)
 
 
-def position(scope: Expressions, node: exp.Expression) -> Typed:
+def position(expressions: Expressions, node: exp.Expression) -> Typed:
     """CHARINDEX, by the collation."""
-    text, part = scope.compile(bare(node.this)), scope.compile(node.args["substr"])
-    name = scope.collation(text, part)
+    text, part = expressions.compile(bare(node.this)), expressions.compile(node.args["substr"])
+    name = expressions.collation(text, part)
     return Typed(f"CAST(instr({fold(text.sql, name)}, {fold(part.sql, name)}) AS INTEGER)", INT)
 
 
-def collate(scope: Expressions, node: exp.Expression) -> Typed:
+def collate(expressions: Expressions, node: exp.Expression) -> Typed:
     """COLLATE."""
-    inner, name = scope.compile(node.this), node.expression.name
+    inner, name = expressions.compile(node.this), node.expression.name
     if not is_text(inner.kind) or inner.kind is None:
         raise SqlError(447, f"Expression type {inner.kind} is invalid for COLLATE clause.")
     if name.lower() in ("database_default", "catalog_default"):
-        name = scope.statement.catalog.collation
+        name = expressions.statement.catalog.collation
     return replace(inner, kind=replace(inner.kind, collation=collation(name).name), label=2)
 
 
 def character(name: str) -> Handler:
-    """CHAR and NCHAR, by the type of what they give."""
+    """CHAR and NCHAR, by the type of their result."""
 
-    def handle(scope: Expressions, node: exp.Expression) -> Typed:
-        return Typed(f"chr(CAST({scope.text(node.expressions[0])} AS INTEGER))", SqlType(name, 1 if name == "char" else 2))
+    def handle(expressions: Expressions, node: exp.Expression) -> Typed:
+        return Typed(f"chr(CAST({expressions.text(node.expressions[0])} AS INTEGER))", SqlType(name, 1 if name == "char" else 2))
 
     return handle
