@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from sqlserver_kit import Counterpart, connect, one, table
 
-from sandbox.sqlserver.data import all_types as boundary
-from sandbox.sqlserver.data.fill import tables
-from sandbox.sqlserver.system.specs import columns
+from sandbox.adventureworks.tables import tables
+from sandbox.sqlserver.data import all_types
+from sandbox.sqlserver.system.specs import parse_columns
 
 SCALE = 0.05
 OPTIONS = ("--scale", str(SCALE))
@@ -61,14 +61,14 @@ def test_every_generated_row_reads_back_equal(server: Counterpart, cursor: Any) 
 
 
 def test_every_type_reads_back_at_its_limits(cursor: Any) -> None:
-    names = [column.name for column in columns(boundary.COLUMNS) if column.type != "rowversion"]
+    names = [column.name for column in parse_columns(all_types.COLUMNS) if column.type != "rowversion"]
     listed = []
     for name in names:
         style = ", 126" if "date" in name or "time" in name else ""
         as_text = style or name in ("c_uniqueidentifier", "c_sql_variant", "c_hierarchyid", "c_geography")
         listed.append(f"CONVERT(nvarchar(max), {name}{style})" if as_text else name)
     got = cursor.execute(f"SELECT {', '.join(listed)} FROM dbo.AllTypes ORDER BY id").fetchall()
-    for row, expected in zip(got, sorted(boundary.rows(), key=lambda row: row[0]), strict=True):
+    for row, expected in zip(got, sorted(all_types.rows(), key=lambda row: row[0]), strict=True):
         for name, value, wanted in zip(names, row, expected, strict=True):
             if wanted is not None and name in ("c_char_5", "c_nchar_5"):
                 wanted = wanted.ljust(5)

@@ -101,7 +101,7 @@ def test_ranges_of_the_key_are_what_a_plain_scan_finds(server: Counterpart) -> N
     ("given", "message"),
     [
         ("nonsense", "is not SCHEMA.TABLE=FILE"),
-        ("dbo.t=/nowhere.parquet:a", "there is no file"),
+        ("dbo.t=/nowhere.parquet:a", "does not exist"),
         ("dbo.t={files}/sorted.parquet:zz", "has no column zz"),
         ("dbo.t={files}/sorted.parquet:a", "is not unique"),
         ("dbo.t={files}/sorted.parquet:small", "holds NULL"),

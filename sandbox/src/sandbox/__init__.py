@@ -1,1 +1,1 @@
-"""Counterparts of the real services on this machine, for the demo, the tests and the benchmarks; never in the image."""
+"""Local stand-ins for the real services, for the demo, the tests and the benchmarks; never in the image."""

@@ -1,4 +1,4 @@
-"""Starts counterparts as processes of their own, for tests and benchmarks; needs nothing but the standard library."""
+"""Starts the servers as processes, for tests and benchmarks; needs nothing but the standard library."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ START_SECONDS = 60
 
 @dataclass(frozen=True)
 class Counterpart:
-    """A running counterpart: its process, the facts of its ready file, and the secret it asks for."""
+    """A running server: its process, the content of its ready file, and the password or token it accepts."""
 
     process: subprocess.Popen[bytes]
     facts: Mapping[str, Any]
@@ -32,7 +32,7 @@ class Counterpart:
 def counterpart(name: str, data: Path, *options: str, start_seconds: float = START_SECONDS) -> Iterator[Counterpart]:
     """Runs `python -m sandbox.NAME` until the block ends.
 
-    Raises RuntimeError with its last words when it is not ready after `start_seconds`.
+    Raises RuntimeError with the end of its log if it is not ready after `start_seconds`.
     """
     data.mkdir(parents=True, exist_ok=True)
     ready, log, secret = data / "ready.json", data / "log.txt", secrets.token_urlsafe(24)
@@ -66,7 +66,7 @@ def _wait(name: str, process: subprocess.Popen[bytes], ready: Path, log: Path, s
 
 @dataclass(frozen=True)
 class Sandbox:
-    """All three counterparts, and the environment that points the pipeline at them."""
+    """All three servers, and the environment that points the pipeline at them."""
 
     sqlserver: Counterpart
     api: Counterpart
@@ -96,7 +96,7 @@ class Sandbox:
 
 @contextmanager
 def sandbox(data: Path, scale: float = 1.0, workspace: tuple[str, ...] = ()) -> Iterator[Sandbox]:
-    """Starts all three counterparts."""
+    """Runs all three servers until the block ends."""
     with ExitStack() as stack:
         parts = [
             stack.enter_context(counterpart(name, data / name, *options))

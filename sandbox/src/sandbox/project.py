@@ -1,4 +1,4 @@
-"""A throw-away copy of the project folder for tests and benchmarks: same files and plugins (links), own output and state."""
+"""A throw-away project folder for tests and benchmarks: the same files and plugins (links), its own output and state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A TCP proxy that breaks connections where it is told to: by bytes, not by the clock."""
+"""A TCP proxy that breaks connections after a given number of bytes, so that tests do not depend on timing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Break:
-    """What happens to one connection once so many bytes came from the server: `cut` ends it, `silent` lets nothing through."""
+    """Breaks one connection after so many bytes from the server: `cut` ends it, `silent` lets nothing more through."""
 
     after: int
     how: str = "cut"
@@ -34,7 +34,7 @@ class Proxy:
 
     @property
     def port(self) -> int:
-        """Where it listens, on 127.0.0.1."""
+        """The port it listens on, at 127.0.0.1."""
         return int(self._listener.getsockname()[1])
 
     def __post_init__(self) -> None:
@@ -79,7 +79,7 @@ class Proxy:
                 end.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Ends it, and every connection through it."""
+        """Closes it and every connection through it."""
         self._over.set()
         for end in [self._listener, *self._open]:
             end.close()
@@ -87,7 +87,7 @@ class Proxy:
 
 @contextmanager
 def proxy(server: int, breaks: list[Break], latency: float = 0.0) -> Iterator[Proxy]:
-    """A proxy before the server on that port."""
+    """A proxy in front of the server on that port, until the block ends."""
     between = Proxy(server, list(breaks), latency)
     try:
         yield between
@@ -96,7 +96,7 @@ def proxy(server: int, breaks: list[Break], latency: float = 0.0) -> Iterator[Pr
 
 
 def planned(seed: int, connections: int, most: int, silent: float = 0.0) -> list[Break]:
-    """Breaks at random, but the same for the same seed: of the first connection, then of about every second one."""
+    """Random but reproducible breaks: of the first connection, then of about every other one."""
     chance = random.Random(seed)
     return [
         Break(int(most ** chance.random()) if not n or chance.random() < 0.6 else 1 << 62, _how(chance, silent))

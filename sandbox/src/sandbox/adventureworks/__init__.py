@@ -1,1 +1,1 @@
-"""Tables in AdventureWorks' shape, generated: the same rows every time. The SQL Server and the API serve them."""
+"""Generated tables modelled on AdventureWorks: the same rows every time. The SQL Server and the API serve them."""

@@ -1,4 +1,4 @@
-"""Deterministic noise and fast Arrow columns made from it.
+"""Arrow columns of pseudo-random values, generated fast.
 
 Every value is a hash of (salt, row number): the same row has the same values at every scale, with every NumPy.
 """

@@ -1,4 +1,4 @@
-"""The four order tables in AdventureWorks' shape: sales and purchases, headers and details that agree.
+"""The four order tables, modelled on AdventureWorks: sales and purchases, with headers and details that agree.
 
 Rows at scale 1.0: SalesOrderHeader 31,465; SalesOrderDetail 121,317; PurchaseOrderHeader 4,012; PurchaseOrderDetail 8,845.
 """
@@ -49,7 +49,7 @@ _COMMENTS: list[str | None] = [
 
 
 def rows_at(table: str, scale: float) -> int:
-    """Rows of a table at a scale; never fewer than four headers' worth."""
+    """Rows of a table at a scale; at least 4 headers, 12 details."""
     return max(round(ROWS[table] * scale), 4 if table.endswith("Header") else 12)
 
 
@@ -194,7 +194,7 @@ def list_price(product: I64) -> I64:
 
 
 def _lines_per_order(row: I64, online: np.ndarray, total: int) -> I64:
-    """At least one line each, `total` in all; stores order far more lines than people."""
+    """At least one line each, `total` in all; stores order far more lines than individuals."""
     spread = below(20, row, 1_000)
     weight = np.cumsum(np.where(online, spread, spread * 12 + 4_000) + 1)
     extra = np.maximum(total - len(row), 0)
@@ -204,7 +204,7 @@ def _lines_per_order(row: I64, online: np.ndarray, total: int) -> I64:
 
 
 def _moment(salt: int, row: I64) -> I64:
-    """µs into the day, on a tick of 1/300 s as `datetime` keeps it (.000, .003, .007); midnight for every fourth row."""
+    """µs into the day, on a tick of 1/300 s as `datetime` stores it (.000, .003, .007); midnight for every fourth row."""
     ticks = below(salt, row, 86_400 * 300) * (mix(salt + 1, row) % np.uint64(4) > 0)
     return ((ticks * 10 + 1) // 3) * 1_000
 

@@ -1,1 +1,1 @@
-"""A REST API counterpart: basic authentication, offset/limit pages with the server's own cap, order tables as JSON."""
+"""A REST API stand-in: basic authentication, offset/limit pages with the server's own cap, order tables as JSON."""

@@ -1,4 +1,4 @@
-"""`python -m sandbox.api`: encodes the tables, listens, tells the ready file, and stops cleanly on SIGTERM."""
+"""`python -m sandbox.api`: encodes the tables, listens, writes the ready file, and stops cleanly on SIGTERM."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 import click
-import msgspec
 import uvicorn
 
 from sandbox.adventureworks.orders import order_tables
 from sandbox.api.app import build
 from sandbox.api.pages import encode
+from sandbox.ready import write_ready
 
 
 class Server(uvicorn.Server):
-    """Says in the ready file where it listens, once it accepts connections."""
+    """Writes the ready file once it accepts connections."""
 
     def __init__(self, config: uvicorn.Config, listener: socket.socket, ready: Path | None) -> None:
         super().__init__(config)
@@ -31,17 +31,14 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self._ready and self.started:
             host, port = self._address
-            facts = {"pid": os.getpid(), "host": host, "port": port, "url": f"http://{host}:{port}"}
-            temp = self._ready.with_name(f".{self._ready.name}.{os.getpid()}")
-            temp.write_bytes(msgspec.json.encode(facts))
-            temp.rename(self._ready)
+            write_ready(self._ready, {"host": host, "port": port, "url": f"http://{host}:{port}"})
 
 
 class WithoutPandas(MetaPathFinder):
-    """Hides pandas: pyarrow imports it with its first array wherever it is installed, 1.5 s for nothing here."""
+    """Hides pandas: pyarrow imports it with its first array wherever it is installed, which costs 1.5 s and is of no use here."""
 
     def find_spec(self, name: str, path: object, target: object = None) -> None:
-        """Refuses pandas, and leaves every other module to the finders behind."""
+        """Refuses pandas, and leaves every other module to the other finders."""
         if name == "pandas":
             raise ImportError("pandas is not used here")
 
@@ -49,7 +46,9 @@ class WithoutPandas(MetaPathFinder):
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=0, show_default=True, help="Port to listen on; 0 takes a free one.")
-@click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="Made when missing; the API keeps nothing in it.")
+@click.option(
+    "--data", type=click.Path(file_okay=False, path_type=Path), help="Created if missing; the API stores nothing there."
+)
 @click.option("--ready", type=click.Path(dir_okay=False, path_type=Path), help="Written once connections are accepted.")
 @click.option("--max-page-size", default=5000, show_default=True, type=click.IntRange(1), help="Silent cap of `limit`.")
 @click.option("--scale", default=1.0, show_default=True, type=click.FloatRange(0, min_open=True), help="1.0: 165,639 records.")
@@ -57,7 +56,7 @@ def main(host: str, port: int, data: Path | None, ready: Path | None, max_page_s
     """A REST API with the four order tables. SANDBOX_USER and SANDBOX_PASSWORD hold the login."""
     user, password = os.environ.get("SANDBOX_USER"), os.environ.get("SANDBOX_PASSWORD")
     if not user or not password:
-        raise click.UsageError("set SANDBOX_USER and SANDBOX_PASSWORD: the login this API asks for")
+        raise click.UsageError("SANDBOX_USER and SANDBOX_PASSWORD are not set: the login that this API accepts")
     if data:
         data.mkdir(parents=True, exist_ok=True)
     sys.meta_path.insert(0, WithoutPandas())

@@ -1,4 +1,4 @@
-"""The HTTP side: one endpoint per table behind basic authentication, and /health for everybody."""
+"""The HTTP side: one endpoint per table behind basic authentication, and /health without."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""A SQL Server counterpart: TDS 7.4 with TLS and a password, DuckDB as the store, data in AdventureWorks' shape."""
+"""A SQL Server stand-in: TDS over TLS with a password, DuckDB as the store, data modelled on AdventureWorks."""

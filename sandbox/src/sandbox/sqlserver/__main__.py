@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import signal
-import socket
 import sys
-import threading
 from pathlib import Path
 
 import click
 
+from sandbox.ready import write_ready
 from sandbox.sqlserver.data.content import Content
-from sandbox.sqlserver.data.parquet import Given
-from sandbox.sqlserver.engine.connection import Connection, Credentials
+from sandbox.sqlserver.data.parquet_tables import ParquetTable
+from sandbox.sqlserver.engine.listener import listen, serve, stop_on_sigterm
+from sandbox.sqlserver.engine.login import Credentials
 from sandbox.sqlserver.engine.store import Store
 from sandbox.sqlserver.errors import SqlError
 from sandbox.sqlserver.types import collations
@@ -51,59 +49,32 @@ def main(
     instance: str,
     faults: Path | None,
 ) -> None:
-    """A SQL Server counterpart. Login from SANDBOX_USER and SANDBOX_PASSWORD."""
+    """A SQL Server stand-in. SANDBOX_USER and SANDBOX_PASSWORD hold the login that it accepts."""
     logging.basicConfig(level=os.environ.get("SANDBOX_LOG", "WARNING"), stream=sys.stderr)
     user, password = os.environ.get("SANDBOX_USER"), os.environ.get("SANDBOX_PASSWORD")
     if not user or not password:
-        raise click.UsageError("SANDBOX_USER and SANDBOX_PASSWORD must be set, e.g. SANDBOX_USER=sa")
+        raise click.UsageError(
+            "SANDBOX_USER and SANDBOX_PASSWORD are not set: the login that this server accepts, e.g. SANDBOX_USER=sa"
+        )
     data.mkdir(parents=True, exist_ok=True)
     try:
-        files = tuple(map(Given.parse, parquet))
+        files = tuple(map(ParquetTable.parse, parquet))
         named = collations.collation(collation).name
         store = Store(data, database, Content(None if only_parquet else scale, files, tables, named), faults, clock_offset)
     except (ValueError, SqlError) as problem:
         raise click.UsageError(str(problem)) from None
     certificate_file, key_file = certificate.make(data)
-    context = certificate.context(certificate_file, key_file)
-    stopping = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
-    listener = socket.create_server((host, port), backlog=64)
-    listener.settimeout(0.2)
+    stopping = stop_on_sigterm()
+    listener = listen(host, port)
+    port = listener.getsockname()[1]
     if instance:
-        browser.serve(host, instance, listener.getsockname()[1])
+        browser.serve(host, instance, port)
     if ready is not None:
-        _write(
-            ready,
-            {
-                "pid": os.getpid(),
-                "host": host,
-                "port": listener.getsockname()[1],
-                "database": database,
-                "ca_file": str(certificate_file.resolve()),
-            },
-        )
-    credentials = Credentials(user, password)
-    while not stopping.is_set():
-        try:
-            sock, _ = listener.accept()
-        except TimeoutError:
-            continue
-        sock.settimeout(None)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection = Connection(sock, store, context, credentials)
-        threading.Thread(target=connection.serve, daemon=True).start()
-    listener.close()
-    store.close()
-    # threads that still serve a client are not waited for
+        ca_file = str(certificate_file.resolve())
+        write_ready(ready, {"host": host, "port": port, "database": database, "ca_file": ca_file})
+    serve(listener, stopping, store, certificate.context(certificate_file, key_file), Credentials(user, password))
     sys.stdout.flush()
-    os._exit(0)
-
-
-def _write(file: Path, document: dict[str, object]) -> None:
-    """Written under another name and renamed, so that a reader sees all of it or nothing."""
-    hidden = file.with_name(f".{file.name}.{os.getpid()}")
-    hidden.write_text(json.dumps(document) + "\n")
-    hidden.replace(file)
+    os._exit(0)  # threads that still serve a client are not waited for
 
 
 if __name__ == "__main__":

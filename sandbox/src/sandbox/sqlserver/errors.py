@@ -1,4 +1,4 @@
-"""What the server answers instead of a result: number, severity and text as SQL Server words them."""
+"""Errors the server sends: number, severity, state and text as SQL Server has them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class SqlError(Exception):
     """An ERROR token: the client stays connected, unless the error is of class 20 or above.
 
     SqlError
-    ├── NotSupported     the counterpart can't do this and says what
+    ├── NotSupported     the sandbox cannot do this, and names what
     └── (built by the functions below: 18456, 4060, 207, 208, …)
     """
 
@@ -29,7 +29,7 @@ class SqlError(Exception):
 
 
 class NotSupported(SqlError):
-    """Refused by name, rather than answered wrongly."""
+    """A statement that is refused, by name, rather than answered wrongly."""
 
     def __init__(self, what: str) -> None:
         super().__init__(NOT_SUPPORTED, f"sandbox: {what} is not supported")
@@ -149,31 +149,31 @@ _KNOWN = {
 
 
 def known(number: int, database: str) -> SqlError:
-    """An error by its number, with SQL Server's class, state and text; of an unknown number a plain text."""
+    """An error by its number, with SQL Server's severity, state and text; a generic text for an unknown number."""
     severity, state, text = _KNOWN.get(number, (16, 1, f"Error {number} of the sandbox."))
     return SqlError(number, text.format(database=database), severity, state)
 
 
 def login_failed(user: str) -> SqlError:
-    """18456."""
+    """18456: login failed."""
     return SqlError(18_456, f"Login failed for user '{user}'.", severity=14)
 
 
 def no_database(name: str) -> SqlError:
-    """4060."""
+    """4060: no such database."""
     return SqlError(4_060, f'Cannot open database "{name}" requested by the login. The login failed.', severity=11)
 
 
 def no_object(name: str) -> SqlError:
-    """208."""
+    """208: no such table or view."""
     return SqlError(208, f"Invalid object name '{name}'.")
 
 
 def no_column(name: str) -> SqlError:
-    """207."""
+    """207: no such column."""
     return SqlError(207, f"Invalid column name '{name}'.")
 
 
 def bad_syntax(near: str) -> SqlError:
-    """102."""
+    """102: syntax error."""
     return SqlError(102, f"Incorrect syntax near '{near}'.", severity=15)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -14,13 +13,14 @@ from pathlib import Path
 import click
 import uvicorn
 
+from sandbox.ready import write_ready
 from sandbox.workspace.app import build
 from sandbox.workspace.runs import Runs
 from sandbox.workspace.storage import Storage
 
 
 class Server(uvicorn.Server):
-    """Stops on SIGTERM and Ctrl-C with exit code 0; uvicorn itself would die of the signal once more."""
+    """Stops on SIGTERM and Ctrl-C with exit code 0; uvicorn itself would raise the signal again."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -33,7 +33,7 @@ class Server(uvicorn.Server):
 @click.command(help="A Databricks workspace on this machine. The token it accepts is in SANDBOX_TOKEN.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option("--port", default=0, show_default=True, help="0 takes a free port.")
-@click.option("--data", type=click.Path(path_type=Path), required=True, help="Where files and runs are kept.")
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Where files and runs are stored.")
 @click.option(
     "--ready", type=click.Path(path_type=Path), help="Written once connections are accepted: JSON with pid, host, port."
 )
@@ -79,16 +79,8 @@ def main(
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     config = uvicorn.Config(build(storage, runs, clusters, token), http="httptools", log_level="warning", access_log=False)
     if ready:
-        told = {
-            "pid": os.getpid(),
-            "host": host,
-            "port": listener.getsockname()[1],
-            "volumes": volumes,
-            "clusters": clusters,
-        }
-        hidden = ready.with_name(f".{ready.name}")
-        hidden.write_text(json.dumps(told))
-        hidden.replace(ready)  # connections already wait in the listener's queue
+        # connections already wait in the listener's queue
+        write_ready(ready, {"host": host, "port": listener.getsockname()[1], "volumes": volumes, "clusters": clusters})
     try:
         Server(config).run(sockets=[listener])
     finally:

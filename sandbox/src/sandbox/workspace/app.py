@@ -21,7 +21,7 @@ from sandbox.workspace.jobs import Jobs
 from sandbox.workspace.runs import Runs
 from sandbox.workspace.storage import Storage
 
-PUBLIC = ("/presigned/", "/.well-known/")  # the URL itself is the permission, or there is nothing to hide
+PUBLIC = ("/presigned/", "/.well-known/")  # the URL itself is the permission, or the content is public
 
 
 def build(storage: Storage, runs: Runs, clusters: tuple[str, ...], token: str) -> Starlette:

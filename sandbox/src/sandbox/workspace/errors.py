@@ -36,5 +36,5 @@ def exists(path: str) -> ApiError:
 
 
 def invalid(message: str) -> ApiError:
-    """400: a parameter makes no sense."""
+    """400: an invalid parameter."""
     return ApiError(400, "INVALID_PARAMETER_VALUE", message)

@@ -53,7 +53,7 @@ class Run(msgspec.Struct, kw_only=True):
 
 
 class Runs:
-    """Starts, watches, cancels and remembers runs."""
+    """Starts, watches, cancels and records runs."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -98,7 +98,7 @@ class Runs:
         return data[-LOG_LIMIT:].decode(errors="replace"), len(data) > LOG_LIMIT
 
     def cancel(self, run: Run, result: str = "CANCELED", why: str = "Run cancelled.") -> None:
-        """Ends a run's process and notes why."""
+        """Ends a run's process and records why."""
         with self._lock:
             if not run.active:
                 return
@@ -108,7 +108,7 @@ class Runs:
             process.terminate()
 
     def stop(self) -> None:
-        """Ends what still runs, for the shutdown of the workspace."""
+        """Ends the runs that are still going, when the workspace shuts down."""
         for run in self.newest_first():
             self.cancel(run, why="The workspace shut down.")
         for process in list(self._processes.values()):

@@ -82,7 +82,7 @@ class Storage:
             )
 
     def incoming(self) -> Path:
-        """A fresh name for an upload that nobody sees yet."""
+        """A new path for an upload that is not visible yet."""
         return self.root / "incoming" / secrets.token_hex(8)
 
 

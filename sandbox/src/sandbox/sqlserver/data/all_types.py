@@ -1,6 +1,6 @@
 """Rows of dbo.AllTypes: each type at its limits, at zero, NULL and awkward, as text or Python values.
 
-Times are text: `values.convert` keeps them, and so reads them as SQL Server would read a literal.
+Times are text: `stored_values.convert` reads them as SQL Server reads a literal.
 """
 
 from __future__ import annotations

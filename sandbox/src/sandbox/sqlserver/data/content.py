@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sandbox.sqlserver.data.parquet import Given
+from sandbox.sqlserver.data.parquet_tables import ParquetTable
 from sandbox.sqlserver.types.collations import DEFAULT
 
 
@@ -13,7 +13,7 @@ class Content:
     """The generated tables at a scale (None: without them), tables from files, so many empty ones, and the collation."""
 
     scale: float | None = 1.0
-    parquet: tuple[Given, ...] = ()
+    parquet: tuple[ParquetTable, ...] = ()
     tables: int = 0
     collation: str = DEFAULT
 

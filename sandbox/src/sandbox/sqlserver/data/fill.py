@@ -6,26 +6,22 @@ from dataclasses import replace
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 import sqlglot
 
-from sandbox.adventureworks.orders import order_tables
-from sandbox.sqlserver.changes.definitions import create_sql, identity_sql
-from sandbox.sqlserver.data import all_types as boundary
+from sandbox.adventureworks.tables import tables
+from sandbox.sqlserver.changes.change import ROWVERSION
+from sandbox.sqlserver.changes.objects import create_sql, identity_sql
+from sandbox.sqlserver.data import all_types
 from sandbox.sqlserver.data.content import Content
-from sandbox.sqlserver.data.parquet import load
-from sandbox.sqlserver.data.tables import SPECS, VIEWS, small_tables
-from sandbox.sqlserver.sql.queries import Compiler
-from sandbox.sqlserver.system import catalog as catalogs
-from sandbox.sqlserver.system.specs import ColumnSpec, TableSpec, columns, quote
-from sandbox.sqlserver.types import stored_values as values
-from sandbox.sqlserver.types import variants
+from sandbox.sqlserver.data.declarations import SPECS, VIEWS
+from sandbox.sqlserver.data.parquet_tables import create_and_fill
+from sandbox.sqlserver.sql.compiler import Compiler
+from sandbox.sqlserver.system.catalog import Catalog
+from sandbox.sqlserver.system.new_catalog import create_catalog
+from sandbox.sqlserver.system.specs import ColumnSpec, TableSpec, parse_columns, quote
+from sandbox.sqlserver.types import stored_values
 from sandbox.sqlserver.types.sql_types import STRINGS, TEMPORAL, SqlType
 
-_GUID = (
-    "CREATE OR REPLACE MACRO guid_kept(g) AS unhex(g[25:36] || g[20:23] || g[17:18] || g[15:16] || g[12:13] || g[10:11] "
-    "|| g[7:8] || g[5:6] || g[3:4] || g[1:2])"
-)
 _EXTRA = """
     id int not identity
     code nvarchar(20) not
@@ -41,21 +37,12 @@ _EXTRA = """
 _FIRST_ID = 245_575_913
 
 
-def tables(scale: float = 1.0) -> dict[str, pa.Table]:
-    """Every generated table but dbo.AllTypes by `schema.name`, with plain Arrow types."""
-    orders = {
-        f"{'Sales' if name.startswith('Sales') else 'Purchasing'}.{name}": table for name, table in order_tables(scale).items()
-    }
-    return {**orders, **small_tables()}
-
-
 def fill(main: duckdb.DuckDBPyConnection, content: Content, database: str) -> None:
     """Tables, views and the catalog of a fresh file.
 
-    Raises ValueError where a file can't become the table it is to be.
+    Raises ValueError where a Parquet file cannot become the table asked for.
     """
-    main.execute(_GUID)
-    catalogs.make(main, database, content.collation)
+    create_catalog(main, database, content.collation)
     main.execute("CREATE SEQUENCE mssys.rowversions START 2001")
     generated = content.scale is not None
     specs = [replace(spec, object_id=_FIRST_ID + 16 * number) for number, spec in enumerate(SPECS if generated else [])]
@@ -66,30 +53,32 @@ def fill(main: duckdb.DuckDBPyConnection, content: Content, database: str) -> No
             _fill_types(main, spec)
             continue
         main.register("incoming", made[spec.full_name])
-        items = [_kept(column.name, column.kind) for column in spec.columns]
+        items = [_stored(column.name, column.kind) for column in spec.columns]
         main.execute(f"INSERT INTO {spec.stored} SELECT {', '.join(items)} FROM incoming")
         main.unregister("incoming")
-    specs += [load(main, given, _FIRST_ID + 16 * (len(specs) + number)) for number, given in enumerate(content.parquet)]
+    specs += [
+        create_and_fill(main, given, _FIRST_ID + 16 * (len(specs) + number)) for number, given in enumerate(content.parquet)
+    ]
     specs += _empty(main, content.tables, _FIRST_ID + 16 * len(specs))
     for spec in specs:
         for column in (column for column in spec.columns if column.identity):
             last = main.execute(f"SELECT coalesce(max({column.stored}), 0) FROM {spec.stored}").fetchone()
             main.execute(identity_sql(spec, last[0] + 1 if last else 1))
-    catalog = catalogs.Catalog(main, database)
+    catalog = Catalog(main, database)
     catalog.save(main, specs)
     catalog.put(specs)
     views: list[TableSpec] = []
     for (schema, name), text in (VIEWS if generated else {}).items():
         statement: Any = sqlglot.parse_one(text, read="tsql")
         query = Compiler(catalog).query(statement)
-        listed = [ColumnSpec(o.name, str(o.kind), o.kind.nullable) for o in query.columns if o.kind is not None]
+        listed = [ColumnSpec(c.name, str(c.kind), c.kind.nullable) for c in query.columns if c.kind is not None]
         views.append(TableSpec(schema, name, listed, select=" ".join(text.split()), object_id=catalog.next_id()))
     catalog.save(main, views)
 
 
 def _empty(main: duckdb.DuckDBPyConnection, count: int, first: int) -> list[TableSpec]:
     """Empty tables in ten schemas, for a discovery that has much to find."""
-    shape = columns(_EXTRA)
+    shape = parse_columns(_EXTRA)
     specs = [
         TableSpec(f"extra{n % 10}", f"Table{n:05d}", shape, ["id"], [["code"]], object_id=first + 16 * n, note=f"Extra {n}.")
         for n in range(count)
@@ -102,34 +91,34 @@ def _empty(main: duckdb.DuckDBPyConnection, count: int, first: int) -> list[Tabl
     return specs
 
 
-def _kept(name: str, kind: SqlType) -> str:
-    """An incoming column as `types` keeps it."""
+def _stored(name: str, kind: SqlType) -> str:
+    """An incoming column's stored value (see `sql_types`)."""
     column = quote(name)
     if kind.name == "datetime":
         return f"(epoch_us({column}) * 3 + 5000) // 10000 + {25_567 * 25_920_000}"
     if kind.name == "uniqueidentifier":
-        return f"guid_kept({column})"
+        return f"guid_stored({column})"
     return f"CAST({column} AS {kind.store})"
 
 
 def _fill_types(main: duckdb.DuckDBPyConnection, spec: TableSpec) -> None:
     kinds = [column.kind for column in spec.columns]
     text = SqlType("nvarchar", 100)
-    for row in boundary.rows():
+    for row in all_types.rows():
         given = iter(row)
         cells = []
         for kind in kinds:
             if kind.name == "rowversion":
-                cells.append("unhex(printf('%016X', nextval('mssys.rowversions')))")
+                cells.append(ROWVERSION)
                 continue
             value = next(given)
             if isinstance(value, str) and (kind.name in TEMPORAL or kind.name == "uniqueidentifier"):
-                value = values.convert(value, text, kind)
+                value = stored_values.convert(value, text, kind)
             if value is not None and kind.name == "sql_variant":
-                value = variants.kept(SqlType("nvarchar", 100), value)
+                value = stored_values.variant(SqlType("nvarchar", 100), value)
             if value is not None and kind.name in ("char", "nchar") and kind.name in STRINGS:
                 value = value.ljust(kind.length)
             if value is not None and kind.name == "binary":
                 value = value.ljust(kind.length, b"\0")
-            cells.append(values.literal(value, kind))
+            cells.append(stored_values.literal(value, kind))
         main.execute(f"INSERT INTO {spec.stored} VALUES ({', '.join(cells)})")

@@ -14,7 +14,7 @@ _TOO_LONG = re.compile(r"sandbox truncates (.*)")
 
 
 def translated(error: duckdb.Error, catalog: Catalog, isolation: str) -> SqlError:
-    """The error a client of SQL Server would see; what has no counterpart is 50000 with DuckDB's words."""
+    """The error that SQL Server would send; 50000 with DuckDB's text where there is none."""
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
     null, long = _NULL.search(text), _TOO_LONG.search(text)
     if null:
@@ -36,7 +36,7 @@ def translated(error: duckdb.Error, catalog: Catalog, isolation: str) -> SqlErro
 
 
 def rethrown(error: Exception) -> duckdb.Error:
-    """DuckDB's own error behind one that Arrow raised amid a result."""
+    """DuckDB's own error behind one that Arrow raised while it read a result."""
     text = re.sub(r"^(?s:.*?)(?=[A-Z][A-Za-z ]+ Error: )", "", str(error))
     kind = {"Conversion Error": duckdb.ConversionException, "Out of Range Error": duckdb.OutOfRangeException}
     return kind.get(text.partition(":")[0], duckdb.Error)(text)

@@ -12,10 +12,10 @@
 | `times` | how often (1); null for always |
 | `skip` | how many matches pass first (0) |
 | `after_rows` | rows that are sent before the error or the cut |
-| `close` | true: the connection is cut, behind the error or amid the last row; "between rows": exactly behind that row |
+| `close` | true: the connection is cut, after the error or within the last row; "between rows": exactly after that row |
 | `run` | SQL that a session of its own runs just before the statement |
 
-The file is read again at each login and each statement. Writing it, even the same, starts all counts anew.
+The file is read again at each login and each statement. Writing it, even unchanged, resets all counts.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _KEYS = frozenset({"match", "error", "times", "skip", "after_rows", "close", "ru
 
 
 class Cut(ConnectionResetError):
-    """The connection is to be closed here: amid a row, or exactly between two."""
+    """The connection must be closed here: in the middle of a row, or exactly between two."""
 
     def __init__(self, between_rows: bool = False) -> None:
         super().__init__("cut by a fault")
@@ -56,11 +56,11 @@ class Fault:
 
     @property
     def harmless(self) -> bool:
-        """Whether the statement itself goes on as if nothing were."""
+        """Whether the statement itself runs as usual."""
         return self.error is None and not self.close
 
     def strike(self) -> None:
-        """Raises the error, or Cut; an error with `close` cuts behind it."""
+        """Raises the error, or Cut; an error with `close` cuts after it."""
         if self.error is not None:
             self.error.fatal |= self.close
             raise self.error
@@ -89,11 +89,11 @@ class Faults:
         self._written = 0
 
     def login(self) -> Fault | None:
-        """Raises SqlError 50000 when the file is no good."""
+        """The fault of the next login. Raises SqlError 50000 if the file is invalid."""
         return self._next("logins", "")
 
     def statement(self, text: str) -> Fault | None:
-        """The first rule that wants this statement; raises SqlError 50000 when the file is no good."""
+        """The fault of this statement, by the first rule that matches. Raises SqlError 50000 if the file is invalid."""
         return self._next("statements", text)
 
     def _next(self, kind: str, text: str) -> Fault | None:
@@ -133,7 +133,7 @@ def _read(file: Path, kind: str) -> list[dict[str, Any]]:
         rules: list[dict[str, Any]] = document.get(kind, [])
         unknown = {key for rule in rules for key in rule} - _KEYS | set(document) - {"logins", "statements"}
     except (ValueError, AttributeError, TypeError) as problem:
-        raise SqlError(50_000, f"sandbox: {file} holds no faults: {problem}") from None
+        raise SqlError(50_000, f"sandbox: the faults file {file} is invalid: {problem}") from None
     if unknown:
-        raise SqlError(50_000, f"sandbox: {file} has unknown keys: {', '.join(sorted(unknown))}")
+        raise SqlError(50_000, f"sandbox: the faults file {file} has unknown keys: {', '.join(sorted(unknown))}")
     return rules

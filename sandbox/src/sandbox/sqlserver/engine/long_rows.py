@@ -1,4 +1,4 @@
-"""Long values in small batches: DuckDB reads 2,048 rows at once, which may be gigabytes."""
+"""Tables with long values are read in small batches: DuckDB reads 2,048 rows at once, which may be gigabytes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from sandbox.sqlserver.sql.queries import Pages
+from sandbox.sqlserver.sql.statement import Pages
 
 _LONG = 32_768  # bytes of a row above which its table is read in pages
 _PAGE = 8 << 20  # bytes of a page, unless one row is longer
@@ -16,8 +16,8 @@ _MOST = 2_048  # rows of a page
 _SAMPLE = 16
 
 
-def wide(cursor: duckdb.DuckDBPyConnection, pages: Pages) -> bool:
-    """Whether the table's rows are so long, by a sample, that it is to be read in pages."""
+def rows_are_long(cursor: duckdb.DuckDBPyConnection, pages: Pages) -> bool:
+    """Whether the rows, by a sample, are so long that the table should be read in pages."""
     found = cursor.execute(f"SELECT coalesce(max(rowid), -1) FROM {pages.table}").fetchone()
     last = int(found[0]) if found else -1
     if last < 0:
@@ -35,8 +35,8 @@ def _kinds(cursor: duckdb.DuckDBPyConnection, pages: Pages) -> list[tuple[str, b
     return [(name, str(kind) != "BLOB") for (name, kind, *_) in described]
 
 
-def read(cursor: duckdb.DuckDBPyConnection, pages: Pages, binds: Any) -> Iterator[pa.RecordBatch]:
-    """The rows in the query's order, as many at a time as fit a page; in the transaction that is open."""
+def read_in_pages(cursor: duckdb.DuckDBPyConnection, pages: Pages, binds: Any) -> Iterator[pa.RecordBatch]:
+    """The rows in the query's order, as many at a time as fit a page, in the open transaction."""
     ids = [number for (number,) in cursor.execute(pages.ids, binds(pages.ids)).fetchall()]
     at, count = 0, 1
     while at < len(ids):

@@ -1,4 +1,4 @@
-"""A batch of T-SQL cut into statements, and the simple ones recognised without a parser."""
+"""A batch of T-SQL cut into statements; those about the session itself are recognised without a parser."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sandbox.sqlserver.errors import bad_syntax
 
 
 @dataclass(frozen=True)
-class Simple:
+class SessionStatement:
     """A statement about the session: `what` says which, `value` its operand, `text` how it was sent."""
 
     what: str
@@ -47,12 +47,12 @@ _SIMPLE = [
 _PATTERNS = [(what, re.compile(r"\s*" + pattern + r"(?=\s|;|$)\s*", re.IGNORECASE)) for what, pattern in _SIMPLE]
 
 
-def split(sql: str) -> list[Simple | str]:
-    """The statements of a batch in order; what isn't simple stays text for the parser.
+def split(sql: str) -> list[SessionStatement | str]:
+    """The statements of a batch in order; what is not about the session stays text for the parser.
 
-    Raises SqlError 102 where the text can't even be cut into words.
+    Raises SqlError 102 where the text cannot even be cut into tokens.
     """
-    statements: list[Simple | str] = []
+    statements: list[SessionStatement | str] = []
     for chunk in _chunks(sql):
         rest = chunk
         while rest.strip():
@@ -61,7 +61,7 @@ def split(sql: str) -> list[Simple | str]:
                 if found:
                     value = (found[1] or "") if found.re.groups else ""
                     value = value.strip("[]") if what == "use" else re.sub(r"\s+", " ", value).strip("[]").upper()
-                    statements.append(Simple(what, value, found[0].strip()))
+                    statements.append(SessionStatement(what, value, found[0].strip()))
                     rest = rest[found.end() :]
                     break
             else:
@@ -71,7 +71,7 @@ def split(sql: str) -> list[Simple | str]:
 
 
 def _chunks(sql: str) -> list[str]:
-    """The text between semicolons, without comments around it; REAL becomes FLOAT(24), which the parser tells apart."""
+    """The text between semicolons, without comments around it; REAL becomes FLOAT(24), which the parser can tell from FLOAT."""
     # a backslash at a line's end continues a literal on the next line
     sql = sql.replace("\\\r\n", "").replace("\\\n", "")
     try:

@@ -2,54 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlglot import exp
 
 from sandbox.sqlserver.errors import NotSupported, SqlError
-from sandbox.sqlserver.sql import conversions
+from sandbox.sqlserver.sql import collation_keys, comparisons, conversions, type_rules
+from sandbox.sqlserver.sql.declared_types import cast_target
+from sandbox.sqlserver.sql.global_variables import global_variable
 from sandbox.sqlserver.sql.scope import BIT, INT, Scope, Typed, constant, is_text
-from sandbox.sqlserver.types import collations, variants
-from sandbox.sqlserver.types.sql_types import (
-    BINARIES,
-    INTEGERS,
-    MAX,
-    STRINGS,
-    TEMPORAL,
-    TEXT_ONLY,
-    WIDE,
-    SqlType,
-    parse_type,
-    sql_type,
-)
+from sandbox.sqlserver.sql.statement import Statement
+from sandbox.sqlserver.types.sql_types import BINARIES, INTEGERS, MAX, STRINGS, TEMPORAL, TEXT_ONLY, SqlType
 
-if TYPE_CHECKING:
-    from sandbox.sqlserver.sql.queries import Compiler
+Handler = Callable[["Expressions", exp.Expression], Typed]
 
 _COMPARISONS: dict[Any, str] = {exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">="}
 _ARITHMETIC: dict[Any, str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}
-_PADDED = frozenset({"binary", "rowversion"})
-_TIME_ORDER = ("time", "date", "smalldatetime", "datetime", "datetime2", "datetimeoffset")
-
-
-def _same_width(left: SqlType | None, right: SqlType | None) -> bool:
-    """Whether two binary values always have the same number of bytes."""
-    sides = [side for side in (left, right) if side is not None and side.name in _PADDED]
-    return len(sides) == 2 and sides[0].length == sides[1].length
 
 
 class Expressions:
-    """Compiles the expressions of one scope."""
+    """Compiles the expressions of one scope; `call` compiles functions."""
 
-    def __init__(self, compiler: Compiler, scope: Scope) -> None:
-        self.compiler = compiler
+    def __init__(self, statement: Statement, scope: Scope, call: Handler) -> None:
+        self.statement = statement
         self.scope = scope
+        self._call = call
         self.grouped: dict[str, str] = {}  # what stands for a grouped expression outside of aggregates
         self.aggregating = 0
 
     def compile(self, node: exp.Expression) -> Typed:
-        """Raises NotSupported with the construct's name, or SQL Server's own errors."""
+        """Compiles an expression. Raises NotSupported with the construct's name, or SQL Server's own errors."""
         inside = isinstance(node, exp.AggFunc)
         self.aggregating += inside
         try:
@@ -70,9 +54,7 @@ class Expressions:
         if method is not None:
             result: Typed = method(node)
             return result
-        from sandbox.sqlserver.sql.functions.registry import call
-
-        return call(self, node)
+        return self._call(self, node)
 
     def text(self, node: exp.Expression) -> str:
         """The DuckDB expression alone."""
@@ -114,7 +96,9 @@ class Expressions:
         return self.scope.column(node.name, node.table)
 
     def _parameter(self, node: exp.Parameter) -> Typed:
-        return self.compiler.parameter(node)
+        if isinstance(node.this, exp.Parameter):
+            return global_variable(node.this.name, self.statement.session)
+        return self.statement.parameter(node.name)
 
     def _paren(self, node: exp.Paren) -> Typed:
         inner = self.compile(node.this)
@@ -142,13 +126,13 @@ class Expressions:
         return Typed(f"({self.text(node.this)} IS {self.text(node.expression)})", BIT)
 
     def _exists(self, node: exp.Exists) -> Typed:
-        return Typed(f"EXISTS ({self.compiler.query(node.this, self.scope).sql})", BIT)
+        return Typed(f"EXISTS ({self.statement.query(node.this, self.scope).sql})", BIT)
 
     def _subquery(self, node: exp.Subquery) -> Typed:
         return self._select(node.this)
 
     def _select(self, node: exp.Expression) -> Typed:
-        query = self.compiler.query(node, self.scope)
+        query = self.statement.query(node, self.scope)
         kind = query.columns[0].kind
         return Typed(f"({query.sql})", kind, label=int(is_text(kind)))
 
@@ -159,10 +143,10 @@ class Expressions:
     def _in(self, node: exp.In) -> Typed:
         query = node.args.get("query")
         if query is not None:
-            inner = self.compiler.query(query.this if isinstance(query, exp.Subquery) else query, self.scope)
+            inner = self.statement.query(query.this if isinstance(query, exp.Subquery) else query, self.scope)
             left, right = self.compile(node.this), Typed("v", inner.columns[0].kind)
             right = replace(right, label=int(is_text(right.kind)))
-            a, b = self.comparable(left, right)
+            a, b = comparisons.comparable(self.statement, left, right)
             return Typed(f"{a} IN (SELECT {b} FROM ({inner.sql}) AS x(v))", BIT)
         tests = [self._compare("=", node.this, item) for item in node.expressions]
         return Typed(f"({' OR '.join(tests)})", BIT)
@@ -172,12 +156,12 @@ class Expressions:
         if "[" in str(right.value or ""):
             raise NotSupported("LIKE with [ ]")
         name = self.collation(left, right)
-        return Typed(f"({collations.fold(left.sql, name)} LIKE {collations.fold(right.sql, name)})", BIT)
+        return Typed(f"({collation_keys.fold(left.sql, name)} LIKE {collation_keys.fold(right.sql, name)})", BIT)
 
     def _escape(self, node: exp.Escape) -> Typed:
         left, right = self.compile(node.this.this), self.compile(node.this.expression)
         name = self.collation(left, right)
-        a, b = collations.fold(left.sql, name), collations.fold(right.sql, name)
+        a, b = collation_keys.fold(left.sql, name), collation_keys.fold(right.sql, name)
         return Typed(f"({a} LIKE {b} ESCAPE {self.text(node.expression)})", BIT)
 
     def _compare(self, operator: str, left_node: exp.Expression, right_node: exp.Expression) -> str:
@@ -186,81 +170,24 @@ class Expressions:
 
     def compare(self, operator: str, left: Typed, right: Typed) -> str:
         """A comparison after SQL Server's implicit conversions."""
-        a, b = self.comparable(left, right)
-        return f"({a} {operator} {b})"
+        return comparisons.compare(self.statement, operator, left, right)
 
-    def comparable(self, left: Typed, right: Typed) -> tuple[str, str]:
-        """Both sides as DuckDB expressions that compare as SQL Server compares the two."""
-        common = self._common(left.kind, right.kind)
-        if common is None:
-            return left.sql, right.sql
-        a, b = self.coerce(left, common), self.coerce(right, common)
-        if is_text(common):
-            name = self.collation(left, right)
-            wide = any(side.kind is not None and side.kind.name in WIDE for side in (left, right))
-            return collations.key(a, name, wide), collations.key(b, name, wide)
-        if common.name == "datetimeoffset":
-            return f"({a} // 4096)", f"({b} // 4096)"
-        if common.name in BINARIES and not _same_width(left.kind, right.kind):
-            return f"key_binary({a})", f"key_binary({b})"
-        return a, b
-
-    def ordered(self, value: Typed) -> str:
+    def sort_key(self, value: Typed) -> str:
         """A DuckDB expression that sorts and groups as SQL Server does; the value itself where that is the same."""
-        if value.kind is None:
-            return value.sql
-        if is_text(value.kind):
-            return collations.key(value.sql, self.collation(value), value.kind.name in WIDE)
-        if value.kind.name == "datetimeoffset":
-            return f"({value.sql} // 4096)"
-        return f"key_binary({value.sql})" if value.kind.name in ("varbinary", "image") else value.sql
+        return comparisons.sort_key(self.statement, value)
 
     def collation(self, *sides: Typed) -> str:
         """The collation by which texts are compared. Raises SqlError 468 where two contradict each other."""
-        label = max(side.label for side in sides)
-        default = self.compiler.catalog.collation
-        texts = [side.kind for side in sides if side.label == label and side.kind is not None]
-        names = list(dict.fromkeys(kind.collation or default for kind in texts if is_text(kind)))
-        if len({name.lower() for name in names}) > 1:
-            raise SqlError(
-                468,
-                f'Cannot resolve the collation conflict between "{names[1]}" and "{names[0]}" in the equal to operation.',
-            )
-        return names[0] if names and label else default
-
-    def _common(self, left: SqlType | None, right: SqlType | None) -> SqlType | None:
-        """The type both sides of a comparison are converted to."""
-        if left is None or right is None:
-            return None
-        for kind in (left, right):
-            if kind.name in ("sql_variant", "geography"):
-                raise NotSupported(f"comparing {kind.name}")
-        names = (left.name, right.name)
-        times = [kind for kind in (left, right) if kind.name in TEMPORAL]
-        if times:
-            return max(times, key=lambda kind: (_TIME_ORDER.index(kind.name), kind.scale))
-        if "uniqueidentifier" in names:
-            return SqlType("uniqueidentifier")
-        if all(name in STRINGS | {"hierarchyid"} for name in names):
-            return SqlType("nvarchar", MAX)
-        if all(name in BINARIES for name in names):
-            return SqlType("varbinary", MAX)
-        for one, other in ((left, right), (right, left)):
-            if one.name in BINARIES and other.name in INTEGERS:
-                return other
-        for one, other in ((left, right), (right, left)):
-            if one.name in STRINGS and other.name not in STRINGS:
-                return other
-        return None
+        return comparisons.common_collation(self.statement, *sides)
 
     # conversions
 
     def coerce(self, value: Typed, target: SqlType) -> str:
-        """The DuckDB expression of a value as another type's kept value."""
-        return conversions.coerce(self, value, target)
+        """A DuckDB expression that converts a value to another type's stored form."""
+        return conversions.coerce(self.statement, value, target)
 
     def _cast(self, node: exp.Cast) -> Typed:
-        return self.convert(node.this, _target(node.args["to"]), None)
+        return self.convert(node.this, cast_target(node.args["to"]), None)
 
     def _trycast(self, node: exp.TryCast) -> Typed:
         raise NotSupported("TRY_CAST and TRY_CONVERT")
@@ -270,7 +197,7 @@ class Expressions:
             raise NotSupported("TRY_CONVERT")
         style_node = node.args.get("style")
         style = None if style_node is None else self.compile(style_node).value
-        return self.convert(node.expression, _target(node.this), style)
+        return self.convert(node.expression, cast_target(node.this), style)
 
     def convert(self, node: exp.Expression, target: SqlType, style: int | None) -> Typed:
         """CAST and CONVERT."""
@@ -282,16 +209,16 @@ class Expressions:
         if target.name in TEXT_ONLY and inner.kind and inner.kind.name not in STRINGS | TEXT_ONLY:
             raise NotSupported(f"CAST to {target.name}")
         if inner.kind is not None and inner.kind.name == "sql_variant" and target.name != "sql_variant":
-            return Typed(variants.to(inner.sql, target), target)
+            return Typed(conversions.from_variant(inner.sql, target), target)
         if target.name == "sql_variant":
-            return Typed(variants.of(self, inner), target)
+            return Typed(conversions.to_variant(self.statement, inner), target)
         if target.name in BINARIES:
-            return Typed(conversions.to_binary(self, inner, target, style), target)
+            return Typed(conversions.to_binary(self.statement, inner, target, style), target)
         return Typed(self.coerce(inner, target), target)
 
     def as_text(self, inner: Typed, target: SqlType, style: int | None) -> str:
         """CONVERT to text."""
-        return conversions.to_text(self, inner, target, style)
+        return conversions.to_text(self.statement, inner, target, style)
 
     # arithmetic and CASE
 
@@ -336,53 +263,6 @@ class Expressions:
         """Converted where both types are known."""
         return value.sql if kind is None or value.kind is None else self.coerce(value, kind)
 
-    def widest(self, items: list[Typed]) -> SqlType | None:
+    def widest(self, items: Iterable[Typed]) -> SqlType | None:
         """The type of CASE, COALESCE and the like."""
-        kinds = [item.kind.plain for item in items if item.kind is not None]
-        if not kinds:
-            return None
-        common = kinds[0]
-        for kind in kinds[1:]:
-            if common.name in STRINGS and kind.name in STRINGS:
-                length = MAX if MAX in (common.length, kind.length) else max(common.length, kind.length)
-                common = SqlType("nvarchar" if "n" in (common.name[0], kind.name[0]) else common.name, length)
-            elif common.name in INTEGERS and kind.name in INTEGERS:
-                common = max((common, kind), key=lambda one: INTEGERS.index(one.name))
-            elif common != kind:
-                other = self._common(common, kind)
-                if other is None and common.name != kind.name:
-                    return None
-                common = other or common
-        return common
-
-
-def _target(node: exp.Expression) -> SqlType:
-    """The declared type of a CAST."""
-    try:
-        return parse_type(node.sql(dialect="tsql")) if not isinstance(node, exp.DataType) else data_type(node)
-    except ValueError:
-        raise SqlError(243, f"Type {node.sql()} is not a defined system type.", severity=16) from None
-
-
-def data_type(node: exp.DataType) -> SqlType:
-    """A sqlglot type as declared in T-SQL."""
-    if node.this == exp.DataType.Type.USERDEFINED:
-        return parse_type(str(node.args.get("kind")))
-    name = {
-        "TEXT": "text",
-        "TIMESTAMP": "datetime2",
-        "UUID": "uniqueidentifier",
-        "ROWVERSION": "rowversion",
-        "UTINYINT": "tinyint",
-        "BOOLEAN": "bit",
-        "DOUBLE": "float",
-        "TIMESTAMPTZ": "datetimeoffset",
-        "TIMESTAMPNTZ": "datetime2",
-        "VARIANT": "sql_variant",
-        "NAME": "sysname",
-    }.get(node.this.name, node.this.name.lower())
-    arguments = [MAX if str(argument.name).lower() == "max" else int(argument.name) for argument in node.expressions]
-    if name == "sysname":
-        return SqlType("nvarchar", 128)
-    parse_type(name)
-    return sql_type(name, *arguments)
+        return type_rules.widest(item.kind for item in items)

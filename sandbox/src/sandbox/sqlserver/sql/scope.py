@@ -1,4 +1,4 @@
-"""What a name or an expression is: DuckDB text with the type SQL Server would give it, and where names are looked up."""
+"""Compiled expressions (DuckDB text with the type SQL Server would give it), and the scopes in which names are looked up."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandbox.sqlserver.errors import SqlError, no_column
-from sandbox.sqlserver.system.catalog import Offer
-from sandbox.sqlserver.types import stored_values as values
+from sandbox.sqlserver.system.columns import QueryColumn
+from sandbox.sqlserver.types import stored_values
 from sandbox.sqlserver.types.sql_types import STRINGS, SqlType
 
 INT, BIGINT, BIT = SqlType("int"), SqlType("bigint"), SqlType("bit")
@@ -16,7 +16,7 @@ INT, BIGINT, BIT = SqlType("int"), SqlType("bigint"), SqlType("bit")
 
 @dataclass(frozen=True)
 class Typed:
-    """A DuckDB expression and its SQL Server type (None: whatever DuckDB says); constants also hold their value.
+    """A DuckDB expression and its SQL Server type (None: whatever DuckDB makes of it); constants also hold their value.
 
     `label` is the coercibility of a text's collation: 0 the database's default, 1 a column's (implicit), 2 COLLATE's.
     """
@@ -30,31 +30,31 @@ class Typed:
 
 @dataclass
 class Source:
-    """What a FROM item offers: its alias, its name in DuckDB and its columns."""
+    """A FROM item: its alias, its name in DuckDB and its columns."""
 
     alias: str
     stored: str
-    columns: list[Offer]
+    columns: list[QueryColumn]
 
 
 @dataclass
 class Scope:
-    """The sources a name may mean, then those of the query around it."""
+    """The FROM items of a query, and the scope of the query around it."""
 
     sources: list[Source]
     fold: Callable[[str], str]
     outer: Scope | None = None
 
     def column(self, name: str, table: str) -> Typed:
-        """Raises SqlError 207, 209 (ambiguous) or 4104 (no such table here)."""
+        """Looks a column up, here and then outwards. Raises SqlError 207, 209 (ambiguous) or 4104 (no such table)."""
         scope: Scope | None = self
         while scope is not None:
             found = [
-                (offer, Typed(f"{source.stored}.{offer.stored}", offer.kind, label=int(is_text(offer.kind))))
+                (column, Typed(f"{source.stored}.{column.stored}", column.kind, label=int(is_text(column.kind))))
                 for source in scope.sources
                 if not table or self.fold(source.alias) == self.fold(table)
-                for offer in source.columns
-                if self.fold(offer.name) == self.fold(name)
+                for column in source.columns
+                if self.fold(column.name) == self.fold(name)
             ]
             if len(found) > 1:
                 raise SqlError(209, f"Ambiguous column name '{name}'.")
@@ -77,5 +77,5 @@ def is_text(kind: SqlType | None) -> bool:
 
 
 def constant(value: Any, kind: SqlType) -> Typed:
-    """A kept value as an expression."""
-    return Typed(values.literal(value, kind), kind, True, value)
+    """A stored value as an expression."""
+    return Typed(stored_values.literal(value, kind), kind, True, value)

@@ -32,7 +32,7 @@ class ColumnSpec:
 
     @property
     def kind(self) -> SqlType:
-        """The declared type with the column's own facts."""
+        """The declared type, with the column's own nullability, identity and collation."""
         base = _declared(self.type)
         collation = self.collation if base.name in STRINGS else ""
         return replace(base, nullable=self.null, identity=self.identity, computed=bool(self.computed), collation=collation)
@@ -126,12 +126,22 @@ class TableSpec:
         )
 
 
+def key_name(spec: TableSpec) -> str:
+    """The primary key's name."""
+    return f"PK_{spec.name}_{'_'.join(spec.key)}"[:128]
+
+
+def unique_name(spec: TableSpec, names: list[str]) -> str:
+    """A unique constraint's name."""
+    return f"AK_{spec.name}_{'_'.join(names)}"[:128]
+
+
 def quote(name: str) -> str:
     """An identifier for DuckDB."""
     return '"' + name.replace('"', '""') + '"'
 
 
-def columns(text: str) -> list[ColumnSpec]:
+def parse_columns(text: str) -> list[ColumnSpec]:
     """Columns from one line each: `name type [not null] [identity] [alias X] [default X] [as expression]`."""
     found = []
     for line in filter(None, (line.strip() for line in text.splitlines())):

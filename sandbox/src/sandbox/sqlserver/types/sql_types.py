@@ -1,8 +1,8 @@
-"""SQL Server's types: how one is declared, and how its values are kept in DuckDB.
+"""SQL Server's types: how one is declared, and how its values are stored in DuckDB.
 
-DuckDB's own types can't hold SQL Server's times (0001..9999 at 100 ns), so these are integers there:
+DuckDB's own types cannot hold SQL Server's times (0001..9999 at 100 ns), so these are integers there:
 
-| declared | kept as |
+| declared | stored as |
 |---|---|
 | time(n) | BIGINT, 100 ns since midnight |
 | datetime2(n) | BIGINT, 100 ns since 0001-01-01 |
@@ -101,7 +101,7 @@ class SqlType:
 
     @property
     def store(self) -> str:
-        """The DuckDB type of a column that holds this."""
+        """The DuckDB type that values of this type are stored as."""
         if self.name in ("decimal", "numeric"):
             return f"DECIMAL({self.precision},{self.scale})"
         return _STORE.get(self.name, "VARCHAR")

@@ -1,35 +1,27 @@
-"""Values a client sends, as constants or parameters, turned into what `types` keeps."""
+"""Values in the form in which DuckDB stores them (see `sql_types`): from Python, between types, and as DuckDB constants."""
 
 from __future__ import annotations
 
 import datetime as dt
-import uuid
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from sandbox.sqlserver.errors import NotSupported, SqlError
-from sandbox.sqlserver.types import temporal
+from sandbox.sqlserver.types import guids, temporal
 from sandbox.sqlserver.types.sql_types import BINARIES, DECIMALS, INTEGERS, STRINGS, TEMPORAL, SqlType
-from sandbox.sqlserver.wire.cells import GUID_WIRE
-
-_GUID_SORTED = [GUID_WIRE.index(place) for place in range(16)]
 
 
-def guid_sorted(wire: bytes) -> bytes:
-    """A uniqueidentifier's wire bytes in the order SQL Server sorts them."""
-    return bytes(wire[place] for place in _GUID_SORTED)
+@dataclass(frozen=True)
+class Parameter:
+    """A value that a client bound: its type, and the stored value."""
 
-
-def guid_from_text(text: str) -> bytes:
-    """Raises SqlError 8169."""
-    try:
-        return guid_sorted(uuid.UUID(text.strip()).bytes_le)
-    except ValueError:
-        raise SqlError(8169, "Conversion failed when converting from a character string to uniqueidentifier.") from None
+    kind: SqlType
+    value: Any
 
 
 def convert(value: Any, source: SqlType, target: SqlType) -> Any:
-    """A constant of one type as the kept value of another; None stays None.
+    """Converts a stored value from one type to another; None stays None.
 
     Raises SqlError (conversion failed) or NotSupported.
     """
@@ -55,7 +47,7 @@ def _from_text(text: str, target: SqlType) -> Any:
     if target.name in TEMPORAL:
         return temporal.parse(text, target)
     if target.name == "uniqueidentifier":
-        return guid_from_text(text)
+        return guids.from_text(text)
     if target.name in BINARIES:
         return text.encode("cp1252", "replace")
     try:
@@ -75,30 +67,12 @@ def _number(value: Any, target: SqlType) -> Any:
 
 
 def _between_times(value: Any, source: SqlType, target: SqlType) -> Any:
-    local, offset = local_ticks(value, source)
-    return temporal.keep(local, offset, target)
-
-
-def local_ticks(value: Any, kind: SqlType) -> tuple[int, int]:
-    """A kept time as 100 ns of local time since 0001-01-01, and its offset in minutes."""
-    if kind.name == "date":
-        assert isinstance(value, dt.date)
-        return (value.toordinal() - 1) * temporal.DAY, 0
-    if kind.name == "time":
-        return temporal.DAYS_1900 * temporal.DAY + value, 0
-    if kind.name == "datetime":
-        since = value + temporal.DAYS_1900 * 25_920_000
-        return since // 3 * 100_000 + (since % 3 * 100_000 + 1) // 3, 0
-    if kind.name == "smalldatetime":
-        return (value + temporal.DAYS_1900 * 1_440) * 600_000_000, 0
-    if kind.name == "datetimeoffset":
-        offset = value % 4_096 - 2_048
-        return value // 4_096 + offset * 600_000_000, offset
-    return value, 0
+    local, offset = temporal.local_ticks(value, source)
+    return temporal.store(local, offset, target)
 
 
 def literal(value: Any, kind: SqlType) -> str:
-    """A kept value as a DuckDB constant of the type's store."""
+    """A stored value as a DuckDB constant."""
     if value is None:
         return f"CAST(NULL AS {kind.store})"
     if isinstance(value, bool):
@@ -113,3 +87,8 @@ def literal(value: Any, kind: SqlType) -> str:
     if isinstance(value, float):
         return f"CAST('{value!r}' AS {kind.store})"
     return f"CAST('{value:f}' AS {kind.store})" if isinstance(value, Decimal) else f"CAST('{value}' AS {kind.store})"
+
+
+def variant(kind: SqlType, text: str) -> str:
+    """The stored value of a sql_variant: its base type, then its text."""
+    return f"{kind}\x1f{text}"

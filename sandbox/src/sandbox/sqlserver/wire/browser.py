@@ -1,4 +1,4 @@
-"""SQL Server Browser: tells the TCP port of a named instance over UDP 1434 (MS-SQLR 2.2.3 CLNT_UCAST_INST, 2.2.5 SVR_RESP)."""
+"""SQL Server Browser: returns the TCP port of a named instance over UDP 1434 (MS-SQLR 2.2.3 CLNT_UCAST_INST, 2.2.5 SVR_RESP)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _ASKED, _ANSWER = 0x04, 0x05
 
 
 def serve(host: str, instance: str, port: int) -> None:
-    """Answers who asks for this instance, from now on; others get no answer, as from the real one. Raises OSError."""
+    """Starts to answer requests for this instance; for any other there is no answer, as from the real one. Raises OSError."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.bind((host, PORT))
     threading.Thread(target=_serve, args=(sock, instance, port), daemon=True).start()
@@ -24,6 +24,6 @@ def _serve(sock: socket.socket, instance: str, port: int) -> None:
 
 
 def answer(instance: str, port: int) -> bytes:
-    """What the Browser says of one instance."""
+    """The answer for one instance."""
     text = f"ServerName;SANDBOX;InstanceName;{instance};IsClustered;No;Version;16.0.4000.1;tcp;{port};;".encode()
     return bytes([_ANSWER]) + len(text).to_bytes(2, "little") + text

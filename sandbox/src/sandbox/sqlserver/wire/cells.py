@@ -12,15 +12,14 @@ import pyarrow.compute as pc
 
 from sandbox.sqlserver.errors import NotSupported
 from sandbox.sqlserver.types.collations import collation
+from sandbox.sqlserver.types.guids import WIRE_PLACES
 from sandbox.sqlserver.types.sql_types import BINARIES, MAX, STRINGS, TEXT_ONLY, WIDE, SqlType, decimal_width, time_width
+from sandbox.sqlserver.types.temporal import DAY, UNIX_EPOCH
 
 U8 = npt.NDArray[np.uint8]
 I64 = npt.NDArray[np.int64]
 
-TICKS_PER_DAY = 864_000_000_000
-EPOCH_DAYS = 719_162  # 0001-01-01 to 1970-01-01
-# where the bytes of a uniqueidentifier, kept in sort order, stand on the wire
-GUID_WIRE = [12, 13, 14, 15, 10, 11, 8, 9, 6, 7, 0, 1, 2, 3, 4, 5]
+_EPOCH_DAYS = UNIX_EPOCH // DAY
 _PLP_NULL = b"\xff" * 8
 _TEXT_POINTER = b"\x10" + b"sandbox-pointer\0" + b"\0" * 8
 
@@ -65,7 +64,7 @@ Cells = Fixed | Varying
 
 
 def cells(column: pa.Array, kind: SqlType) -> Cells:
-    """The cells of a column whose values are kept as the module `types` says."""
+    """The cells of a column of stored values (see `sql_types`)."""
     if kind.name in TEXT_ONLY:
         raise NotSupported(f"a {kind.name} value in a result (CONVERT it to nvarchar)")
     valid = None if not column.null_count else column.is_valid().to_numpy(zero_copy_only=False)
@@ -140,7 +139,7 @@ def _money(column: pa.Array, kind: SqlType) -> U8:
 
 
 def _date(column: pa.Array, _: SqlType) -> U8:
-    return _little(_raw(column, "<i4") + EPOCH_DAYS, 3)
+    return _little(_raw(column, "<i4") + _EPOCH_DAYS, 3)
 
 
 def _time_part(ticks: I64, scale: int) -> U8:
@@ -152,7 +151,7 @@ def _time(column: pa.Array, kind: SqlType) -> U8:
 
 
 def _datetime2(column: pa.Array, kind: SqlType) -> U8:
-    days, ticks = np.divmod(_raw(column.cast(pa.int64()), "<i8"), TICKS_PER_DAY)
+    days, ticks = np.divmod(_raw(column.cast(pa.int64()), "<i8"), DAY)
     return np.concatenate((_time_part(ticks, kind.scale), _little(days, 3)), axis=1)
 
 
@@ -160,7 +159,7 @@ def _datetimeoffset(column: pa.Array, kind: SqlType) -> U8:
     low, high = _raw_wide(column).T
     utc = ((high << np.uint64(52)) | (low >> np.uint64(12))).astype("<i8")
     offset = (low & np.uint64(4095)).astype("<i8") - 2048
-    days, ticks = np.divmod(utc, TICKS_PER_DAY)
+    days, ticks = np.divmod(utc, DAY)
     return np.concatenate((_time_part(ticks, kind.scale), _little(days, 3), _little(offset, 2)), axis=1)
 
 
@@ -197,7 +196,7 @@ def _guid(column: pa.Array, valid: npt.NDArray[np.bool_] | None) -> Fixed:
     block[:, 0] = 16
     rows = np.arange(len(column)) if valid is None else np.flatnonzero(valid)
     if len(rows):
-        block[rows, 1:] = data[starts[rows][:, None] + np.array(GUID_WIRE)]
+        block[rows, 1:] = data[starts[rows][:, None] + np.array(WIRE_PLACES)]
     return Fixed(block, valid)
 
 

@@ -1,4 +1,4 @@
-"""The server's certificate: self-signed, for localhost and 127.0.0.1, made once and kept beside the data."""
+"""The server's certificate: self-signed, for localhost and 127.0.0.1, made once and stored beside the data."""
 
 from __future__ import annotations
 

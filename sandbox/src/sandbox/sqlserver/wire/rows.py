@@ -20,7 +20,7 @@ _DISTINCT_LENGTHS = 48
 
 
 def encode_rows(batch: pa.RecordBatch, kinds: list[SqlType]) -> bytes:
-    """The ROW tokens of a batch whose columns hold values as `types` keeps them."""
+    """The ROW tokens of a batch of stored values (see `sql_types`)."""
     count = batch.num_rows
     if not count:
         return b""

@@ -1,10 +1,10 @@
-"""COLMETADATA and the tokens around a result that the wire package has no builder for."""
+"""COLMETADATA and the tokens around a result that pysqlbridge has no builder for."""
 
 from __future__ import annotations
 
 import struct
 
-from sandbox.sqlserver.errors import NotSupported
+from sandbox.sqlserver.errors import NotSupported, SqlError
 from sandbox.sqlserver.types.collations import collation
 from sandbox.sqlserver.types.sql_types import MAX, SqlType, decimal_width
 
@@ -73,6 +73,11 @@ def error(number: int, severity: int, state: int, text: str, server: str) -> byt
     """ERROR; its texts are counted in UTF-16 units, of which an emoji has two."""
     body = struct.pack("<iBB", number, state, severity) + _us(text) + _b(server) + _b("") + struct.pack("<i", 1)
     return struct.pack("<BH", 0xAA, len(body)) + body
+
+
+def sql_error(problem: SqlError, server: str) -> bytes:
+    """ERROR of an SqlError."""
+    return error(problem.number, problem.severity, problem.state, str(problem)[:4_000], server)
 
 
 def return_status(value: int = 0) -> bytes:

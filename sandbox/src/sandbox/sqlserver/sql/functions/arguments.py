@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from sqlglot import exp
 
 from sandbox.sqlserver.sql.expressions import Expressions
-from sandbox.sqlserver.sql.scope import Typed
 from sandbox.sqlserver.types.sql_types import MAX, SqlType
-
-Handler = Callable[[Expressions, exp.Expression], Typed]
 
 
 def bare(node: exp.Expression) -> exp.Expression:
@@ -22,6 +17,6 @@ def bare(node: exp.Expression) -> exp.Expression:
     return node
 
 
-def as_text(scope: Expressions, node: exp.Expression) -> str:
+def as_text(expressions: Expressions, node: exp.Expression) -> str:
     """An argument as text, times as CONVERT writes them in style 121."""
-    return scope.convert(bare(node), SqlType("nvarchar", MAX), 121).sql
+    return expressions.convert(bare(node), SqlType("nvarchar", MAX), 121).sql

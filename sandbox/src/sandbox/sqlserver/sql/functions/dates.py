@@ -5,17 +5,18 @@ from __future__ import annotations
 from sqlglot import exp
 
 from sandbox.sqlserver.errors import NotSupported
-from sandbox.sqlserver.sql.expressions import Expressions
-from sandbox.sqlserver.sql.functions.arguments import Handler, bare
-from sandbox.sqlserver.sql.functions.server import DATETIME2
+from sandbox.sqlserver.sql import temporal_expressions
+from sandbox.sqlserver.sql.expressions import Expressions, Handler
+from sandbox.sqlserver.sql.functions.arguments import bare
 from sandbox.sqlserver.sql.scope import INT, Typed
-from sandbox.sqlserver.types import temporal
+from sandbox.sqlserver.system.server import DATETIME2
 from sandbox.sqlserver.types.sql_types import TEMPORAL, SqlType
+from sandbox.sqlserver.types.temporal import DAY
 
 _UNITS = {
-    "day": temporal.DAY,
-    "dd": temporal.DAY,
-    "d": temporal.DAY,
+    "day": DAY,
+    "dd": DAY,
+    "d": DAY,
     "hour": 36_000_000_000,
     "hh": 36_000_000_000,
     "minute": 600_000_000,
@@ -31,20 +32,20 @@ _UNITS = {
 }
 
 
-def _ticks(scope: Expressions, node: exp.Expression) -> tuple[str, SqlType]:
+def _ticks(expressions: Expressions, node: exp.Expression) -> tuple[str, SqlType]:
     """A date or time argument as 100 ns since 0001-01-01."""
-    inner = scope.compile(bare(node))
+    inner = expressions.compile(bare(node))
     kind = inner.kind
     if kind is None or kind.name not in TEMPORAL:
         kind = DATETIME2
-        return scope.coerce(inner, kind), kind
-    return temporal.ticks(inner.sql if not inner.constant else scope.coerce(inner, kind), kind), kind
+        return expressions.coerce(inner, kind), kind
+    return temporal_expressions.ticks(inner.sql if not inner.constant else expressions.coerce(inner, kind), kind), kind
 
 
-def datepart(scope: Expressions, node: exp.Expression) -> Typed:
+def datepart(expressions: Expressions, node: exp.Expression) -> Typed:
     """DATEPART."""
     part = node.this.name.lower()
-    ticks, _ = _ticks(scope, node.expression)
+    ticks, _ = _ticks(expressions, node.expression)
     fractions = {
         "nanosecond": "100 * ({t} % 10000000)",
         "ns": "100 * ({t} % 10000000)",
@@ -66,27 +67,27 @@ def datepart(scope: Expressions, node: exp.Expression) -> Typed:
 def part(name: str) -> Handler:
     """YEAR, MONTH and DAY."""
 
-    def handle(scope: Expressions, node: exp.Expression) -> Typed:
+    def handle(expressions: Expressions, node: exp.Expression) -> Typed:
         inner = node.this.this if isinstance(node.this, (exp.Cast, exp.TsOrDsToDate)) else node.this
-        return Typed(f"CAST({name}(ticks_date({_ticks(scope, inner)[0]})) AS INTEGER)", INT)
+        return Typed(f"CAST({name}(ticks_date({_ticks(expressions, inner)[0]})) AS INTEGER)", INT)
 
     return handle
 
 
-def dateadd(scope: Expressions, node: exp.Expression) -> Typed:
+def dateadd(expressions: Expressions, node: exp.Expression) -> Typed:
     """DATEADD of units of a fixed length."""
     unit = str(node.args["unit"].name).lower()
     if unit not in _UNITS:
         raise NotSupported(f"DATEADD({unit})")
-    ticks, kind = _ticks(scope, node.this)
-    moved = Typed(f"({ticks} + CAST({scope.text(node.expression)} AS BIGINT) * {_UNITS[unit]})", DATETIME2)
-    return Typed(scope.coerce(moved, kind), kind.plain)
+    ticks, kind = _ticks(expressions, node.this)
+    moved = Typed(f"({ticks} + CAST({expressions.text(node.expression)} AS BIGINT) * {_UNITS[unit]})", DATETIME2)
+    return Typed(expressions.coerce(moved, kind), kind.plain)
 
 
-def datediff(scope: Expressions, node: exp.Expression) -> Typed:
+def datediff(expressions: Expressions, node: exp.Expression) -> Typed:
     """DATEDIFF: boundaries of a unit that are crossed."""
     unit = str(node.args["unit"].name).lower()
     if unit not in _UNITS:
         raise NotSupported(f"DATEDIFF({unit})")
-    end, start = _ticks(scope, node.this)[0], _ticks(scope, node.expression)[0]
+    end, start = _ticks(expressions, node.this)[0], _ticks(expressions, node.expression)[0]
     return Typed(f"CAST({end} // {_UNITS[unit]} - {start} // {_UNITS[unit]} AS INTEGER)", INT)

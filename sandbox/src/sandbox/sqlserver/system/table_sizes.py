@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import duckdb
 
-from sandbox.sqlserver.system import catalog
+from sandbox.sqlserver.system.catalog_tables import append
 from sandbox.sqlserver.system.specs import ColumnSpec, TableSpec
 from sandbox.sqlserver.types.sql_types import BINARIES, MAX, STRINGS, WIDE, max_length
 
@@ -13,7 +13,7 @@ _ROW = 9  # bytes of a row beside its columns
 _IN_ROW = 8_000  # bytes; a longer value lies outside of its row
 
 
-def count(cursor: duckdb.DuckDBPyConnection, specs: list[TableSpec]) -> None:
+def count_sizes(cursor: duckdb.DuckDBPyConnection, specs: list[TableSpec]) -> None:
     """Writes mssys.sizes for these tables."""
     if not specs:
         return
@@ -24,7 +24,7 @@ def count(cursor: duckdb.DuckDBPyConnection, specs: list[TableSpec]) -> None:
         counted, row, lob = _measure(cursor, spec) if f"t{spec.object_id}" in filled else (0, 0, 0)
         rows.append({"object_id": spec.object_id, "counted": counted, "row_bytes": row, "lob_bytes": lob})
     cursor.execute(f"DELETE FROM mssys.sizes WHERE object_id IN ({', '.join(str(spec.object_id) for spec in specs)})")
-    catalog.append(cursor, "sizes", rows)
+    append(cursor, "sizes", rows)
 
 
 def _measure(cursor: duckdb.DuckDBPyConnection, spec: TableSpec) -> tuple[int, int, int]:

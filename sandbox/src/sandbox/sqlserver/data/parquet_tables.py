@@ -10,9 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sandbox.sqlserver.system.specs import ColumnSpec, TableSpec, quote
-from sandbox.sqlserver.types.temporal import DAY
+from sandbox.sqlserver.types.temporal import UNIX_EPOCH
 
-_EPOCH = 719_162 * DAY  # 0001-01-01 to 1970-01-01 in 100 ns
 _SIMPLE = {
     pa.bool_(): "bit",
     pa.uint8(): "tinyint",
@@ -28,7 +27,7 @@ _DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 7}
 
 
 @dataclass(frozen=True)
-class Given:
+class ParquetTable:
     """What `--parquet SCHEMA.TABLE=FILE[:key1,key2]` says."""
 
     schema: str
@@ -37,15 +36,15 @@ class Given:
     key: tuple[str, ...]
 
     @classmethod
-    def parse(cls, text: str) -> Given:
-        """Raises ValueError that shows the form, or names the file that isn't there."""
+    def parse(cls, text: str) -> ParquetTable:
+        """Parses the option. Raises ValueError that shows the form, or names the missing file."""
         name, found, rest = text.partition("=")
         schema, dot, table = name.partition(".")
         if not (found and dot and schema and table and rest):
             raise ValueError(f"{text!r} is not SCHEMA.TABLE=FILE[:key1,key2], e.g. dbo.lineitem=lineitem.parquet:l_orderkey")
         path, _, keys = rest.rpartition(":") if not Path(rest).exists() and ":" in rest else (rest, "", "")
         if not Path(path).is_file():
-            raise ValueError(f"{text!r}: there is no file {path}")
+            raise ValueError(f"{text!r}: the file {path} does not exist")
         return cls(schema, table, Path(path).resolve(), tuple(filter(None, keys.split(","))))
 
     @property
@@ -55,17 +54,17 @@ class Given:
         return f"{self.schema}.{self.table} {self.file} {facts.st_size} {facts.st_mtime_ns} {','.join(self.key)}"
 
 
-def load(main: duckdb.DuckDBPyConnection, given: Given, object_id: int) -> TableSpec:
+def create_and_fill(main: duckdb.DuckDBPyConnection, given: ParquetTable, object_id: int) -> TableSpec:
     """Makes and fills the table; it is stored in key order.
 
-    Raises ValueError naming the column that has a type no SQL Server type holds, a key column that isn't there or NULL,
-    or a key that isn't unique.
+    Raises ValueError naming the column whose type has no equivalent in SQL Server, a key column that is missing or NULL,
+    or a key that is not unique.
     """
     schema = pq.read_schema(given.file)
     source = f"read_parquet('{str(given.file).replace(chr(39), chr(39) * 2)}')"
     missing = [name for name in given.key if name not in schema.names]
     if missing:
-        raise ValueError(f"{given.file} has no column {missing[0]}, which {given.schema}.{given.table} names as key")
+        raise ValueError(f"{given.file} has no column {missing[0]}, the key given for {given.schema}.{given.table}")
     facts = _facts(main, source, schema)
     columns = [
         ColumnSpec(f.name, _declared(f, facts[f.name][1], given), null=f.name not in given.key and facts[f.name][0])
@@ -76,16 +75,16 @@ def load(main: duckdb.DuckDBPyConnection, given: Given, object_id: int) -> Table
         raise ValueError(f"{given.file}: a key column of {given.schema}.{given.table} holds NULL")
     listed = ", ".join(f"{c.stored} {c.kind.store}{'' if c.null else ' NOT NULL'}" for c in spec.columns)
     main.execute(f"CREATE TABLE {spec.stored} ({listed})")
-    items = ", ".join(_kept(f) for f in schema)
+    items = ", ".join(_stored(f) for f in schema)
     key = [quote(name) for name in given.key]
-    order = "" if not key or in_order(main, source, key) else f" ORDER BY {', '.join(key)}"
+    order = "" if not key or stored_in_order(main, source, key) else f" ORDER BY {', '.join(key)}"
     main.execute(f"INSERT INTO {spec.stored} SELECT {items} FROM {source}{order}")
-    if key and not in_order(main, spec.stored, [spec.column(name).stored for name in given.key]):
-        raise ValueError(f"{given.file}: {', '.join(given.key)} is not unique, so it can't be the key")
+    if key and not stored_in_order(main, spec.stored, [spec.column(name).stored for name in given.key]):
+        raise ValueError(f"{given.file}: {', '.join(given.key)} is not unique, so it cannot be the key")
     return spec
 
 
-def in_order(main: duckdb.DuckDBPyConnection, source: str, key: list[str]) -> bool:
+def stored_in_order(main: duckdb.DuckDBPyConnection, source: str, key: list[str]) -> bool:
     """Whether each row's key is above the row's before it, in stored order; so it is unique, too."""
     before = ", ".join(f"lag({name}) OVER () AS p{number}" for number, name in enumerate(key))
     above, same = [], ""
@@ -118,7 +117,7 @@ def _is_bytes(kind: pa.DataType) -> bool:
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
 
 
-def _declared(field: pa.Field, longest: int, given: Given) -> str:
+def _declared(field: pa.Field, longest: int, given: ParquetTable) -> str:
     kind = field.type
     if kind in _SIMPLE:
         return _SIMPLE[kind]
@@ -134,15 +133,15 @@ def _declared(field: pa.Field, longest: int, given: Given) -> str:
         return f"nvarchar({rounded if rounded <= 4_000 else 'max'})"
     if _is_bytes(kind):
         return f"varbinary({rounded if rounded <= 8_000 else 'max'})"
-    raise ValueError(f"{given.file}: column {field.name} of type {kind} has no counterpart in SQL Server")
+    raise ValueError(f"{given.file}: column {field.name} of type {kind} has no equivalent in SQL Server")
 
 
-def _kept(field: pa.Field) -> str:
-    """The column as `types` keeps it."""
+def _stored(field: pa.Field) -> str:
+    """The column's stored value (see `sql_types`)."""
     name, kind = quote(field.name), field.type
     if pa.types.is_timestamp(kind):
         ticks = f"epoch_ns({name}) // 100" if kind.unit == "ns" else f"epoch_us({name}) * 10"
-        return f"CAST({ticks} + {_EPOCH} AS HUGEINT) * 4096 + 2048" if kind.tz else f"{ticks} + {_EPOCH}"
+        return f"CAST({ticks} + {UNIX_EPOCH} AS HUGEINT) * 4096 + 2048" if kind.tz else f"{ticks} + {UNIX_EPOCH}"
     if pa.types.is_time(kind):
         return f"epoch_us({name}) * 10"
     return name

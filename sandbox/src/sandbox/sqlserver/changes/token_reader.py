@@ -1,4 +1,4 @@
-"""Statements that the parser doesn't know, read word by word."""
+"""Reads statements that the parser does not know, token by token."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from sandbox.sqlserver.errors import bad_syntax
 
 
 @dataclass(frozen=True)
-class Word:
-    """One word of a statement: its text without quotes, what it is, and where it stands."""
+class Token:
+    """One token of a statement: its text without quotes, what it is, and where it stands."""
 
     text: str
     quoted: bool
@@ -21,42 +21,42 @@ class Word:
     end: int
 
 
-class Words:
-    """The words of a statement, from left to right. What isn't as expected raises SqlError 102."""
+class TokenReader:
+    """The tokens of a statement, from left to right. Raises SqlError 102 where a token is not the expected one."""
 
     def __init__(self, sql: str) -> None:
         self.sql = sql
         kinds = (TokenType.STRING, TokenType.NATIONAL_STRING)
-        self._words = [
-            Word(t.text, t.token_type is TokenType.IDENTIFIER, t.token_type in kinds, t.start, t.end + 1)
+        self._tokens = [
+            Token(t.text, t.token_type is TokenType.IDENTIFIER, t.token_type in kinds, t.start, t.end + 1)
             for t in TSQL().tokenize(sql)
         ]
         self._at = 0
 
     @property
-    def next(self) -> Word | None:
-        """The word that comes next, None at the end."""
-        return self._words[self._at] if self._at < len(self._words) else None
+    def next(self) -> Token | None:
+        """The token that comes next, None at the end."""
+        return self._tokens[self._at] if self._at < len(self._tokens) else None
 
-    def take(self) -> Word:
-        """The next word, whatever it is."""
-        word = self.next
-        if word is None:
+    def take(self) -> Token:
+        """The next token, whatever it is."""
+        token = self.next
+        if token is None:
             raise bad_syntax(self.sql[-30:])
         self._at += 1
-        return word
+        return token
 
     def maybe(self, *texts: str) -> bool:
-        """Takes these words if they come next, unquoted."""
-        words = self._words[self._at : self._at + len(texts)]
-        same = [word.text.upper() for word in words if not word.quoted and not word.string]
+        """Takes these tokens if they come next, unquoted."""
+        tokens = self._tokens[self._at : self._at + len(texts)]
+        same = [token.text.upper() for token in tokens if not token.quoted and not token.string]
         if same != [text.upper() for text in texts]:
             return False
         self._at += len(texts)
         return True
 
     def need(self, *texts: str) -> None:
-        """Takes these words."""
+        """Takes these tokens."""
         if not self.maybe(*texts):
             raise bad_syntax(self.next.text if self.next else self.sql[-30:])
 
@@ -68,7 +68,7 @@ class Words:
         return tuple(parts)
 
     def names(self) -> list[tuple[str, bool]]:
-        """Names in brackets, each with whether DESC stands behind it."""
+        """Names in brackets, each with whether DESC follows it."""
         self.need("(")
         found = []
         while True:
@@ -82,9 +82,9 @@ class Words:
 
     def rest(self) -> str:
         """The text from here to the end."""
-        word = self.next
-        self._at = len(self._words)
-        return self.sql[word.start :].strip() if word is not None else ""
+        token = self.next
+        self._at = len(self._tokens)
+        return self.sql[token.start :].strip() if token is not None else ""
 
     def end(self) -> None:
         """Raises SqlError 102 where something follows."""

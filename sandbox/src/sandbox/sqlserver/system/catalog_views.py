@@ -1,4 +1,4 @@
-"""The catalog views that follow from the catalog tables of `systables`, as DuckDB views."""
+"""The catalog views that follow from the catalog tables of `catalog_tables`, as DuckDB views."""
 
 from __future__ import annotations
 

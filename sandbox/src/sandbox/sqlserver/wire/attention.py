@@ -1,4 +1,4 @@
-"""Notices a client that speaks while its statement runs: it can only want it to end, or has left."""
+"""Notices that a client sends something, or leaves, while its statement runs: either way the statement should end."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 
-class Watch:
-    """One thread for all connections; it reads nothing."""
+class AttentionWatch:
+    """Watches all connections from one thread, without reading from them."""
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
@@ -21,7 +21,7 @@ class Watch:
         threading.Thread(target=self._run, daemon=True).start()
 
     @contextmanager
-    def over(self, sock: socket.socket, spoken: Callable[[], None]) -> Iterator[None]:
+    def watching(self, sock: socket.socket, spoken: Callable[[], None]) -> Iterator[None]:
         """While the block runs, `spoken` is called (once, from the watching thread) when the client sends something."""
         with self._lock:
             self._selector.register(sock, selectors.EVENT_READ, spoken)
