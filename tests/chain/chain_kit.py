@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -104,6 +105,12 @@ class Pipeline:
         """The newest local manifest of a stream of SQL Server."""
         paths = sorted(self.output.glob("docker_elt/sqlserver/_manifests/*.json"))
         return next(m for m in (json.loads(path.read_text()) for path in reversed(paths)) if m["stream"] == stream)
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 @contextmanager

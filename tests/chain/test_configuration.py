@@ -1,0 +1,312 @@
+"""What users write into variables and meltano.yml: every problem is told by `check`, before anything is connected to, exit 2."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chain_kit import Pipeline, Result, free_port
+from ruamel.yaml import YAML
+
+
+@pytest.fixture(scope="module")
+def project(pipeline: Callable[[str], Pipeline]) -> Pipeline:
+    return pipeline("configuration")
+
+
+def problems(result: Result) -> list[str]:
+    """The lines of a refused configuration."""
+    assert result.code == 2, result.text
+    assert "Traceback" not in result.text
+    assert "nothing was connected to, nothing was changed" in result.text
+    return [line.removeprefix("  - ") for line in result.text.splitlines() if line.startswith("  - ")]
+
+
+def edit(project: Pipeline, change: Callable[[dict[str, Any]], None]) -> None:
+    """Changes the project's meltano.yml."""
+    file = project.folder / "meltano.yml"
+    yaml = YAML()
+    content = yaml.load(file)
+    change(content)
+    yaml.dump(content, file)
+
+
+def extractor(content: dict[str, Any], name: str) -> dict[str, Any]:
+    """A tap in meltano.yml."""
+    return next(each for each in content["plugins"]["extractors"] if each["name"] == name)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"TAP_MSSQL_PORT": "fourteen"}, "TAP_MSSQL_PORT=fourteen must be a whole number, for example: TAP_MSSQL_PORT=1433"),
+        ({"TAP_MSSQL_PORT": "65536"}, "TAP_MSSQL_PORT=65536 must be a whole number <= 65535, for example: TAP_MSSQL_PORT=1433"),
+        (
+            {"TAP_MSSQL_MAX_PARALLEL": "abc"},
+            "TAP_MSSQL_MAX_PARALLEL=abc must be a whole number, for example: TAP_MSSQL_MAX_PARALLEL=4",
+        ),
+        (
+            {"TAP_MSSQL_MAX_PARALEL": "4"},
+            "TAP_MSSQL_MAX_PARALEL is no variable of this pipeline; did you mean TAP_MSSQL_MAX_PARALLEL?",
+        ),
+        ({"LAKEHOUSE_STAEG": "dbfs:/x/y"}, "LAKEHOUSE_STAEG is no variable of this pipeline; did you mean LAKEHOUSE_STAGE?"),
+        ({"API_PASWORD": "x"}, "API_PASWORD is no variable of this pipeline; did you mean API_PASSWORD?"),
+        ({"DATABRICKS_TOKNE": "x"}, "DATABRICKS_TOKNE is no variable of this pipeline; did you mean DATABRICKS_TOKEN?"),
+        ({"TAP_MSSQL_ENCRYPT": "maybe"}, "TAP_MSSQL_ENCRYPT=maybe must be yes, strict or no, for example: TAP_MSSQL_ENCRYPT=yes"),
+        (
+            {"TAP_MSSQL_SERVER_CERTIFICATE": "/no/ca.pem"},
+            "TAP_MSSQL_SERVER_CERTIFICATE names /no/ca.pem, and there is no such file",
+        ),
+        (
+            {"LAKEHOUSE_JOB_TIMEOUT": "2h"},
+            "LAKEHOUSE_JOB_TIMEOUT=2h must be a whole number, for example: LAKEHOUSE_JOB_TIMEOUT=7200",
+        ),
+        ({"LAKEHOUSE_STAGE": "s3://bucket/x"}, "LAKEHOUSE_STAGE=s3://bucket/x must be a folder on DBFS"),
+        ({"LAKEHOUSE_STAGE": "/Volumes/main/x"}, "LAKEHOUSE_STAGE=/Volumes/main/x must be a folder on DBFS"),
+        ({"LAKEHOUSE_TARGET": "a.b.c"}, "LAKEHOUSE_TARGET=a.b.c must be a schema, catalog.schema, or an absolute path"),
+        ({"DATABRICKS_CLUSTER_ID": ""}, "DATABRICKS_CLUSTER_ID is missing: the job needs a cluster"),
+        ({"API_HOST": "ftp://api.example.com"}, "API_HOST=ftp://api.example.com must be the API's address"),
+        ({"API_USER": "   "}, "API_USER is missing; auth_method: basic needs it"),
+        ({"TAP_MSSQL_STREAM_OPTIONS": '{"Sales": {"*": {"lookback": 5}}}'}, "TAP_MSSQL_STREAM_OPTIONS must be a list of objects"),
+        (
+            {"TAP_MSSQL_STREAM_OPTIONS": '[{"pattern": "a.b", "lokback": 5}]'},
+            "TAP_MSSQL_STREAM_OPTIONS (stream_options[a.b].lokback) there is no such setting; did you mean lookback?",
+        ),
+        ({"TAP_MSSQL_PASSWORD_FILE": "/nowhere"}, "TAP_MSSQL_PASSWORD and TAP_MSSQL_PASSWORD_FILE are both set; keep one"),
+        (
+            {"API_PASSWORD": "", "API_PASSWORD_FILE": "/nowhere"},
+            "API_PASSWORD_FILE cannot read /nowhere: No such file or directory",
+        ),
+        ({"TARGET_PARQUET_FILE_SIZE": "big"}, "TARGET_PARQUET_FILE_SIZE=big must be a whole number"),
+        ({"TAP_MSSQL_AUTHENTICATION": "managed_identity"}, "TAP_MSSQL_PASSWORD is not used by authentication: managed_identity"),
+    ],
+)
+def test_a_wrong_variable_is_told_as_the_user_wrote_it(changes: dict[str, str], told: str, project: Pipeline) -> None:
+    found = problems(project.run("check", **changes))
+    assert any(line.startswith(told) for line in found), found
+    assert len(found) <= 2, found
+    secrets = [project.environment[name] for name in ("TAP_MSSQL_PASSWORD", "API_PASSWORD", "DATABRICKS_TOKEN")]
+    assert not any(secret in line for secret in secrets for line in found)
+
+
+def test_run_plan_and_doctor_begin_with_the_check(project: Pipeline) -> None:
+    for command in ("run", "extract", "plan", "doctor", "finish", "upload", "convert", "verify"):
+        result = project.run(command, TAP_MSSQL_MAX_PARALLEL="abc")
+        assert len(problems(result)) == 1, command
+        assert result.text.count("\n") == 3, result.text
+
+
+def test_the_unfilled_template_is_told_name_by_name(project: Pipeline) -> None:
+    shutil.copy(project.folder / ".env.save", project.folder / ".env")
+    try:
+        found = problems(project.run("check", **dict.fromkeys(project.environment, "")))
+    finally:
+        (project.folder / ".env").unlink()
+    for name in ("TAP_MSSQL_HOST", "TAP_MSSQL_USER", "TAP_MSSQL_PASSWORD", "TAP_MSSQL_DATABASE", "API_HOST", "API_USER",
+                 "API_PASSWORD", "DATABRICKS_HOST", "DATABRICKS_TOKEN"):  # fmt: skip
+        assert sum(line.startswith(f"{name} still holds the template's ") for line in found) == 1, found
+    assert len(found) == 10, found  # and a cluster
+
+
+@pytest.mark.parametrize("mode", ["managed_identity", "default"])
+def test_an_entra_login_needs_neither_user_nor_password(mode: str, project: Pipeline) -> None:
+    """The check passes; then the driver is asked, and says that there is no such server."""
+    entra = {"TAP_MSSQL_USER": "", "TAP_MSSQL_PASSWORD": "", "TAP_MSSQL_AUTHENTICATION": mode, "TAP_MSSQL_PORT": str(free_port())}
+    assert project.run("check", **entra).code == 0
+    for command in ("extract", "plan", "doctor"):
+        result = project.run(command, **entra)
+        assert result.code == 3 and "The configuration has" not in result.text and "Traceback" not in result.text, result.text
+
+
+def test_an_entra_application_needs_its_id_and_secret(project: Pipeline) -> None:
+    entra = {"TAP_MSSQL_USER": "", "TAP_MSSQL_PASSWORD": "", "TAP_MSSQL_AUTHENTICATION": "service_principal"}
+    found = problems(project.run("check", **entra))
+    assert [line.partition(" ")[0] for line in found] == ["TAP_MSSQL_CLIENT_ID", "TAP_MSSQL_CLIENT_SECRET"]
+    assert project.run("check", **entra, TAP_MSSQL_CLIENT_ID="a", TAP_MSSQL_CLIENT_SECRET="b").code == 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"TAP_MSSQL_MAX_PARALLEL": '"2"'},
+        {"TAP_MSSQL_STREAMS": "Sales.*"},
+        {"TAP_MSSQL_STREAMS": '["Sales.*"]'},
+        {"DATABRICKS_HOST": "adb-1.azuredatabricks.net"},
+        {"DATABRICKS_HOST": "https://[::1]:8443/"},
+        {"API_HOST": "http://[::1]:8080"},
+        {"TAP_MSSQL_HOST": "[::1]"},
+        {"LAKEHOUSE_TARGET": "my-catalog.sales"},
+        {"LAKEHOUSE_TARGET": "'my-catalog.sales'"},
+        {"TAP_MSSQL__SELECT": '["Sales-*.*"]'},
+        {"TAP_REST_API_MSDK_LOGLEVEL": "DEBUG"},
+        {"DATABRICKS_CLIENT_ID": "somebody-else's"},
+    ],
+)
+def test_what_is_right_is_accepted_however_it_is_written(changes: dict[str, str], project: Pipeline) -> None:
+    result = project.run("check", **changes)
+    assert result.code == 0, result.text
+    assert result.text.endswith("the configuration is complete\n")
+
+
+def test_every_setting_can_come_from_a_file(project: Pipeline, tmp_path: Path) -> None:
+    changes = {}
+    for name in (
+        "TAP_MSSQL_HOST",
+        "TAP_MSSQL_MAX_PARALLEL",
+        "TAP_REST_API_MSDK_PAGINATION_PAGE_SIZE",
+        "API_USER",
+        "DATABRICKS_TOKEN",
+    ):
+        (tmp_path / name).write_text(project.environment.get(name, "7") + "\n")
+        changes |= {name: "", f"{name}_FILE": str(tmp_path / name)}
+    assert project.run("check", **changes).code == 0
+    (tmp_path / "TAP_MSSQL_MAX_PARALLEL").write_text("many")
+    assert problems(project.run("check", **changes))[0].startswith("TAP_MSSQL_MAX_PARALLEL=many must be a whole number")
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("'a$b # c\"d'", 'a$b # c"d'),
+        ("'it\\'s \\\\'", "it's \\"),
+        ('"a\'b #c"', "a'b #c"),
+        ("plain-value_1.0", "plain-value_1.0"),
+        ("a#b$c", "a#b$c"),
+    ],
+)
+def test_a_value_of_the_env_file_is_the_same_for_every_reader(line: str, value: str, pipeline: Callable[[str], Pipeline]) -> None:
+    """entrypoint.sh, plain Meltano, and Docker (which hands the raw text over) end with one value."""
+    one = pipeline("dotenv")
+    show = ["python3", "-c", "import os; print(os.environ['API_PASSWORD'])"]
+    (one.folder / ".env").write_text(f"API_PASSWORD={line}\n")
+    by_file = one.run(*show, API_PASSWORD="")
+    meltano = one.run("meltano", "--log-level=error", "config", "--unsafe", "print", "tap-rest-api-msdk", API_PASSWORD="")
+    (one.folder / ".env").unlink()
+    by_docker = one.run(*show, API_PASSWORD=line)
+    assert (by_file.text.strip("\n"), by_docker.text.strip("\n")) == (value, value)
+    assert json.loads(meltano.text[meltano.text.index("{\n") : meltano.text.rindex("}") + 1])["password"] == value
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (
+            "API_PASSWORD=a #b",
+            "API_PASSWORD on line 1 of .env means one value to Meltano and another to Docker; put the value between",
+        ),
+        (
+            "API_PASSWORD='a${HOME}b'",
+            "API_PASSWORD on line 1 of .env means one value to Meltano and another to Docker; write it into",
+        ),
+        ("API_PASSWORD 'x'", "line 1 of .env is not NAME=value"),
+    ],
+)
+def test_a_line_that_readers_would_read_differently_is_refused(line: str, told: str, project: Pipeline) -> None:
+    (project.folder / ".env").write_text(line + "\n")
+    try:
+        found = problems(project.run("check"))
+    finally:
+        (project.folder / ".env").unlink()
+    assert found[0].startswith(told), found
+
+
+def test_problems_in_meltano_yml_are_told_by_their_place(pipeline: Callable[[str], Pipeline]) -> None:
+    one = pipeline("yml")
+
+    def change(content: dict[str, Any]) -> None:
+        rest = extractor(content, "tap-rest-api-msdk")["config"]
+        stream = rest["streams"][0]
+        stream["schema"]["properties"]["SubTotal"]["x-sql-datatype"] = "decimal(50,2)"
+        stream["schema"]["properties"]["Status"]["type"] = "intger"
+        stream["records_path"] = "$.data[*"
+        stream["start_date"] = "yesterday"
+        stream["source_search_query"] = "gt:now"
+        rest["pagination_page_sise"] = 10
+        extractor(content, "tap-mssql")["config"]["stream_options"] = {"Sales.*": {"replication_key": "ModifiedDate"}}
+
+    edit(one, change)
+    found = problems(one.run("check"))
+    place = "meltano.yml, tap-rest-api-msdk, streams[SalesOrderHeader]"
+    for told in (
+        f"{place}.schema.properties.SubTotal has a type that cannot be: decimal(50,2)",
+        f"{place}.schema.properties.Status has type intger, which JSON Schema does not have; did you mean integer?",
+        f"{place}.records_path '$.data[*' must be a JSONPath",
+        f"{place}.start_date 'yesterday' must be a date or a time",
+        f"{place}.source_search_query must hold $last_run_date",
+        "meltano.yml, tap-rest-api-msdk, pagination_page_sise there is no such setting; did you mean pagination_page_size?",
+        "meltano.yml, tap-mssql, stream_options must be a list of objects, each with its pattern",
+    ):
+        assert sum(line.startswith(told) for line in found) == 1, (told, found)
+
+
+@pytest.mark.parametrize("where", ["meltano.yml", "variable", "variable in the form of an object"])
+def test_stream_options_reach_the_tap_through_meltano(where: str, pipeline: Callable[[str], Pipeline]) -> None:
+    one = pipeline(f"options-{where.split()[-1].replace('.', '-')}")
+    option = {"pattern": "Sales.SalesTerritory", "replication_key": "ModifiedDate"}
+    changes = {"TAP_MSSQL__SELECT": '["Sales-SalesTerritory.*"]'}
+    if where == "meltano.yml":
+        edit(one, lambda content: extractor(content, "tap-mssql")["config"].update(stream_options=[option]))
+    elif where == "variable":
+        changes["TAP_MSSQL_STREAM_OPTIONS"] = json.dumps([option])
+    else:
+        changes["TAP_MSSQL_STREAM_OPTIONS"] = json.dumps({option["pattern"]: {"replication_key": "ModifiedDate"}})
+    run = one.run("meltano", "run", "tap-mssql", "target-parquet-sqlserver", **changes)
+    assert run.code == 0, run.text
+    manifest = one.manifest("Sales-SalesTerritory")
+    assert manifest["mode"] == "merge" and manifest["cursor"]["column"] == "ModifiedDate"
+
+
+def test_configuration_that_only_the_tap_can_judge_is_2_as_well(project: Pipeline) -> None:
+    result = project.run("extract", TAP_MSSQL_STREAMS="Sale.*")
+    assert result.code == 2, result.text
+    assert "no table or view that this login may see is called so" in result.text and "Traceback" not in result.text
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (["plans"], "entrypoint.sh: there is no command 'plans'; did you mean plan? type: entrypoint.sh help"),
+        (["frobnicate"], "entrypoint.sh: there is no command 'frobnicate' type: entrypoint.sh help"),
+        (["plan", "--jsn"], "entrypoint.sh: there is no option --jsn; did you mean --json?"),
+        (["doctor", "--json", "more"], "entrypoint.sh: 'more' is too much"),
+        (["run", "now"], "entrypoint.sh: 'now' is too much"),
+    ],
+)
+def test_a_mistyped_command_says_what_was_wrong(command: list[str], told: str, project: Pipeline) -> None:
+    result = project.run(*command)
+    assert result.code == 2
+    assert result.text.startswith(told) and result.text.count("\n") == 1, result.text
+
+
+def test_the_reader_of_meltano_yml_hands_over_what_meltano_would(project: Pipeline, pipeline: Callable[[str], Pipeline]) -> None:
+    """The same configuration for every plugin, from variables, references, inheritance and nested names."""
+    one = pipeline("same")
+    changes = {
+        "TAP_MSSQL_MAX_PARALLEL": "3", "TAP_MSSQL_PASSWORD": "p$HOME${HOME}\\$x", "TARGET_PARQUET_FILE_SIZE": "5",
+        "TARGET_PARQUET_SQLSERVER_MAX_BATCH_SIZE": "6", "TAP_MSSQL_BATCH_CONFIG_STORAGE_ROOT": "file:///x",
+        "TAP_REST_API_MSDK_STREAMS": '[{"name": "x"}]', "API_USER": "",
+    }  # fmt: skip
+    for name in ("tap-mssql", "tap-rest-api-msdk", "target-parquet-sqlserver", "target-parquet-api"):
+        meltano = one.run("meltano", "--log-level=error", "config", "--unsafe", "print", name, **changes)
+        theirs = json.loads(meltano.text[meltano.text.index("{\n") : meltano.text.rindex("}") + 1])
+        script = (
+            "import json, os; from pathlib import Path; from lighthouse.project import Project; "
+            f"print(json.dumps(Project(Path('.')).plugins['{name}'].config(os.environ)))"
+        )
+        ours = one.run("python3", "-c", script, **changes)
+        assert json.loads(ours.text) == theirs, name
+
+
+def test_one_process_writes_every_state_as_meltano_reads_it(pipeline: Callable[[str], Pipeline]) -> None:
+    one = pipeline("state")
+    bookmarks = {"sqlserver": {"bookmarks": {"Sales-X": {"replication_key": "a", "replication_key_value": "1"}}}}
+    text = json.dumps(bookmarks)
+    done = one.run("bash", "-c", f"lighthouse state <<< '{text}'")
+    assert done.code == 0, done.text
+    read = one.run("meltano", "--log-level=error", "state", "get", "dev:tap-mssql-to-target-parquet-sqlserver")
+    assert json.loads(read.text.splitlines()[-1]) == {"singer_state": bookmarks["sqlserver"]}
+    assert not (one.folder / "state/dev:tap-rest-api-msdk-to-target-parquet-api").exists()
