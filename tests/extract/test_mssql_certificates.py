@@ -90,7 +90,7 @@ def test_a_certificate_of_another_name_is_refused_unless_that_name_is_given(encr
     tap = Tap(signed.server, tmp_path, {"host": "localhost", "server_certificate": str(signed.authority), "encrypt": encrypt})
     refused = tap.run(streams=STREAM)
     assert refused.code == 3
-    assert "the server's certificate is made for another name" in refused.said
+    assert "the server's certificate was issued for another name" in refused.said
     assert "TAP_MSSQL_HOST_NAME_IN_CERTIFICATE" in refused.said
     assert tls(parse(tap.config())).status == "failed"
     good(tap.run(streams=STREAM, host_name_in_certificate=NAME))

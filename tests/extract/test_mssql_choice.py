@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from singer_sdk.singerlib import Catalog
 
 from tap_mssql.config.settings import parse
-from tap_mssql.plan.stream_choice import choice, is_selected
+from tap_mssql.plan.stream_choice import choose, is_selected
 from tap_mssql.server.discovery import Table
 from tap_mssql.server.sql_types import SqlColumn
 
@@ -44,17 +44,17 @@ def test_streams_and_columns_are_selected_as_the_sdk_selects_them(
     mask = found.metadata.resolve_selection()
     assert is_selected(given_entry) == mask[()]
     if mask[()]:
-        chosen = choice(TABLE, parse(SETTINGS), given_entry).columns
+        chosen = choose(TABLE, parse(SETTINGS), given_entry).columns
         sdk = [c for c in COLUMNS if mask[("properties", c.name)] or c.name == "id"]
         assert list(chosen) == sdk
 
 
 def test_settings_come_before_the_catalog_and_the_catalog_before_the_table() -> None:
-    plain = choice(TABLE, parse(SETTINGS), None)
+    plain = choose(TABLE, parse(SETTINGS), None)
     assert (plain.key, plain.replication_method, plain.cursor) == (("id",), "FULL_TABLE", None)
     catalog = entry({"selected": True, "replication-key": "a", "replication-method": "INCREMENTAL"}, {}, key_properties=["b"])
-    by_catalog = choice(TABLE, parse(SETTINGS), catalog)
+    by_catalog = choose(TABLE, parse(SETTINGS), catalog)
     assert (by_catalog.key, by_catalog.replication_key, by_catalog.replication_method) == (("b",), "a", "INCREMENTAL")
     options = {"stream_options": {"dbo.*": {"key": ["a"], "replication_key": "b"}}}
-    by_settings = choice(TABLE, parse(SETTINGS | options), catalog)
+    by_settings = choose(TABLE, parse(SETTINGS | options), catalog)
     assert (by_settings.key, by_settings.replication_key, by_settings.replication_method) == (("a",), "b", "INCREMENTAL")

@@ -215,5 +215,5 @@ def test_names_are_quoted() -> None:
 
 
 def test_a_bookmark_of_bytes_that_is_not_hex_is_refused() -> None:
-    with pytest.raises(SelectionRefused, match=r"column 'c' \(rowversion\): '0x0; DROP' is no binary value"):
+    with pytest.raises(SelectionRefused, match=r"column 'c' \(rowversion\): '0x0; DROP' is not a binary value"):
         column("timestamp").literal("0x0; DROP")

@@ -143,7 +143,7 @@ def test_a_server_that_is_silent_is_refused_within_the_login_timeout(server: Cou
 
 
 def test_a_server_that_was_there_before_is_waited_for(server: Counterpart, caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(ConnectionRefused, match=r"tries \(retry_seconds\).*What was read stays"):
+    with pytest.raises(ConnectionRefused, match=r"tries \(retry_seconds\).*Finished ranges stay"):
         connect(at(server, port=1, login_timeout=1, retry_seconds=1), again=True)
     assert "try 2 in" in caplog.text
 
@@ -237,5 +237,5 @@ def test_a_named_instance_is_found_by_the_browser(instance: Counterpart) -> None
 
 
 def test_an_instance_that_nobody_knows_is_refused(instance: Counterpart) -> None:
-    with pytest.raises(ConnectionRefused, match=r"127.0.0.1\\hr, .*tells of no such instance.*UDP 1434 .* or set TAP_MSSQL_PORT"):
+    with pytest.raises(ConnectionRefused, match=r"127.0.0.1\\hr, .*knows no such instance.*UDP 1434 .* or set TAP_MSSQL_PORT"):
         connect(at(instance, host="127.0.0.1\\hr", port=None, login_timeout=2))

@@ -18,7 +18,7 @@ CHANGES = {
     "added": ("ALTER TABLE dbo.{t} ADD more nvarchar(5) NULL", "column more nvarchar(5) was added"),
     "dropped": ("ALTER TABLE dbo.{t} DROP COLUMN b", "column b was dropped"),
     "widened": ("ALTER TABLE dbo.{t} ALTER COLUMN a bigint NULL", "column a was int NULL and is bigint NULL"),
-    "renamed": ("EXEC sp_rename 'dbo.{t}', '{t}Old'", "it is called dbo.{t}Old now"),
+    "renamed": ("EXEC sp_rename 'dbo.{t}', '{t}Old'", "it was renamed to dbo.{t}Old"),
     "gone": ("DROP TABLE dbo.{t}", "it is gone"),
     "emptied": ("TRUNCATE TABLE dbo.{t}", "it was emptied"),
 }

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_mssql.read.ranges import Finished, Place, Range, between, in_order, missing
+from tap_mssql.read.ranges import FinishedRange, Place, Range, between, in_order, missing
 
 KEYS = 40
 
@@ -17,8 +17,8 @@ def inside(range_: Range, key: int) -> bool:
     return (range_.lower is None or key > int(range_.lower[0])) and (range_.upper is None or key <= int(range_.upper[0]))
 
 
-def finished(range_: Range) -> Finished:
-    return Finished(range=range_, rows=0, source_rows=0, files=[], columns={}, finer={})
+def finished(range_: Range) -> FinishedRange:
+    return FinishedRange(range=range_, rows=0, source_rows=0, files=[], columns={}, finer={})
 
 
 def read(waiting: list[Range], done: list[Range], chance: random.Random, most: int) -> list[Range]:

@@ -11,14 +11,14 @@ from mssql_kit import Tap, good, numbered
 from sandbox.launch import Counterpart
 from sandbox.proxy import proxy
 from tap_mssql.read import limits
-from tap_mssql.read.limits import Crew
+from tap_mssql.read.limits import ReaderLimit
 
 ROWS = 40_000
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counterpart]:
-    with numbered(tmp_path_factory.mktemp("crew"), ROWS) as running:
+    with numbered(tmp_path_factory.mktemp("readers"), ROWS) as running:
         yield running
 
 
@@ -27,12 +27,12 @@ def grown(monkeypatch: pytest.MonkeyPatch, *shares: float, most: int = 4, idle_r
     idle = total = 0.0
     monkeypatch.setattr(limits.os, "sched_getaffinity", lambda _: {0, 1})
     monkeypatch.setattr(limits, "_processor_time", lambda: (idle, total))
-    crew = Crew(most)
+    readers = ReaderLimit(most)
     for share in shares:
-        total += 2 * Crew.TICKS
-        idle += share * 2 * Crew.TICKS
-        crew.grow(crew.allowed - idle_readers)
-    return crew.allowed
+        total += 2 * ReaderLimit.TICKS
+        idle += share * 2 * ReaderLimit.TICKS
+        readers.grow(readers.allowed - idle_readers)
+    return readers.allowed
 
 
 def test_one_joins_at_a_time_while_the_machine_idles(monkeypatch: pytest.MonkeyPatch) -> None:

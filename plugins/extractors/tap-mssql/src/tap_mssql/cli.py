@@ -17,7 +17,7 @@ _OF_THE_SDK = ("stream_maps", "flattening_enabled")
 
 
 def main() -> None:
-    """Runs the tap; what a person can mend is one message. Exit code 2 for configuration, 3 for anything else."""
+    """Runs the tap; what a person can correct is one message. Exit code 2 for configuration, 3 for anything else."""
     arguments = sys.argv[1:]
     if check.asked(arguments):
         sys.exit(check.answer(Settings))
@@ -30,7 +30,7 @@ def main() -> None:
         if files is None:
             from tap_mssql.singer.tap import TapMssql
         else:
-            from tap_mssql.config import settings  # noqa: F401  (imported here, used in _sync)
+            import tap_mssql.singer.batch_output  # noqa: F401  (imported here, used in _sync)
     tame_memory()
     try:
         if files is None:
@@ -42,8 +42,8 @@ def main() -> None:
     except (TapError, ArrowSingerError) as error:
         exits.leave(PROGRAM, error, Exit.EXTRACT)
     except OSError as error:
-        what = f"{error.strerror or error}: {error.filename or ''}"
-        exits.leave(PROGRAM, f"{what}. Nothing of this load is staged. Solve the problem and run again.", Exit.EXTRACT)
+        what = f"{error.filename or 'the disk'}: {error.strerror or error}"
+        exits.leave(PROGRAM, TapError(what, action="solve the problem with this file or folder, and run again"), Exit.EXTRACT)
 
 
 def _plain(arguments: list[str]) -> dict[str, Any] | None:

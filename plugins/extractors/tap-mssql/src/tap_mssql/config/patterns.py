@@ -39,7 +39,8 @@ def choose(names: Sequence[Name], patterns: Sequence[str]) -> list[Name]:
     found = [name for name in names if chosen[name]]
     if names and not found:
         raise SelectionRefused(
-            f"streams: {', '.join(patterns)} leaves no table; put a pattern without ! behind, for example Sales.*"
+            f"streams: {', '.join(patterns)} leaves no table",
+            action="add a pattern without ! after the others, for example Sales.*",
         )
     return found
 
@@ -49,7 +50,10 @@ def refuse_idle(patterns: Iterable[str], names: Sequence[Name], setting: str) ->
     idle = [p for p in patterns if not any(matches(p, name) for name in names)]
     if idle:
         lines = [f"  {pattern}: {_near(pattern, names)}" for pattern in idle]
-        raise SelectionRefused(f"{setting}: no table or view that this login may see is called so:\n" + "\n".join(lines))
+        raise SelectionRefused(
+            f"{setting}: no table or view that this login may see has such a name:\n" + "\n".join(lines),
+            action=f"correct {setting}, or GRANT SELECT on the tables to this login",
+        )
 
 
 def _near(pattern: str, names: Sequence[Name]) -> str:
@@ -58,7 +62,7 @@ def _near(pattern: str, names: Sequence[Name]) -> str:
     near += [low for low in known if low.endswith(f".{pattern.lower()}") and low not in near]
     if near:
         return f"did you mean {' or '.join(known[low] for low in near[:3])}?"
-    return f"schemas with tables are {', '.join(sorted({schema for schema, _ in names})) or 'none'}"
+    return f"the schemas with tables are {', '.join(sorted({schema for schema, _ in names})) or 'none'}"
 
 
 def refuse_twins(names: Iterable[Name]) -> None:
@@ -72,4 +76,7 @@ def refuse_twins(names: Iterable[Name]) -> None:
         if len(twins) > 1
     ]
     if lines:
-        raise SelectionRefused("streams: tables share a stream's name; leave one of each out:\n" + "\n".join(lines))
+        raise SelectionRefused(
+            "tables share the name of a stream:\n" + "\n".join(lines),
+            action="leave one of each out: put its schema and name, with ! in front, last in streams",
+        )

@@ -1,4 +1,4 @@
-"""`tap-mssql --plan`: what a run would read and how, from the catalog alone: no table is read."""
+"""`tap-mssql --plan`: what a run would read and how, from the catalog alone; no table is read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from tap_mssql.config.settings import Settings
 from tap_mssql.plan import strategy
-from tap_mssql.read.load import Wanted
+from tap_mssql.plan.table_request import TableRequest
 
 ROWS_PER_SECOND = 150_000  # of one connection, of rows of BYTES_PER_ROW: a guess, for want of a measurement
 BYTES_PER_ROW = 150
@@ -32,10 +32,10 @@ class Step:
     warnings: list[str]
 
 
-def step(wanted: Wanted, settings: Settings) -> Step:
+def step(request: TableRequest, settings: Settings) -> Step:
     """What a run would do with one stream."""
-    chosen = strategy.choose(wanted.table, wanted.cursor)
-    table, window = wanted.table, wanted.bookmark is not None or wanted.is_backfill
+    chosen = strategy.choose(request.table, request.replication_key)
+    table, window = request.table, request.bookmark is not None or request.is_backfill
     rows = None if window else table.row_estimate
     size = None if window else table.byte_estimate
     rate = ROWS_PER_SECOND * BYTES_PER_ROW / max(table.row_bytes or BYTES_PER_ROW, BYTES_PER_ROW)
@@ -43,20 +43,20 @@ def step(wanted: Wanted, settings: Settings) -> Step:
     ranges = 1 if chosen.order is None else None if rows is None else max(1, -(-rows // most))
     readers = min(ranges or 1, settings.max_parallel)
     seconds = None if rows is None else rows / min(rate * readers, settings.max_rows_per_second or rate * readers)
-    casts = [f"{c.name} is {c.declared}: read as text" for c in wanted.columns if c.type in strategy.AS_TEXT]
-    cut = [f"{c.name} is {c.declared}: its 100 ns digit is cut, counted and told" for c in wanted.columns if c.has_100_ns]
+    casts = [f"{c.name} is {c.declared}: read as text" for c in request.columns if c.type in strategy.AS_TEXT]
+    cut = [f"{c.name} is {c.declared}: its 100 ns digit is cut off and counted" for c in request.columns if c.has_100_ns]
     return Step(
-        stream=wanted.stream,
-        mode=wanted.mode,
-        key=list(wanted.key),
+        stream=request.stream,
+        mode=request.mode,
+        key=list(request.key),
         order=[c.name for c in chosen.order.columns] if chosen.order else [],
-        replication_key=wanted.cursor.name if wanted.cursor else None,
-        bookmark=wanted.bookmark,
+        replication_key=request.replication_key.name if request.replication_key else None,
+        bookmark=request.bookmark,
         ranges=ranges,
         rows=rows,
         bytes=size,
         seconds=None if seconds is None else round(seconds, 1),
-        warnings=[*chosen.warnings, *casts, *([] if settings.keep_100ns else cut), *wanted.left_out],
+        warnings=[*chosen.warnings, *casts, *([] if settings.keep_100ns else cut), *request.left_out],
     )
 
 

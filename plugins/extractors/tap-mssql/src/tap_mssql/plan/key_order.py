@@ -10,16 +10,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tap_mssql.read.ranges import Bound
 from tap_mssql.server.sql_types import SqlColumn, quote
-
-Bound = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Order:
+class KeyOrder:
     """Columns, none of which holds NULL in the rows that are read; they need not identify a row."""
 
     columns: tuple[SqlColumn, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns' names."""
+        return tuple(c.name for c in self.columns)
 
     @property
     def by(self) -> str:

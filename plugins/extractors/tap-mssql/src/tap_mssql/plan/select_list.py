@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from singer_arrow import compute as pc
+from singer_arrow.errors import ValueRefused
 from tap_mssql.config.settings import Settings
 from tap_mssql.errors import SelectionRefused
 from tap_mssql.server.sql_types import SqlColumn, quote
@@ -17,7 +19,7 @@ _PER_CHARACTER = 5  # two in the driver's buffer (UTF-16), at most three in Arro
 
 
 @dataclass(frozen=True)
-class Item:
+class SelectItem:
     """One column of the result: its Arrow field, its SQL, and the source's type as one declares it."""
 
     field: pa.Field
@@ -30,14 +32,14 @@ class Item:
         return str(self.field.name)
 
 
-def items(stream: str, columns: Sequence[SqlColumn], settings: Settings) -> list[Item]:
+def select_list(stream: str, columns: Sequence[SqlColumn], settings: Settings) -> list[SelectItem]:
     """The columns, each followed by the exact text of what Arrow's microseconds and UTC do not hold, where asked for.
 
     Raises SelectionRefused where such a name is a column's already.
     """
-    found: list[Item] = []
+    found: list[SelectItem] = []
     for column in columns:
-        found.append(Item(column.arrow, column.expression, column.declared))
+        found.append(SelectItem(column.arrow, column.expression, column.declared))
         if settings.keep_100ns and column.has_100_ns:
             found.append(_beside(column, "_100ns", column.bookmark_expression(quote(column.name))))
         if settings.keep_offset and column.type == "datetimeoffset":
@@ -46,14 +48,26 @@ def items(stream: str, columns: Sequence[SqlColumn], settings: Settings) -> list
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise SelectionRefused(
-            f"stream {stream}: keep_100ns and keep_offset would add {', '.join(twice)}, which the table has already"
+            f"stream {stream}: keep_100ns and keep_offset add {', '.join(twice)}, a name that a column of the table has already",
+            action="deselect that column, or set keep_100ns and keep_offset to false",
         )
     return found
 
 
-def _beside(column: SqlColumn, suffix: str, expression: str) -> Item:
+def in_declared_types(batch: pa.RecordBatch, items: Sequence[SelectItem]) -> pa.RecordBatch:
+    """The driver's batch in the declared types. Raises ValueRefused naming the column whose values do not fit."""
+    arrays = []
+    for item, values in zip(items, batch.columns, strict=True):
+        try:
+            arrays.append(values if values.type == item.field.type else pc.cast(values, item.field.type))
+        except pa.ArrowInvalid as error:
+            raise ValueRefused(f"column {item.name!r} ({item.source_type}): {error}") from error
+    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema([item.field for item in items]))
+
+
+def _beside(column: SqlColumn, suffix: str, expression: str) -> SelectItem:
     name = column.name + suffix
-    return Item(pa.field(name, pa.string(), column.nullable), f"{expression} AS {quote(name)}", "varchar(34)")
+    return SelectItem(pa.field(name, pa.string(), column.nullable), f"{expression} AS {quote(name)}", "varchar(34)")
 
 
 def row_bytes(columns: Sequence[SqlColumn], longest: int) -> int:

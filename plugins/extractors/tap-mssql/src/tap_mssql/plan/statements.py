@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tap_mssql.plan.key_order import Bound, Order
+from tap_mssql.plan.key_order import KeyOrder
 from tap_mssql.server.discovery import Table
 from tap_mssql.server.sql_types import SqlColumn, quote
 
@@ -26,7 +26,7 @@ def is_below(column: SqlColumn, value: str, other: str) -> str:
     return f"SELECT CASE WHEN {column.literal(value)} < {column.literal(other)} THEN '1' ELSE '0' END"
 
 
-def boundary(table: Table, order: Order, condition: str, rows: int) -> str:
+def boundary(table: Table, order: KeyOrder, condition: str, rows: int) -> str:
     """The bound that ends a range of so many rows: one row, a text per column; no row where fewer are left."""
     return (
         f"SELECT {order.texts} FROM {table.quoted}{_where(condition)} ORDER BY {order.by} "
@@ -34,14 +34,17 @@ def boundary(table: Table, order: Order, condition: str, rows: int) -> str:
     )
 
 
-def facts(table: Table, columns: Sequence[SqlColumn], condition: str) -> str:
+def count(table: Table, columns: Sequence[SqlColumn], condition: str) -> str:
     """One row: rows; then per `finer` column its values with a digit below a microsecond; the longest of unbounded ones."""
-    finer = "".join(f", COUNT_BIG(CASE WHEN DATEPART(nanosecond, {quote(c.name)}) % 1000 <> 0 THEN 1 END)" for c in fine(columns))
+    finer = "".join(
+        f", COUNT_BIG(CASE WHEN DATEPART(nanosecond, {quote(c.name)}) % 1000 <> 0 THEN 1 END)"
+        for c in finer_than_a_microsecond(columns)
+    )
     longest = "".join(f", MAX(DATALENGTH({quote(c.name)}))" for c in unbounded(columns))
     return f"SELECT COUNT_BIG(*){finer}{longest} FROM {table.quoted}{_where(condition)}"
 
 
-def fine(columns: Sequence[SqlColumn]) -> list[SqlColumn]:
+def finer_than_a_microsecond(columns: Sequence[SqlColumn]) -> list[SqlColumn]:
     """Columns whose values can be finer than a microsecond."""
     return [c for c in columns if c.has_100_ns]
 
@@ -51,7 +54,7 @@ def unbounded(columns: Sequence[SqlColumn]) -> list[SqlColumn]:
     return [c for c in columns if c.type in ("text", "ntext", "image", "xml") or (c.max_length < 0 and c.type in _VARYING)]
 
 
-def rows(table: Table, expressions: Sequence[str], condition: str, order: Order | None) -> str:
+def rows(table: Table, expressions: Sequence[str], condition: str, order: KeyOrder | None) -> str:
     """The rows themselves, in the order given."""
     by = f" ORDER BY {order.by}" if order else ""
     return f"SELECT {', '.join(expressions)} FROM {table.quoted}{_where(condition)}{by}"
@@ -65,19 +68,11 @@ def version(object_id: int) -> str:
     )
 
 
-def any_row(table: Table) -> str:
-    """One row where the table holds any."""
-    return f"SELECT TOP (1) 1 FROM {table.quoted}"
-
-
-def both(*conditions: str) -> str:
-    """All of the conditions that say something."""
+def all_of(*conditions: str) -> str:
+    """The conditions joined by AND, without those that are empty text."""
     given = [c for c in conditions if c]
     return given[0] if len(given) == 1 else " AND ".join(f"({c})" for c in given)
 
 
 def _where(condition: str) -> str:
     return f" WHERE {condition}" if condition else ""
-
-
-__all__ = ["Bound", "any_row", "both", "boundary", "facts", "fine", "maximum", "rows", "unbounded"]

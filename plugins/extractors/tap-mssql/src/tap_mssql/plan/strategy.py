@@ -1,10 +1,10 @@
-"""How a table is read: in ranges of which order, or in one go. Pure; `--plan` shows it, `opening` uses it."""
+"""How a table is read: in ranges of which order, or in one go. Pure; `--plan` shows it, loads use it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tap_mssql.plan.key_order import Order
+from tap_mssql.plan.key_order import KeyOrder
 from tap_mssql.server.discovery import Table
 from tap_mssql.server.sql_types import SqlColumn
 
@@ -13,26 +13,31 @@ AS_TEXT = frozenset({"sql_variant", "hierarchyid", "geography", "geometry", "xml
 
 @dataclass(frozen=True)
 class Strategy:
-    """`order` is None for a table that is read in one go; `by_cursor`: the replication key leads the order."""
+    """`order` is None for a table that is read in one go; `by_replication_key`: the replication key leads the order."""
 
-    order: Order | None
-    by_cursor: bool = False
+    order: KeyOrder | None
+    by_replication_key: bool = False
     warnings: list[str] = field(default_factory=list)
 
 
-def choose(table: Table, cursor: SqlColumn | None) -> Strategy:
+def choose(table: Table, replication_key: SqlColumn | None) -> Strategy:
     """The order that an index of the table gives for nothing, so that neither a range nor its end costs a sort.
 
     With a replication key: an index that it leads, else the table's key, with the window as a condition on each range.
     """
     warnings = []
-    if cursor is not None:
-        if cursor.nullable:
-            warnings.append(f"replication key {cursor.name} may be NULL: rows without a value are read by the first load only")
-        if any(index[:1] == (cursor.name,) for index in table.indexes):
-            tie = tuple(c for c in _columns(table, table.key) if c.name != cursor.name)
-            return Strategy(Order((cursor, *tie) if all(c.orderable for c in tie) else (cursor,)), True, warnings)
-        warnings.append(f"no index begins with the replication key {cursor.name}: each load scans the whole table")
+    if replication_key is not None:
+        name = replication_key.name
+        if replication_key.nullable:
+            warnings.append(
+                f"replication key {replication_key.name} may be NULL: rows without a value are read by the first load only"
+            )
+        if any(index[:1] == (name,) for index in table.indexes):
+            tie = tuple(c for c in _columns(table, table.key) if c.name != replication_key.name)
+            return Strategy(
+                KeyOrder((replication_key, *tie) if all(c.orderable for c in tie) else (replication_key,)), True, warnings
+            )
+        warnings.append(f"no index begins with the replication key {name}: each load scans the whole table")
     key = _columns(table, table.key)
     if table.is_view:
         return Strategy(None, False, [*warnings, "a view: read by one query, however long it takes; a broken one starts again"])
@@ -43,7 +48,7 @@ def choose(table: Table, cursor: SqlColumn | None) -> Strategy:
         return Strategy(
             None, False, [*warnings, f"key column {', '.join(unordered)} gives no order to cut ranges by: read by one query"]
         )
-    return Strategy(Order(key), False, warnings)
+    return Strategy(KeyOrder(key), False, warnings)
 
 
 def _columns(table: Table, names: tuple[str, ...]) -> tuple[SqlColumn, ...]:

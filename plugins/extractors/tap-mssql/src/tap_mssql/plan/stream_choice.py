@@ -8,22 +8,27 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import pyarrow as pa
+
 from singer_arrow import names, types
 from tap_mssql.config.settings import Settings
 from tap_mssql.config.stream_options import StreamOptions
 from tap_mssql.errors import SelectionRefused
-from tap_mssql.plan.select_list import Item, items
-from tap_mssql.read.load import Wanted
+from tap_mssql.plan.select_list import select_list
+from tap_mssql.plan.table_request import TableRequest
 from tap_mssql.server.discovery import Table
 from tap_mssql.server.sql_types import SqlColumn
 
-INCREMENTAL = "INCREMENTAL"
+INCREMENTAL, FULL_TABLE = "INCREMENTAL", "FULL_TABLE"
 Entry = Mapping[str, Any]  # of a Singer catalog, as JSON
 
 
 @dataclass(frozen=True)
-class Choice:
-    """One stream. `deselected` are the columns that the catalog leaves out; keys and the replication key are never left out."""
+class StreamChoice:
+    """One stream. `deselected` are the columns that the catalog leaves out; keys and the replication key are never left out.
+
+    `replication_method` is in capitals, and may be one that is not known: see `request`.
+    """
 
     table: Table
     options: StreamOptions
@@ -38,80 +43,97 @@ class Choice:
         return self.table.stream
 
     @cached_property
-    def chosen(self) -> tuple[SqlColumn, ...]:
+    def selected(self) -> tuple[SqlColumn, ...]:
         """The selected columns, in the table's order."""
         needed = {*self.key, self.replication_key}
-        chosen = tuple(c for c in self.table.columns if c.name not in self.deselected or c.name in needed)
-        return chosen or self.table.columns
+        selected = tuple(c for c in self.table.columns if c.name not in self.deselected or c.name in needed)
+        return selected or self.table.columns
 
     @property
     def columns(self) -> tuple[SqlColumn, ...]:
         """The selected columns that can be read."""
-        return tuple(c for c in self.chosen if not c.unreadable)
+        return tuple(c for c in self.selected if not c.unreadable)
 
     @property
     def unreadable(self) -> tuple[SqlColumn, ...]:
         """The selected columns that can't be read."""
-        return tuple(c for c in self.chosen if c.unreadable)
+        return tuple(c for c in self.selected if c.unreadable)
 
     @property
-    def cursor_wanted(self) -> bool:
+    def is_incremental(self) -> bool:
         """Whether only what a replication key says is new is read."""
         return self.replication_method == INCREMENTAL
 
     @cached_property
-    def cursor(self) -> SqlColumn | None:
+    def replication_column(self) -> SqlColumn | None:
         """The replication key's column in INCREMENTAL mode. Raises SelectionRefused for one that can't be it."""
-        if not self.cursor_wanted:
+        if not self.is_incremental:
             return None
-        column = self.table.column(str(self.replication_key))
+        if self.replication_key is None:
+            raise SelectionRefused(
+                f"stream {self.stream}: it is INCREMENTAL, and has no replication key",
+                action=f"set metadata {self.stream}.replication-key, or replication_key in stream_options",
+            )
+        column = self.table.column(self.replication_key)
         if column is None:
             raise SelectionRefused(
                 f"stream {self.stream}: replication key {self.replication_key!r} is not one of its columns "
-                f"({', '.join(c.name for c in self.table.columns)}); set metadata {self.stream}.replication-key"
+                f"({', '.join(c.name for c in self.table.columns)})",
+                action=f"set metadata {self.stream}.replication-key to one of them",
             )
         if not column.orderable:
             raise SelectionRefused(
-                f"stream {self.stream}: replication key {column.name} is {column.declared}, which has no order"
+                f"stream {self.stream}: replication key {column.name} is {column.declared}, which has no order",
+                action="choose a column of numbers, dates or text, or read the table as FULL_TABLE",
             )
         return column
 
-    def wanted(self, state: Mapping[str, Any]) -> Wanted:
+    def request(self, state: Mapping[str, Any]) -> TableRequest:
         """What a load reads after the stream's state (its bookmark). Raises SelectionRefused for what can't be read as asked."""
-        wanted = Wanted(
+        if self.replication_method not in (FULL_TABLE, INCREMENTAL):
+            raise SelectionRefused(
+                f"stream {self.stream}: the catalog's replication-method {self.replication_method} is not one of this tap's",
+                action=f"set it to {FULL_TABLE} or {INCREMENTAL}",
+            )
+        request = TableRequest(
             stream=self.stream,
             table=self.table,
             columns=self.columns,
             left_out=tuple(f"{c.name}: {c.unreadable}" for c in self.unreadable),
             key=self.key,
-            cursor=self.cursor,
+            set_key=self.options.key,
+            replication_key=self.replication_column,
             bookmark=self._bookmark(state),
             lookback=self.options.lookback or 0,
             start_value=self.options.start_value,
             end_value=self.options.end_value,
         )
-        if not wanted.columns:
-            raise SelectionRefused(f"stream {self.stream}: none of its columns can be read; deselect the stream")
-        unknown = [name for name in wanted.key if self.table.column(name) is None]
+        if not request.columns:
+            raise SelectionRefused(f"stream {self.stream}: none of its columns can be read", action="deselect the stream")
+        unknown = [name for name in request.key if self.table.column(name) is None]
         if unknown:
-            raise SelectionRefused(f"stream {self.stream}: key column {', '.join(unknown)} is not one of its columns")
-        again = "lookback" if wanted.lookback else "start_value and end_value" if wanted.is_backfill else ""
-        if again and not wanted.key:
             raise SelectionRefused(
-                f"stream {self.stream}: {again} reads rows again, which without a key would double them in Delta; "
-                f"set its key in stream_options: [{{pattern: {self.table.schema}.{self.table.name}, key: [\u2026]}}]"
+                f"stream {self.stream}: key column {', '.join(unknown)} is not one of its columns",
+                action=f"name columns of {self.table.schema}.{self.table.name} in stream_options or the catalog",
             )
-        return wanted
+        repeats = "lookback" if request.lookback else "start_value and end_value" if request.is_backfill else ""
+        if repeats and not request.key:
+            pattern = f"{self.table.schema}.{self.table.name}"
+            raise SelectionRefused(
+                f"stream {self.stream}: {repeats} reads rows again, which without a key would be twice in Delta",
+                action=f"set its key in stream_options: [{{pattern: {pattern}, key: [\u2026]}}]",
+            )
+        return request
 
     def _bookmark(self, state: Mapping[str, Any]) -> str | None:
         value = state.get("replication_key_value")
-        if self.cursor is None or state.get("replication_key") != self.replication_key or value is None:
+        if self.replication_column is None or state.get("replication_key") != self.replication_key or value is None:
             return None
         # Bookmarks of other taps end in a zone; only datetimeoffset has one in SQL Server.
-        return str(value) if self.cursor.type == "datetimeoffset" else re.sub(r"(?<=\d)(Z|\+00:00)$", "", str(value))
+        return str(value) if self.replication_column.type == "datetimeoffset" else re.sub(r"(?<=\d)(Z|\+00:00)$", "", str(value))
 
 
-def choice(table: Table, settings: Settings, entry: Entry | None) -> Choice:
+def choose(table: Table, settings: Settings, entry: Entry | None) -> StreamChoice:
     """What the settings say of a table, then its catalog entry, then the table itself."""
     options = settings.options_of(table.schema, table.name)
     root = _root(entry or {})
@@ -120,10 +142,10 @@ def choice(table: Table, settings: Settings, entry: Entry | None) -> Choice:
     method = options.replication_method or (INCREMENTAL if options.replication_key else None)
     for name in ("replication-method", "forced-replication-method"):
         method = method or _given(entry, "replication_method") or root.get(name)
-    if method == "FULL_TABLE" and entry is None and replication_key:
+    if entry is None and replication_key and method == FULL_TABLE:
         method = settings.default_replication_method
-    method = method or (INCREMENTAL if replication_key else "FULL_TABLE")
-    return Choice(table, options, tuple(key), replication_key, str(method), frozenset(_deselected(entry or {})))
+    method = str(method or (INCREMENTAL if replication_key else FULL_TABLE)).strip().upper()
+    return StreamChoice(table, options, tuple(key), replication_key, method, frozenset(_deselected(entry or {})))
 
 
 def _given(entry: Entry | None, name: str) -> Any:
@@ -157,24 +179,27 @@ def _selects(metadata: Mapping[str, Any], inherited: bool) -> bool:
     return inherited
 
 
-def refuse(choices: Sequence[Choice], settings: Settings) -> list[str]:
-    """Raises SelectionRefused or NameRefused for what could not arrive, before any row is read; columns that are left out."""
+def check(choices: Sequence[StreamChoice], settings: Settings) -> list[str]:
+    """The columns that are left out, each with why. Raises SelectionRefused or NameRefused for what could not arrive.
+
+    Called before any row is read.
+    """
     if not choices:
-        raise SelectionRefused("no stream is selected; see `meltano select tap-mssql --list --all`")
+        raise SelectionRefused("no stream is selected", action="select one; `meltano select tap-mssql --list --all` lists them")
     unreadable = [f"{c.stream}.{column.name}: {column.unreadable}" for c in choices for column in c.unreadable]
     if unreadable and settings.on_unreadable == "fail":
         raise SelectionRefused(
-            "columns that can't be read are selected; nothing was read. Deselect them, or set on_unreadable to skip:\n  "
-            + "\n  ".join(unreadable)
+            "columns are selected that can't be read:\n  " + "\n  ".join(unreadable),
+            action="deselect them, or set on_unreadable to skip",
         )
     names.refuse_collisions((c.stream, names.table_name(c.table.schema, c.table.name)) for c in choices)
     for each in choices:
-        names.column_names(each.stream, [i.name for i in items(each.stream, each.columns, settings)])
-        each.wanted({})
+        names.column_names(each.stream, [item.name for item in select_list(each.stream, each.columns, settings)])
+        each.request({})
     return unreadable
 
 
-def schema_of(found: Iterable[Item]) -> dict[str, Any]:
+def json_schema(schema: pa.Schema, source_types: Mapping[str, str]) -> dict[str, Any]:
     """The JSON Schema of a stream's records."""
-    properties = {i.name: types.to_json_schema(i.field.type, i.source_type, i.field.nullable) for i in found}
+    properties = {f.name: types.to_json_schema(f.type, source_types[f.name], f.nullable) for f in schema}
     return {"type": "object", "properties": properties}

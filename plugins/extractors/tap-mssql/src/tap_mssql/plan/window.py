@@ -42,16 +42,16 @@ class Window:
         return f"{quote(self.column.name)} IS NULL"
 
     @property
-    def both(self) -> str:
+    def with_nulls(self) -> str:
         """The condition on every row of the load, for a table that is read in one go."""
         return f"({self.predicate} OR {self.nulls})" if self.includes_nulls else self.predicate
 
-    def as_json(self) -> dict[str, Any]:
-        """What tells two windows apart, for a later run that wants to use what this one read."""
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What tells two windows apart but their upper end, which a later run takes over from the one that broke."""
         return {
             "column": self.column.name,
             "from": self.from_,
-            "to": self.to,
             "includes_from": self.includes_from,
             "includes_nulls": self.includes_nulls,
         }

@@ -7,10 +7,35 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 
-class Memory:
+@dataclass(frozen=True, kw_only=True)
+class ReadLimits:
+    """What reading is held to. 0 in `rows_per_second` has no limit, in `resume_hours` and `restarts` allows none.
+
+    `restarts`: how often a load begins again when its table changes while it is read.
+    """
+
+    readers: int = 4
+    memory_bytes: int = 96 << 20
+    query_seconds: float = 10.0
+    rows_per_second: int = 0
+    range_rows: int = 1_000_000
+    part_rows: int = 1_000_000
+    batch_rows: int = 65_536
+    resume_hours: float = 24.0
+    restarts: int = 0
+    progress_seconds: float = 5.0
+
+    @property
+    def reader_bytes(self) -> int:
+        """One reader's share of the memory."""
+        return self.memory_bytes // self.readers
+
+
+class MemoryLimit:
     """A number of bytes that readers hold in turns; one that needs more than there is reads alone."""
 
     def __init__(self, total: int) -> None:
@@ -19,21 +44,21 @@ class Memory:
         self._changed = threading.Condition()
 
     @contextmanager
-    def hold(self, wanted: int) -> Iterator[None]:
+    def hold(self, size: int) -> Iterator[None]:
         """Waits until so many bytes are free, and holds them meanwhile."""
-        wanted = min(wanted, self._total)
+        size = min(size, self._total)
         with self._changed:
-            self._changed.wait_for(lambda: self._held + wanted <= self._total)
-            self._held += wanted
+            self._changed.wait_for(lambda: self._held + size <= self._total)
+            self._held += size
         try:
             yield
         finally:
             with self._changed:
-                self._held -= wanted
+                self._held -= size
                 self._changed.notify_all()
 
 
-class Pace:
+class RowRate:
     """Rows per second over all readers; 0 for no limit."""
 
     def __init__(self, rows_per_second: int, stopping: threading.Event) -> None:
@@ -53,7 +78,7 @@ class Pace:
         self._stopping.wait(max(0.0, turn - now))
 
 
-class Crew:
+class ReaderLimit:
     """How many readers may work at once: one, and one more each time that the machine idles though all of them work.
 
     A reader that waits for the network, or for a server elsewhere, leaves a processor to another one. Where none is idle, more

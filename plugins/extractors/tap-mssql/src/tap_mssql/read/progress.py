@@ -16,13 +16,13 @@ log = logging.getLogger("tap-mssql")
 
 
 class Progress(Protocol):
-    """Tells of the loads that are being read."""
+    """Shows how far the loads are that are being read."""
 
-    def tell(self) -> None:
-        """Tells how far they are, when it is time."""
+    def show(self) -> None:
+        """Shows how far they are, when it is time."""
 
     def close(self) -> None:
-        """Tells what they came to, and that nothing follows."""
+        """Shows what they came to; nothing follows."""
 
 
 def progress(loads: Sequence[Load], every: float) -> Progress:
@@ -39,18 +39,18 @@ class Lines:
         self._next = time.monotonic() + every
         self._before: dict[str, int] = {}
 
-    def tell(self) -> None:
+    def show(self) -> None:
         """A line per active stream, when it is time."""
         now = time.monotonic()
         if now < self._next:
             return
         seconds, self._next = now - self._next + self._every, now + self._every
         for load in self._loads:
-            if load.reading and not load.is_over:
-                rows = load.rows
+            if load.readers and not load.is_over:
+                rows = load.ranges.rows
                 rate = (rows - self._before.get(load.stream, 0)) / seconds
                 self._before[load.stream] = rows
-                log.info(line(load.stream, rows, rate, load.bytes, _expected(load)))
+                log.info(line(load.stream, rows, rate, load.ranges.finished_bytes, _expected(load)))
 
     def close(self) -> None:
         """Nothing: the log says of each load what it came to."""
@@ -78,10 +78,10 @@ class Bars:
         self._open = ExitStack()
         self._open.enter_context(logging_redirect_tqdm())
 
-    def tell(self) -> None:
+    def show(self) -> None:
         """Each bar as far as its load is."""
         for load in self._loads:
-            if load.reading or load.is_over:
+            if load.readers or load.is_over:
                 self._move(load)
 
     def _move(self, load: Load) -> None:
@@ -89,19 +89,21 @@ class Bars:
         if bar is None:
             bar = self._bars[load.stream] = self._new(desc=load.stream)
             bar.start_t = bar.last_print_t = bar.start_t - (time.monotonic() - load.began)
-        bar.update(load.rows - bar.n)
-        bar.total = load.rows if load.document else max(_expected(load), load.rows) or None
-        bar.set_postfix_str(f"{load.bytes / 1e6:,.1f} MB" + ("" if load.error is None else ", failed"), refresh=False)
+        bar.update(load.ranges.rows - bar.n)
+        bar.total = load.ranges.rows if load.document else max(_expected(load), load.ranges.rows) or None
+        bar.set_postfix_str(
+            f"{load.ranges.finished_bytes / 1e6:,.1f} MB" + ("" if load.error is None else ", failed"), refresh=False
+        )
         bar.refresh()
 
     def close(self) -> None:
         """The bars stay as they are."""
-        self.tell()
+        self.show()
         for bar in self._bars.values():
             bar.close()
         self._open.close()
 
 
 def _expected(load: Load) -> int:
-    """Rows the load will have; 0 where that can't be told."""
-    return 0 if load.wanted.cursor else load.estimate
+    """Rows the load will have; 0 where nothing says so."""
+    return 0 if load.request.is_incremental else load.request.estimated_rows

@@ -8,8 +8,8 @@ from typing import Literal
 import msgspec
 
 from singer_arrow.documents import ColumnFacts, PartFile
-from tap_mssql.plan.key_order import Bound
 
+Bound = tuple[str, ...]  # the exact text of one row's key, a text per column
 Kind = Literal["keys", "nulls", "scan"]
 Place = tuple[int, ...]
 
@@ -59,7 +59,7 @@ def _text(bound: Bound | None, end: str) -> str:
     return end if bound is None else "(" + ", ".join(bound) + ")"
 
 
-class Finished(msgspec.Struct, kw_only=True):
+class FinishedRange(msgspec.Struct, kw_only=True):
     """A range that was read and proven: rows as counted at the source and as written, its parts, facts per column.
 
     `finer` counts values with a digit below a microsecond, by column. `changed`: rows came and went while it was read.
@@ -74,7 +74,7 @@ class Finished(msgspec.Struct, kw_only=True):
     changed: bool = False
 
 
-def in_order(finished: Iterable[Finished]) -> list[Finished]:
+def in_order(finished: Iterable[FinishedRange]) -> list[FinishedRange]:
     """The ranges of a whole load in the order of their keys.
 
     Raises ValueError unless each begins where the one before it ends, from the first key to the last: then none is missing,

@@ -9,21 +9,17 @@ from typing import Any
 import mssql_python
 
 from tap_mssql.config.settings import Settings
-from tap_mssql.errors import ConnectionRefused, TapError
+from tap_mssql.errors import ConnectionRefused
 from tap_mssql.server.certificate import holds_authority
-from tap_mssql.server.diagnosis import driver_text, judge
 from tap_mssql.server.libraries import load_libraries
-from tap_mssql.server.retry import explained, retrying
+from tap_mssql.server.retry import retrying
 
-__all__ = ["Connection", "connect", "connection_string", "driver_text", "open_connection", "refusal"]
-
-_NOTHING_READ = "Nothing was read"
 _AUTHENTICATION = {
     "service_principal": "ActiveDirectoryServicePrincipal",
     "managed_identity": "ActiveDirectoryMSI",
     "default": "ActiveDirectoryDefault",
 }
-# English: the messages that faults.py knows, and dates that read the same whatever the login's language is.
+# English: the messages that known_errors.py lists, and dates that read the same whatever the login's language is.
 # Low: where this reader and a writer block each other, the reader gives way and tries again.
 _SESSION = "SET LANGUAGE us_english; SET DEADLOCK_PRIORITY LOW;"
 
@@ -120,7 +116,7 @@ def open_connection(settings: Settings) -> Connection:
 
 
 def connect(settings: Settings, *, again: bool = False, stopping: threading.Event | None = None) -> Connection:
-    """Opens a connection, autocommit on. Raises ConnectionRefused, saying what to mend.
+    """Opens a connection, autocommit on. Raises ConnectionRefused, saying what to correct.
 
     A server that never answered is refused within `login_timeout` seconds, unless it is Azure's and says that it is waking up or
     busy; with `again` (it was connected to before) it is waited for as `retry_seconds` allows.
@@ -130,15 +126,9 @@ def connect(settings: Settings, *, again: bool = False, stopping: threading.Even
         f"SQL Server at {settings.where}",
         first=not again,
         failure=ConnectionRefused,
-        kept="What was read stays in the spool" if again else _NOTHING_READ,
+        safe="Finished ranges stay for the next run" if again else None,
         stopping=stopping,
     ):
         with attempt:
             return open_connection(settings)
-    raise ConnectionRefused(f"SQL Server at {settings.where}: not connected to; {_NOTHING_READ.lower()}.")
-
-
-def refusal(settings: Settings, error: Exception) -> TapError:
-    """The driver's error as ConnectionRefused: where, why, what to do; never the connection string."""
-    fault = judge(error, azure=settings.azure, first=True)
-    return ConnectionRefused(explained(f"SQL Server at {settings.where}", error, fault, 1, _NOTHING_READ))
+    raise ConnectionRefused(f"SQL Server at {settings.where}: the run was stopped before it was connected to", action="run again")

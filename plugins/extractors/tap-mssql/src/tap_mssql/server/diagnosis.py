@@ -38,6 +38,9 @@ class Fault:
     pause: float = 0
 
 
+_UNKNOWN = Fault(False, "the server refused the statement", "read the server's message; if it says nothing to you, report this")
+
+
 def judge(error: BaseException, *, azure: bool = False, first: bool = False) -> Fault:
     """Judges an error of the driver (an mssql_python.Error, or a RuntimeError of its native part).
 
@@ -54,13 +57,13 @@ def judge(error: BaseException, *, azure: bool = False, first: bool = False) -> 
     if _LINK.search(text):
         return Fault(True, "the connection broke", "run again; check the network if it keeps breaking", broken=True)
     if re.search(r"Serialization failure|40001", text):
-        return Fault(True, "the server gave up the transaction", "it passes by itself; run again")
-    return _unreachable(text) if _TLS.search(text) or _ENTRA.search(text) else Fault(False, "the server refused", "see its words")
+        return Fault(True, "the server gave up the transaction", "run again; it passes by itself")
+    return _unreachable(text) if _TLS.search(text) or _ENTRA.search(text) else _UNKNOWN
 
 
 def _known(known: Known, azure: bool) -> Fault:
     if known.azure and azure:
-        return Fault(True, "the database is not there yet; Azure may be waking it", known.advice, known.number, pause=1)
+        return Fault(True, "the database is not available yet; Azure may be waking it up", known.advice, known.number, pause=1)
     return Fault(known.transient, known.what, known.advice, known.number, known.number in (596, 6005, 40197), known.pause)
 
 
@@ -73,28 +76,28 @@ def _unreachable(text: str) -> Fault:
             "libgssapi-krb5-2",
         )
     if _ENTRA.search(text):
-        return Fault(False, "Entra gave no token", "check authentication, client_id, client_secret and tenant")
+        return Fault(False, "Entra issued no token", "check authentication, client_id, client_secret and tenant")
     if _OTHER_NAME.search(text):
         return Fault(
             False,
-            "the server's certificate is made for another name",
+            "the server's certificate was issued for another name",
             "set TAP_MSSQL_HOST_NAME_IN_CERTIFICATE to the name in it, or TAP_MSSQL_HOST to that name",
         )
     if _TLS.search(text):
         return Fault(
             False,
             "the server's certificate is not trusted",
-            "set TAP_MSSQL_SERVER_CERTIFICATE to its PEM file (or, only where nobody can listen, "
+            "set TAP_MSSQL_SERVER_CERTIFICATE to the PEM file of its authority (or, only on a network that you trust, "
             "TAP_MSSQL_TRUST_SERVER_CERTIFICATE to true)",
         )
     if _NO_INSTANCE.search(text):
         advice = "check the instance's name in TAP_MSSQL_HOST and that UDP 1434 is open, or set TAP_MSSQL_PORT instead"
-        return Fault(False, "SQL Server Browser tells of no such instance", advice, broken=True)
+        return Fault(False, "SQL Server Browser knows no such instance", advice, broken=True)
     if _NO_NAME.search(text):
         return Fault(False, "there is no such host", "check TAP_MSSQL_HOST", broken=True)
     if _NO_ANSWER.search(text) or _LINK.search(text) or _TIMED_OUT.search(text):
         return Fault(False, "the server does not answer", "check TAP_MSSQL_HOST and TAP_MSSQL_PORT", broken=True)
-    return Fault(False, "the server refused", "see its words")
+    return _UNKNOWN
 
 
 def _state(error: BaseException) -> str:

@@ -16,7 +16,6 @@ from tap_mssql.server.discovery_sql import ELSEWHERE, SYNONYM, TABLE, TABLES, WI
 from tap_mssql.server.sql_types import SqlColumn, quote
 
 log = logging.getLogger("tap-mssql")
-QUERY = TABLES
 BATCH_ROWS = 2048  # the driver sets aside a description's whole length for each row of a batch
 
 
@@ -69,11 +68,11 @@ def discover(connection: Connection, settings: Settings) -> list[Table]:
     """
     found = tables(_rows(connection, WITH_SYNONYMS if settings.include_synonyms else TABLES))
     if settings.include_synonyms:
-        _tell_elsewhere(connection)
+        _warn_of_synonyms_elsewhere(connection)
     if not found:
         raise SelectionRefused(
-            f"database {settings.database!r} has no table that login {settings.user!r} may see; GRANT SELECT to it, "
-            "or check TAP_MSSQL_DATABASE"
+            f"database {settings.database!r} has no table that login {settings.user!r} may see",
+            action="GRANT SELECT to the login, or correct TAP_MSSQL_DATABASE",
         )
     schemas = [schema.strip() for schema in settings.filter_dbs.split(",") if schema.strip()]
     names = [(t.schema, t.name) for t in found]
@@ -85,7 +84,7 @@ def discover(connection: Connection, settings: Settings) -> list[Table]:
     return [t for t in found if (t.schema, t.name) in chosen]
 
 
-def _tell_elsewhere(connection: Connection) -> None:
+def _warn_of_synonyms_elsewhere(connection: Connection) -> None:
     for schema, name, base in _rows(connection, ELSEWHERE):
         log.warning(
             "synonym %s.%s is left out: it stands for %s, in another database; set `database` to read it", schema, name, base
@@ -143,7 +142,7 @@ class _Found:
 
 
 def tables(rows: Iterable[Sequence[Any]]) -> list[Table]:
-    """The tables that the rows of a query of catalog_sql.py describe, in their order."""
+    """The tables that the rows of a query of discovery_sql.py describe, in their order."""
     found: dict[int, _Found] = {}
     for row in rows:
         head, ordinal, name, index = row[:9], row[9], row[10], row[20]

@@ -1,4 +1,4 @@
-"""SQL Server's errors that a reader meets: which pass by themselves, and what mends the others.
+"""SQL Server's errors that a reader meets: which pass by themselves, and what to do about the others.
 
 The driver hands over a message without the error's number, so a number is told by its message (sys.messages, English:
 connection.py sets that language; logins are refused in the server's). Numbers: learn.microsoft.com, "Database engine events and
@@ -25,7 +25,7 @@ class Known:
 
 
 def _passing(number: int, pattern: str, what: str, pause: float = 0) -> Known:
-    return Known(number, re.compile(pattern, re.I), True, what, "it passes by itself; run again", pause)
+    return Known(number, re.compile(pattern, re.I), True, what, "run again; it passes by itself", pause)
 
 
 def _lasting(number: int, pattern: str, what: str, advice: str, azure: bool = False) -> Known:
@@ -36,8 +36,8 @@ _ROLE = "another replica is taking over"
 _FULL = "the server is out of resources"
 
 KNOWN: tuple[Known, ...] = (
-    _passing(1205, r"deadlock victim", "the server chose this read as a deadlock's victim"),
-    _passing(1222, r"Lock request time out period exceeded", "rows stayed locked by others"),
+    _passing(1205, r"deadlock victim", "the server ended this query as the victim of a deadlock"),
+    _passing(1222, r"Lock request time out period exceeded", "rows stayed locked by other sessions"),
     _passing(3961, r"modified by a DDL statement in another concurrent transaction", "a table was altered during the snapshot"),
     _passing(3966, r"marked as victim when the version store", "tempdb had no room for the snapshot"),
     _passing(3958, r"Requested versioned row was not found", "tempdb had no room for the snapshot"),
@@ -58,7 +58,10 @@ KNOWN: tuple[Known, ...] = (
     _passing(10928, r"Resource ID: \d+\. The .* limit for the database is", "the database's limit is reached", 5),
     _passing(10929, r"Resource ID: \d+\. The .* minimum guarantee is", "the server is too busy for this database", 5),
     _lasting(
-        18487, r"password of the account (has expired|must be changed)", "the password has expired", "set a new one for the login"
+        18487,
+        r"password of the account (has expired|must be changed)",
+        "the password has expired",
+        "set a new one, and TAP_MSSQL_PASSWORD",
     ),
     _lasting(18486, r"account is currently locked out", "the login is locked", "ask its administrator to unlock it"),
     _lasting(18452, r"login is from an untrusted domain", "Windows logins are refused", "use a SQL or Entra login"),
@@ -66,13 +69,13 @@ KNOWN: tuple[Known, ...] = (
         18456,
         r"Login failed for user",
         "the login was refused",
-        "check TAP_MSSQL_USER and TAP_MSSQL_PASSWORD (or the client_… ones)",
+        "check TAP_MSSQL_USER and TAP_MSSQL_PASSWORD, or TAP_MSSQL_CLIENT_ID and TAP_MSSQL_CLIENT_SECRET",
     ),
     _lasting(
         40615,
         r"is not allowed to access the server",
         "Azure's firewall refuses this address",
-        "allow it in the server's firewall",
+        "allow this machine's address in the server's firewall",
     ),
     _lasting(40532, r"Cannot open server", "Azure knows no such server", "check TAP_MSSQL_HOST"),
     _lasting(
@@ -101,15 +104,25 @@ KNOWN: tuple[Known, ...] = (
         "GRANT SELECT on it, deselect it, or set on_unreadable to skip",
     ),
     _lasting(229, r"permission was denied", "this login lacks a permission", "GRANT SELECT to it, or deselect the stream"),
-    _lasting(4413, r"because of binding errors", "the view is broken at the server", "mend the view, or deselect the stream"),
-    _lasting(208, r"Invalid object name", "the table is not there (any more)", "discover again, or deselect the stream"),
-    _lasting(207, r"Invalid column name", "the column is not there (any more)", "discover again, or deselect the column"),
-    _lasting(1105, r"Could not allocate space", "the server's disk is full", "tell its administrator: tempdb, most likely"),
-    _lasting(102, r"Incorrect syntax near", "the server does not take this statement", "report it with the server's version"),
+    _lasting(4413, r"because of binding errors", "the view is broken at the server", "repair the view, or deselect the stream"),
+    _lasting(208, r"Invalid object name", "the table does not exist, or no longer", "discover again, or deselect the stream"),
+    _lasting(207, r"Invalid column name", "the column does not exist, or no longer", "discover again, or deselect the column"),
+    _lasting(
+        1105,
+        r"Could not allocate space",
+        "the server's disk is full",
+        "ask its administrator to make room, most likely in tempdb",
+    ),
+    _lasting(
+        102,
+        r"Incorrect syntax near",
+        "the server does not accept this statement",
+        "report this as a bug, with the server's version",
+    ),
     _lasting(
         8114,
         r"Conversion failed|Error converting|Arithmetic overflow|out-of-range value",
-        "a value does not convert",
-        "see which",
+        "the server cannot convert a value",
+        "correct the value or the computed column or view that converts it, or deselect the column",
     ),
 )

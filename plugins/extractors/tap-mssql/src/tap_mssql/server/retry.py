@@ -24,15 +24,15 @@ def retrying(
     *,
     first: bool = False,
     failure: type[TapError] = ReadFailed,
-    kept: str = "Finished parts stay in the spool, nothing of this load is staged",
+    safe: str | None = None,
     stopping: threading.Event | None = None,
 ) -> Iterator[tenacity.AttemptManager]:
     """Attempts at one operation: `for attempt in retrying(settings, "stream a-b"): with attempt: …`.
 
     A driver's error that passes by itself is waited for, each time with one line in the log; the waits of one operation
     sum up to `retry_seconds` at most. A lasting one, and the last one of those that should have passed, becomes `failure`
-    (a TapError: what, why, what `kept` says is safe, what to do). Other errors pass through at once. `first`: see
-    faults.judge. `stopping`, once set, ends waits early and allows no further attempt.
+    (a TapError: what, why, what is `safe`, what to do). Other errors pass through at once. `first`: see
+    diagnosis.judge. `stopping`, once set, ends waits early and allows no further attempt.
     """
     event = stopping or threading.Event()
 
@@ -67,11 +67,13 @@ def retrying(
         yield from attempts
     except DRIVER_ERRORS as error:
         tries = attempts.statistics.get("attempt_number", 1)
-        raise failure(explained(what, error, fault(error), tries, kept)) from error
+        raise explained(failure, what, error, fault(error), tries, safe) from error
 
 
-def explained(what: str, error: BaseException, fault: Fault, tries: int, kept: str) -> str:
-    """The message for people: what failed, why, how often it was tried, what is safe, what to do."""
+def explained(
+    failure: type[TapError], what: str, error: BaseException, fault: Fault, tries: int = 1, safe: str | None = None
+) -> TapError:
+    """The error for people: what failed, why, how often it was tried, what is safe, what to do."""
     often = f" after {tries} tries (retry_seconds)" if fault.transient and tries > 1 else ""
     number = f"error {fault.number}: " if fault.number else ""
-    return f"{what}: {fault.what}{often}: {number}{driver_text(error)}. {kept}. What to do: {fault.advice}."
+    return failure(f"{what}: {fault.what}{often}: {number}{driver_text(error)}", safe=safe, action=fault.advice)

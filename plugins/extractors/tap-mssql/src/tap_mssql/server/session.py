@@ -66,24 +66,19 @@ class Session:
             if not connection.closed:
                 connection.autocommit = True
 
-    @property
-    def is_snapshot(self) -> bool:
-        """Whether a transaction sees one state of the database."""
-        return self._isolation == "SNAPSHOT"
-
-    def one(self, sql: str, *, patient: bool = False) -> tuple[Any, ...] | None:
-        """The first row of a statement's result. `patient`: it may scan a table. Raises what the driver raises."""
+    def one(self, sql: str, *, may_scan: bool = False) -> tuple[Any, ...] | None:
+        """The first row of a statement's result. `may_scan`: it may scan a table. Raises what the driver raises."""
         connection = self.connection
-        with self.hearing(patient), connection.execute(sql) as cursor:
+        with self.awaiting_answer(may_scan), connection.execute(sql) as cursor:
             row = cursor.fetchone()
         if row is not None:
             return tuple(row)
         self.confirm()
         return None
 
-    def must(self, sql: str, *, patient: bool = False) -> tuple[Any, ...]:
+    def exactly_one(self, sql: str, *, may_scan: bool = False) -> tuple[Any, ...]:
         """The row of a statement that always has one. Raises OperationalError for none, and what the driver raises."""
-        row = self.one(sql, patient=patient)
+        row = self.one(sql, may_scan=may_scan)
         if row is None:
             raise mssql_python.OperationalError("Communication link failure", "a statement that has a row brought none")
         return row
@@ -94,29 +89,29 @@ class Session:
         The driver takes a link that is cut between two rows for the end of the rows, and says nothing: no result that could
         be shorter than it should be is believed before the server has answered once more.
         """
-        with self.hearing(), self.connection.execute("SELECT 1") as cursor:
+        with self.awaiting_answer(), self.connection.execute("SELECT 1") as cursor:
             if cursor.fetchone() is None:
                 raise mssql_python.OperationalError("Communication link failure", "the server does not answer any more")
 
-    def batches(self, sql: str, rows: int, *, patient: bool = False) -> Generator[pa.RecordBatch, None, None]:
+    def batches(self, sql: str, rows: int, *, may_scan: bool = False) -> Generator[pa.RecordBatch, None, None]:
         """A statement's rows, at most so many at a time. Closing the iterator stops the statement at the server."""
         cursor = self.connection.cursor()
         try:
-            with self.hearing(patient):
+            with self.awaiting_answer(may_scan):
                 cursor.execute(sql)
                 batch = cursor.arrow_batch(rows)
             while batch.num_rows:
                 yield batch
-                with self.hearing():
+                with self.awaiting_answer():
                     batch = cursor.arrow_batch(rows)
         finally:
             with suppress(*DRIVER_ERRORS):
                 cursor.close()
 
     @contextmanager
-    def hearing(self, patient: bool = False) -> Iterator[None]:
+    def awaiting_answer(self, may_scan: bool = False) -> Iterator[None]:
         """While the server's answer is waited for: a statement that may scan a table is given much longer."""
-        self._silent_at = time.monotonic() + self._settings.idle_timeout * (PATIENCE if patient else 1)
+        self._silent_at = time.monotonic() + self._settings.idle_timeout * (PATIENCE if may_scan else 1)
         try:
             yield
         finally:

@@ -68,7 +68,9 @@ class SqlColumn:
         try:
             _ = self.arrow
         except TypeRefused:
-            return f"type {self.type} is not known to this tap; a view that converts it, to nvarchar(max) say, can be read"
+            return (
+                f"type {self.type} is not known to this tap; a view that converts it, for example to nvarchar(max), can be read"
+            )
         return ""
 
     @property
@@ -108,7 +110,8 @@ class SqlColumn:
         if self.type in _BINARY or self.type == "timestamp":
             if not _HEX.fullmatch(text):
                 raise SelectionRefused(
-                    f"column {self.name!r} ({self.declared}): {text!r} is no binary value, such as 0x00000000000007D1"
+                    f"column {self.name!r} ({self.declared}): {text!r} is not a binary value",
+                    action="write it as hexadecimal digits, such as 0x00000000000007D1",
                 )
             return f"CAST({text} AS {'binary(8)' if self.type == 'timestamp' else self.declared})"
         collate = f" COLLATE {self.collation}" if self.collation and self.type in _STRINGS else ""

@@ -1,18 +1,16 @@
-"""Arrow batches of the declared types, and Singer records whose values are exact in JSON."""
+"""Singer records whose values are exact in JSON."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from singer_arrow import compute as pc
-from singer_arrow.errors import ValueRefused
 from singer_arrow.facts import time_text
-from tap_mssql.plan.select_list import Item
 from tap_mssql.read.load import Load
 
 
@@ -23,17 +21,6 @@ def of_parts(load: Load) -> Iterator[dict[str, Any]]:
         with pq.ParquetFile(load.folder / part.path) as file:
             for batch in file.iter_batches(batch_size=4_096):
                 yield from records(batch)
-
-
-def cast(batch: pa.RecordBatch, items: Sequence[Item]) -> pa.RecordBatch:
-    """The driver's batch in the declared types. Raises ValueRefused naming the column whose values do not fit."""
-    arrays = []
-    for item, values in zip(items, batch.columns, strict=True):
-        try:
-            arrays.append(values if values.type == item.field.type else pc.cast(values, item.field.type))
-        except pa.ArrowInvalid as error:
-            raise ValueRefused(f"column {item.name!r} ({item.source_type}): {error}") from error
-    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema([item.field for item in items]))
 
 
 def records(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:

@@ -3,39 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+import pyarrow as pa
 
 from tap_mssql.config.settings import Settings
-from tap_mssql.plan.select_list import items
-from tap_mssql.plan.stream_choice import choice, schema_of
+from tap_mssql.plan import stream_choice
+from tap_mssql.plan.select_list import select_list
+from tap_mssql.plan.stream_choice import json_schema
+from tap_mssql.plan.table_plan import TablePlan
+from tap_mssql.plan.table_request import TableRequest
 from tap_mssql.read.load import Load
 from tap_mssql.server.discovery import Table
 from tap_mssql.singer import batch_output, record_output
-from tap_mssql.singer.late_sdk import BaseBatchFileEncoding, BatchConfig, Stream
-
-if TYPE_CHECKING:
-    from tap_mssql.singer.tap import TapMssql
+from tap_mssql.singer.late_sdk import BaseBatchFileEncoding, BatchConfig, Stream, Tap
 
 PARQUET = BaseBatchFileEncoding(format="parquet", compression="zstd")
+
+
+class TableReader(Protocol):
+    """What a stream needs of its tap."""
+
+    settings: Settings
+
+    def read(self, stream: TableStream) -> AbstractContextManager[Load]:
+        """The complete load of a stream. Raises what ended it."""
+
+    def sample(self, request: TableRequest, rows: int) -> Iterable[dict[str, Any]]:
+        """Some rows as records."""
 
 
 class TableStream(Stream):
     """One table or view. `load` is what was read of it; without one, the stream reads by itself when it is synced."""
 
-    def __init__(self, tap: TapMssql, table: Table) -> None:
+    def __init__(self, tap: Tap, table: Table, reader: TableReader) -> None:
         self.table = table
         self.load: Load | None = None
-        self._mssql = tap
-        super().__init__(tap, schema=_discovered(table, tap.settings), name=table.stream)
+        self._reader = reader
+        super().__init__(tap, schema=_discovered(table, reader.settings), name=table.stream)
         self._choose(None)
 
     def _choose(self, entry: Mapping[str, Any] | None) -> None:
-        self.choice = choice(self.table, self._mssql.settings, entry)
+        self.choice = stream_choice.choose(self.table, self._reader.settings, entry)
         self.primary_keys = self.choice.key
         self.replication_key = self.choice.replication_key
         # What is forced in a discovered catalog could not be chosen any more.
         self.forced_replication_method = (
-            None if entry is None and not self.choice.cursor_wanted else self.choice.replication_method
+            None if entry is None and not self.choice.is_incremental else self.choice.replication_method
         )
 
     def apply_catalog(self, catalog: Any) -> None:
@@ -54,9 +69,9 @@ class TableStream(Stream):
     def get_records(self, context: Any) -> Iterable[dict[str, Any]]:
         """Rows as Singer records: exact text for decimals, ISO 8601 for times, base64 for binary."""
         if self.ABORT_AT_RECORD_COUNT is not None:
-            yield from self._mssql.sample(self.choice.wanted({}), self.ABORT_AT_RECORD_COUNT)
+            yield from self._reader.sample(self.choice.request({}), self.ABORT_AT_RECORD_COUNT)
             return
-        with self._mssql.read(self) as load:
+        with self._reader.read(self) as load:
             yield from record_output.of_parts(load)
             batch_output.move(self.stream_state, load)
 
@@ -64,7 +79,7 @@ class TableStream(Stream):
         self, batch_config: BatchConfig, context: Mapping[str, Any] | None = None
     ) -> Iterable[tuple[BaseBatchFileEncoding, list[str]]]:
         """The parts of a complete load, in one message, after its load document is durable; the bookmark moves with them."""
-        with self._mssql.read(self) as load:
+        with self._reader.read(self) as load:
             assert load.document is not None
             batch_output.move(self.stream_state, load)
             yield PARQUET, [(load.folder / part.path).absolute().as_uri() for part in load.document.files]
@@ -76,9 +91,11 @@ class TableStream(Stream):
     def adopt(self, load: Load) -> None:
         """Takes what was read; where the table or its columns were not as discovered, the stream's schema follows."""
         self.load = load
-        if (load.wanted.table, load.wanted.columns) != (self.table, self.choice.columns):
-            self._schema = self._input_schema = schema_of(load.opened.items)
-            self.primary_keys = load.wanted.key
+        plan = load.opened
+        assert isinstance(plan, TablePlan)
+        if (plan.request.table, plan.request.columns) != (self.table, self.choice.columns):
+            self._schema = self._input_schema = json_schema(plan.schema, plan.source_types)
+            self.primary_keys = plan.key_columns
             self._stream_maps = None
             assert self._tap.mapper is not None
             self._tap.mapper.register_raw_stream_schema(self.name, self._schema, list(self.primary_keys))
@@ -98,7 +115,8 @@ class TableStream(Stream):
 
 def _discovered(table: Table, settings: Settings) -> dict[str, Any]:
     """The schema of all columns, unreadable ones among them, so that they can be deselected; with the server's descriptions."""
-    schema = schema_of(items(table.stream, [c for c in table.columns if not c.unreadable], settings))
+    items = select_list(table.stream, [c for c in table.columns if not c.unreadable], settings)
+    schema = json_schema(pa.schema([i.field for i in items]), {i.name: i.source_type for i in items})
     for column in table.columns:
         if column.unreadable:
             schema["properties"][column.name] = {"type": ["string", "null"], "x-sql-datatype": column.declared}

@@ -12,14 +12,13 @@ import click
 
 from singer_arrow.settings import json_schema
 from tap_mssql.config import settings
-from tap_mssql.errors import SomeFailed
-from tap_mssql.plan import statements
-from tap_mssql.plan.select_list import items
-from tap_mssql.plan.stream_choice import refuse
-from tap_mssql.read.load import Load, Wanted
+from tap_mssql.plan import statements, stream_choice
+from tap_mssql.plan.select_list import in_declared_types, select_list
+from tap_mssql.plan.table_request import TableRequest
+from tap_mssql.read.load import Load
 from tap_mssql.singer import record_output
 from tap_mssql.singer.late_sdk import Tap, _ConfigInput
-from tap_mssql.singer.run import Run, told
+from tap_mssql.singer.run import Run, failure
 from tap_mssql.singer.stream import TableStream
 
 
@@ -42,9 +41,9 @@ class TapMssql(Tap):
         """The SDK's command, with --plan and --doctor."""
         command = super().get_singer_command()
         command.params += [
-            click.Option(["--plan"], is_flag=True, help="Says what would be read and how; reads no table."),
+            click.Option(["--plan"], is_flag=True, help="Shows what would be read and how; reads no table."),
             click.Option(
-                ["--doctor"], is_flag=True, help="Looks at network, TLS, login, rights, clock, disk; exit 3 if one fails."
+                ["--doctor"], is_flag=True, help="Checks network, TLS, login, permissions, clock and disk; exit 3 if one fails."
             ),
             click.Option(["--json", "as_json"], is_flag=True, help="--plan and --doctor as JSON."),
         ]
@@ -60,18 +59,18 @@ class TapMssql(Tap):
         files = {name: json.load(given[name]) for name in ("catalog", "state") if given.get(name) and plan}
         tap = cls(config=config.config, parse_env_config=config.parse_env, setup_mapper=plan, **files)
         if doctor:
-            from tap_mssql.doctor import report as doctors
+            from tap_mssql.doctor import report
 
             with tap.run.spool() as root:
-                raise SystemExit(doctors.main(tap.settings, as_json, root))
-        from tap_mssql.plan import explain as plans
+                raise SystemExit(report.main(tap.settings, as_json, root))
+        from tap_mssql.plan import explain
 
-        steps = [plans.step(s.choice.wanted(s.stream_state), tap.settings) for s in tap.selected().values()]
-        sys.stdout.write(plans.as_json(steps) if as_json else plans.as_table(steps))
+        steps = [explain.step(s.choice.request(s.stream_state), tap.settings) for s in tap.selected().values()]
+        sys.stdout.write(explain.as_json(steps) if as_json else explain.as_table(steps))
 
     def discover_streams(self) -> list[TableStream]:
         """One stream per table and view."""
-        return [TableStream(self, table) for table in self.run.tables]
+        return [TableStream(self, table, self) for table in self.run.tables]
 
     @property
     def catalog_dict(self) -> dict[str, Any]:
@@ -89,15 +88,15 @@ class TapMssql(Tap):
     def sync_all(self) -> None:  # type: ignore[misc]  # final in the SDK, which knows only streams one after the other
         """Reads all selected streams; each one's messages are written when its load is complete.
 
-        Raises SomeFailed when streams failed, after those that did not are told whole.
+        Raises SomeFailed when streams failed, after the messages of those that did not.
         """
         self._reset_state_progress_markers()
         if self.state:
             self._state_writer.write_state(self.state)
         streams = self.selected()
         failed: list[Load] = []
-        with self.run.reading([s.choice for s in streams.values()], self.state.get("bookmarks", {})) as engine:
-            for load in engine.ended():
+        with self.run.reading([s.choice for s in streams.values()], self.state.get("bookmarks", {})) as scheduler:
+            for load in scheduler.ended():
                 if load.error is not None:
                     failed.append(load)
                     continue
@@ -106,13 +105,13 @@ class TapMssql(Tap):
                 stream.sync()
                 stream.finalize_state_progress_markers()
         if failed:
-            raise SomeFailed(told(failed, len(streams)))
+            raise failure(failed, len(streams))
 
     def selected(self) -> dict[str, TableStream]:
         """The selected streams by name. Raises SelectionRefused or NameRefused for what could not arrive; no row is read."""
         chosen = [s for s in self.streams.values() if isinstance(s, TableStream) and s.selected]
-        for line in refuse([s.choice for s in chosen], self.settings):
-            self.logger.warning("left out (on_unreadable): %s", line)
+        for line in stream_choice.check([s.choice for s in chosen], self.settings):
+            self.logger.warning("left out (on_unreadable: skip): %s", line)
         return {s.name: s for s in chosen}
 
     @contextmanager
@@ -121,18 +120,18 @@ class TapMssql(Tap):
         if stream.load is not None:
             yield stream.load
             return
-        with self.run.reading([stream.choice], self.state.get("bookmarks", {})) as engine:
-            load = next(engine.ended())
+        with self.run.reading([stream.choice], self.state.get("bookmarks", {})) as scheduler:
+            load = next(scheduler.ended())
             if load.error is not None:
                 raise load.error
             stream.adopt(load)
             yield load
             stream.load = None
 
-    def sample(self, wanted: Wanted, rows: int) -> Iterator[dict[str, Any]]:
+    def sample(self, request: TableRequest, rows: int) -> Iterator[dict[str, Any]]:
         """Some rows as records, for the SDK's connection test."""
-        chosen = items(wanted.stream, wanted.columns, self.settings)
-        sql = statements.rows(wanted.table, [i.expression for i in chosen], "", None)
+        items = select_list(request.stream, request.columns, self.settings)
+        sql = statements.rows(request.table, [i.expression for i in items], "", None)
         with self.run.connection() as connection, connection.cursor() as cursor:
             cursor.execute(sql.replace("SELECT ", f"SELECT TOP ({rows + 1}) ", 1))
-            yield from record_output.records(record_output.cast(cursor.arrow_batch(rows + 1), chosen))
+            yield from record_output.records(in_declared_types(cursor.arrow_batch(rows + 1), items))

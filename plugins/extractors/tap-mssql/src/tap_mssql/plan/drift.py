@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from tap_mssql.errors import Drifted
 from tap_mssql.plan import statements
+from tap_mssql.plan.table_request import TableRequest
 from tap_mssql.server import discovery
 from tap_mssql.server.discovery import Table
 from tap_mssql.server.session import Session
@@ -19,43 +22,45 @@ def version(session: Session, table: Table) -> str:
     return "" if row is None else "\0".join(map(str, row))
 
 
-def refuse(session: Session, stream: str, known: Table, since: str = "") -> str:
+def refuse(session: Session, request: TableRequest, known_version: str = "") -> str:
     """The table's version. Raises Drifted, naming what changed, when the table is not as it was, and what the driver raises.
 
-    `since`: the version at which it was; the same one now is believed without a further look.
+    `known_version`: the one at which it was; the same one now needs no further look.
     """
+    known = request.table
     now = version(session, known)
-    if now and now == since:
+    if now and now == known_version:
         return now
-    with session.hearing():
+    with session.awaiting_answer():
         table = discovery.table(session.connection, known.object_id)
-    told = differences(known, table)
-    if told:
+    changes = differences(known, table)
+    if changes:
         session.confirm()
-        raise Drifted(stream, known, told, table)
+        successor = None if table is None else partial(request.adapted, table)
+        raise Drifted(request.stream, f"{known.schema}.{known.name}", changes, successor)
     return now
 
 
 def differences(known: Table, now: Table | None) -> list[str]:
     """What is not as it was, in words; nothing for the same table. Estimates, indexes and descriptions may differ."""
     if now is None:
-        return ["it is gone, or this login may not see it any more"]
-    told = []
+        return ["it is gone, or this login may no longer see it"]
+    changes = []
     if (known.schema, known.name) != (now.schema, now.name):
-        told.append(f"it is called {now.schema}.{now.name} now")
+        changes.append(f"it was renamed to {now.schema}.{now.name}")
     before = {c.name: c for c in known.columns}
     after = {c.name: c for c in now.columns}
-    told += [f"column {name} was dropped" for name in before if name not in after]
-    told += [f"column {name} {after[name].declared} was added" for name in after if name not in before]
+    changes += [f"column {name} was dropped" for name in before if name not in after]
+    changes += [f"column {name} {after[name].declared} was added" for name in after if name not in before]
     for name in before.keys() & after.keys():
-        if _shape(before[name]) != _shape(after[name]):
-            told.append(f"column {name} was {_words(before[name])} and is {_words(after[name])}")
+        if _declaration(before[name]) != _declaration(after[name]):
+            changes.append(f"column {name} was {_words(before[name])} and is {_words(after[name])}")
     if known.key != now.key:
-        told.append(f"its key was ({', '.join(known.key)}) and is ({', '.join(now.key)})")
-    return told
+        changes.append(f"its key was ({', '.join(known.key)}) and is ({', '.join(now.key)})")
+    return changes
 
 
-def _shape(column: SqlColumn) -> tuple[object, ...]:
+def _declaration(column: SqlColumn) -> tuple[object, ...]:
     return column.declared, column.nullable, column.collation
 
 

@@ -1,0 +1,97 @@
+"""How a table is read: its select list, its order, and the condition of each range."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+
+from singer_arrow.documents import Cursor
+from tap_mssql.plan import statements
+from tap_mssql.plan.key_order import KeyOrder
+from tap_mssql.plan.select_list import SelectItem, row_bytes
+from tap_mssql.plan.strategy import Strategy
+from tap_mssql.plan.table_request import TableRequest
+from tap_mssql.plan.window import Window
+from tap_mssql.read.ranges import Kind, Range
+from tap_mssql.read.source import LoadPlan
+
+
+@dataclass(frozen=True, kw_only=True)
+class TablePlan(LoadPlan):
+    """A LoadPlan of a SQL Server table."""
+
+    request: TableRequest
+    items: tuple[SelectItem, ...]
+    strategy: Strategy
+    replication_window: Window | None
+
+    @property
+    def order(self) -> KeyOrder | None:
+        """The order that ranges are cut in; None for a table that is read by one query."""
+        return self.strategy.order
+
+    def condition(self, range_: Range) -> str:
+        """The WHERE condition of a range; empty text for the whole table."""
+        window = self._window
+        if range_.kind == "nulls":
+            assert window is not None
+            return window.nulls
+        in_window = "" if window is None else window.predicate if self.strategy.by_replication_key else window.with_nulls
+        if range_.kind == "scan" or self.order is None:
+            return in_window
+        return statements.all_of(self.order.between(range_.lower, range_.upper), in_window)
+
+    def cutting_condition(self, range_: Range) -> str:
+        """The condition under which a range is cut: by the order alone, unless the replication key leads it."""
+        assert self.order is not None
+        between, window = self.order.between(range_.lower, range_.upper), self._window
+        return statements.all_of(between, window.predicate) if window and self.strategy.by_replication_key else between
+
+    @property
+    def _window(self) -> Window | None:
+        """The window up to where this load, or the one it goes on with, began."""
+        if self.replication_window is None or self.window is None:
+            return None
+        return replace(self.replication_window, to=self.window.to)
+
+
+def plan_table(request: TableRequest, items: Sequence[SelectItem], strategy: Strategy, window: Window | None) -> TablePlan:
+    """The plan of a load. Pure."""
+    key = request.key
+    kinds: tuple[Kind, ...] = ("scan",) if strategy.order is None else ("keys",)
+    if window and window.includes_nulls and strategy.by_replication_key:
+        kinds = ("keys", "nulls")
+    return TablePlan(
+        source_schema=request.table.schema,
+        source_table=request.table.name,
+        schema=pa.schema([item.field for item in items]),
+        source_types={item.name: item.source_type for item in items},
+        mode=request.mode,
+        key_columns=key,
+        kinds=kinds,
+        is_in_key_order=strategy.order is not None and strategy.order.names == key,
+        window=Cursor(window.column.name, window.from_, window.to) if window else None,
+        moves_bookmark=window is not None and window.moves_bookmark,
+        row_bytes=None if statements.unbounded(request.columns) else row_bytes(request.columns, 0),
+        identity=_identity(request, items, strategy, window),
+        notes=tuple(f"left out: {text}" for text in request.left_out),
+        request=request,
+        items=tuple(items),
+        strategy=strategy,
+        replication_window=window,
+    )
+
+
+def _identity(request: TableRequest, items: Sequence[SelectItem], strategy: Strategy, window: Window | None) -> dict[str, Any]:
+    columns = [[i.name, i.source_type, i.expression, "" if i.field.nullable else "NOT NULL"] for i in items]
+    return {
+        "the table": request.table.object_id,
+        "its columns or their selection": columns,
+        "its key": list(request.key),
+        "the order it is read in": list(strategy.order.names) if strategy.order else [],
+        "the load's mode": request.mode,
+        "the replication key's window": {**window.identity, "end_value": request.end_value} if window else None,
+    }

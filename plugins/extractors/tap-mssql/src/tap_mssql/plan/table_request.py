@@ -1,0 +1,83 @@
+"""What a stream asks of its table: columns, key, replication key and bookmark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from singer_arrow.documents import Mode
+from tap_mssql.errors import Drifted, ReadFailed
+from tap_mssql.server.discovery import Table
+from tap_mssql.server.sql_types import SqlColumn
+
+UNBOUNDED_BYTES = 64  # of a value whose declaration does not say how long it can be: a guess
+
+
+@dataclass(frozen=True)
+class TableRequest:
+    """A LoadRequest (read/source.py) of a SQL Server table.
+
+    `key` identifies rows for merging; `set_key` is the one that the settings name, where they do. `bookmark` is the replication
+    key's, as text. `left_out` says which columns are not read, and why.
+    """
+
+    stream: str
+    table: Table
+    columns: tuple[SqlColumn, ...]
+    key: tuple[str, ...]
+    set_key: tuple[str, ...] | None = None
+    left_out: tuple[str, ...] = ()
+    replication_key: SqlColumn | None = None
+    bookmark: str | None = None
+    lookback: int = 0
+    start_value: str | None = None
+    end_value: str | None = None
+
+    @property
+    def estimated_rows(self) -> int:
+        """Rows the table has, as its statistics say; 0 where they don't."""
+        return self.table.row_estimate or 0
+
+    @property
+    def stored_row_bytes(self) -> int:
+        """Bytes that a row takes on the server's disk, on average; 0 where nothing says so."""
+        return self.table.row_bytes
+
+    @property
+    def declared_row_bytes(self) -> int:
+        """Bytes of the columns as declared."""
+        return sum(c.max_length if c.max_length > 0 else UNBOUNDED_BYTES for c in self.columns)
+
+    @property
+    def is_incremental(self) -> bool:
+        """Whether only what a replication key says is new is read."""
+        return self.replication_key is not None
+
+    @property
+    def is_backfill(self) -> bool:
+        """Whether the window is given, so that the bookmark stays."""
+        return self.start_value is not None or self.end_value is not None
+
+    @property
+    def mode(self) -> Mode:
+        """What the load does to the Delta table."""
+        if self.replication_key is None:
+            return "overwrite"
+        return "merge" if self.key else "append"
+
+    def adapted(self, now: Table) -> TableRequest:
+        """The request for the table as it is now: the selected columns, and those that were not there to be selected.
+
+        Raises ReadFailed where its key or replication key is gone, or the table has another name.
+        """
+        known, selected = {c.name for c in self.table.columns}, {c.name for c in self.columns}
+        columns = tuple(c for c in now.columns if c.name in selected or c.name not in known)
+        key = self.set_key or now.key
+        replication_key = now.column(self.replication_key.name) if self.replication_key else None
+        gone = [name for name in key if now.column(name) is None]
+        if self.replication_key and not replication_key:
+            gone.append(self.replication_key.name)
+        name = f"{now.schema}.{now.name}"
+        if gone or (now.schema, now.name) != (self.table.schema, self.table.name):
+            what = f"key column {', '.join(gone)} is gone from {name}" if gone else f"its table was renamed to {name}"
+            raise ReadFailed(f"stream {self.stream}: {what}", safe=Drifted.KEPT, action="discover again, and select anew")
+        return replace(self, table=now, columns=columns, key=key, replication_key=replication_key)

@@ -1,0 +1,114 @@
+"""SQL Server as a source of ranges: each method is a statement or two of statements.py on one session."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, closing, suppress
+from typing import TypeVar
+
+import pyarrow as pa
+
+from singer_arrow.errors import ValueRefused
+from tap_mssql.config.settings import Settings
+from tap_mssql.errors import ReadFailed, Stopped
+from tap_mssql.plan import drift, statements
+from tap_mssql.plan.select_list import in_declared_types, row_bytes
+from tap_mssql.plan.table_opening import open_table
+from tap_mssql.plan.table_plan import TablePlan
+from tap_mssql.plan.table_request import TableRequest
+from tap_mssql.read.ranges import Bound, Range
+from tap_mssql.read.source import RangeCount, Source
+from tap_mssql.server.retry import DRIVER_ERRORS, retrying
+from tap_mssql.server.session import Session
+
+T = TypeVar("T")
+_ISOLATION = {
+    "SNAPSHOT": "snapshot, one per range",
+    "READ COMMITTED": "read committed: rows changed while a range was read may be seen before or after the change",
+}
+
+
+class TableSource(Source):
+    """See read/source.py; `isolation` is the transaction isolation level, SNAPSHOT or READ COMMITTED."""
+
+    def __init__(self, settings: Settings, isolation: str) -> None:
+        self._settings = settings
+        self._session = Session(settings, isolation)
+        self.isolation = _ISOLATION[isolation]
+        self.sees_one_state = isolation == "SNAPSHOT"
+
+    def open(self, request: TableRequest) -> TablePlan:
+        """How the table is read. Raises Drifted or SelectionRefused, and what the driver raises."""
+        return open_table(self._session, request, self._settings)
+
+    def version(self, plan: TablePlan, known: str) -> str:
+        """The table's version. Raises Drifted, and what the driver raises."""
+        return drift.refuse(self._session, plan.request, known)
+
+    def count(self, plan: TablePlan, range_: Range, rows_only: bool = False) -> RangeCount:
+        """Counts a range's rows, and looks for its longest and its finest values."""
+        columns = () if rows_only else plan.request.columns
+        sql = statements.count(plan.request.table, columns, plan.condition(range_))
+        row = self._session.exactly_one(sql, may_scan=rows_only or range_.kind != "keys")
+        finer = [c.name for c in statements.finer_than_a_microsecond(columns)]
+        longest = sum(int(value or 0) for value in row[1 + len(finer) :])
+        counts = {name: int(value) for name, value in zip(finer, row[1:], strict=False) if value}
+        return RangeCount(int(row[0]), row_bytes(columns, longest), counts)
+
+    def boundary(self, plan: TablePlan, range_: Range, rows: int, is_exact: bool = True) -> Bound | None:
+        """The key of a range's row of that number; None where it has fewer."""
+        order = plan.order
+        if order is None:
+            return None
+        condition = plan.condition(range_) if is_exact else plan.cutting_condition(range_)
+        found = self._session.one(statements.boundary(plan.request.table, order, condition, rows))
+        return None if found is None else tuple(str(text) for text in found)
+
+    def rows(self, plan: TablePlan, range_: Range, batch_rows: int) -> Generator[pa.RecordBatch, None, None]:
+        """A range's rows in the declared types. Raises ReadFailed naming the column whose values do not fit its type."""
+        order = plan.order if range_.kind == "keys" else None
+        expressions = [item.expression for item in plan.items]
+        sql = statements.rows(plan.request.table, expressions, plan.condition(range_), order)
+        with closing(self._session.batches(sql, batch_rows, may_scan=order is None)) as batches:
+            for batch in batches:
+                try:
+                    yield in_declared_types(batch, plan.items)
+                except ValueRefused as error:
+                    raise ReadFailed(
+                        f"stream {plan.request.stream}, {error}", action="deselect the column to read the others"
+                    ) from error
+
+    def snapshot(self) -> AbstractContextManager[object]:
+        """One state of the database under SNAPSHOT isolation, else nothing."""
+        return self._session.transaction()
+
+    def retry(self, request: TableRequest, what: str, action: Callable[[], T], stopping: threading.Event) -> T:
+        """An action on the session, tried again on a new connection where the error passes by itself."""
+        try:
+            for attempt in retrying(self._settings, f"stream {request.stream}, {what}", stopping=stopping):
+                with attempt:
+                    try:
+                        return action()
+                    except DRIVER_ERRORS:
+                        self._session.close()
+                        raise
+        except ReadFailed:
+            # A table that is gone or has other columns says so better than the statement that found no column.
+            if not stopping.is_set():
+                with suppress(*DRIVER_ERRORS):
+                    drift.refuse(self._session, request)
+            raise
+        raise Stopped(request.stream)
+
+    def is_silent(self) -> bool:
+        """Whether an answer has been waited for longer than `idle_timeout` allows."""
+        return self._session.is_silent()
+
+    def sever(self) -> None:
+        """Ends the connection's sockets."""
+        self._session.sever()
+
+    def close(self) -> None:
+        """Gives the connection up."""
+        self._session.close()

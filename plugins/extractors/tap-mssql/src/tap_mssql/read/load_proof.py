@@ -1,0 +1,76 @@
+"""The proof that a load is whole, and the load document that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from singer_arrow import documents
+from singer_arrow.documents import LoadDocument
+from singer_arrow.facts import merged, utc_text
+from singer_arrow.parts import PartLimits
+from tap_mssql.errors import Drifted, ReadFailed
+from tap_mssql.read.load import Load
+from tap_mssql.read.ranges import FinishedRange, Range, in_order
+from tap_mssql.read.source import LoadPlan, Source
+
+
+def refuse_emptied(load: Load, source: Source) -> None:
+    """Raises Drifted for a table that was emptied between two ranges: it would be staged by halves."""
+    finished, plan = load.ranges.finished, load.opened
+    if len(finished) < 2 or plan.window or not any(each.rows for each in finished):
+        return
+    if source.boundary(plan, Range(), 1) is None:
+        raise Drifted(load.stream, f"{plan.source_schema}.{plan.source_table}", ["it was emptied"], lambda: load.request)
+
+
+def complete(load: Load, isolation: str) -> None:
+    """Proves that the ranges make the whole, and writes the load document: from here on the load exists for a target.
+
+    Raises ReadFailed where they do not.
+    """
+    plan = load.opened
+    try:
+        ranges = in_order(load.ranges.finished)
+    except ValueError as error:
+        raise ReadFailed(f"stream {load.stream}: {error}", safe=ReadFailed.KEPT, action="report this as a bug") from None
+    files = [part for each in ranges for part in each.files]
+    if not files:
+        files = load.writer(Range(), PartLimits()).close()
+    document = LoadDocument(
+        load_id=load.load_id,
+        run_id=load.run_id,
+        stream=load.stream,
+        source_schema=plan.source_schema,
+        source_table=plan.source_table,
+        mode=plan.mode,
+        key_columns=list(plan.key_columns),
+        cursor=plan.window,
+        schema=documents.columns_of(load.stream, plan.schema, plan.source_types),
+        files=files,
+        rows=sum(each.rows for each in ranges),
+        source_rows=sum(each.source_rows for each in ranges),
+        columns={f.name: merged(f.type, [each.columns[f.name] for each in ranges]) for f in plan.schema},
+        started_at=load.started_at,
+        ended_at=utc_text(datetime.now(UTC)),
+        notes=[f"isolation: {isolation}", *load.notes, *plan.notes, *_notes(plan, ranges)],
+    )
+    documents.write(documents.document_path(load.folder, load.load_id), document)
+    load.document = document
+
+
+def _notes(plan: LoadPlan, ranges: Sequence[FinishedRange]) -> list[str]:
+    """What a reader of the load should know of its rows."""
+    notes = []
+    for name in plan.schema.names:
+        count = sum(each.finer.get(name, 0) for each in ranges)
+        kept = "; the exact text is in the column beside it" if f"{name}_100ns" in plan.schema.names else ""
+        if count:
+            notes.append(f"{name}: {count} values had a digit finer than a microsecond, which timestamp[us] does not hold{kept}")
+    nulls = sum(each.rows for each in ranges if each.range.kind == "nulls")
+    if nulls and plan.window:
+        notes.append(f"{nulls} rows have no value in {plan.window.column}: this first load has read them, later ones will not")
+    changed = [str(each.range) for each in ranges if each.changed]
+    if changed:
+        notes.append(f"rows came or went while {len(changed)} of {len(ranges)} ranges were read; the first was {changed[0]}")
+    return notes

@@ -1,0 +1,132 @@
+"""What reading needs of a database: the whole of it. A class with these methods makes another database readable.
+
+A stream goes through it as two objects of the source's own making: a `LoadRequest`, what is asked for, and a `LoadPlan`, how it
+is read, which `open` makes of the request.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+import pyarrow as pa
+
+from singer_arrow.documents import Cursor, Mode
+from tap_mssql.read.ranges import Bound, Kind, Range
+
+T = TypeVar("T")
+
+
+class LoadRequest(Protocol):
+    """A stream to read, and what is known of its size before it is opened. Estimates are 0 where nothing is known."""
+
+    @property
+    def stream(self) -> str:
+        """The stream's name."""
+
+    @property
+    def estimated_rows(self) -> int:
+        """Rows of the table; an incremental load may read far fewer."""
+
+    @property
+    def stored_row_bytes(self) -> int:
+        """Bytes of a row where the database keeps it, on average."""
+
+    @property
+    def declared_row_bytes(self) -> int:
+        """Bytes of a row's selected columns, as declared: to compare streams by."""
+
+    @property
+    def is_incremental(self) -> bool:
+        """Whether a bookmark decides what is read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadPlan:
+    """How a stream is read: the same for all its ranges.
+
+    `kinds`: the ranges that make the whole, `("keys",)`, `("keys", "nulls")` or `("scan",)`. `source_types`: the columns' types
+    as the database declares them. `is_in_key_order`: ranges of keys are in the order of `key_columns`, so that parts can say from
+    which key to which they go. `row_bytes`: memory one row may take; None where counting must tell. `window.to` is fixed when the
+    load begins, and stays when a later run goes on with it. `identity`: what two runs must have in common, in words and JSON
+    values, for one to use what the other read. `notes` travel in the load document.
+    """
+
+    source_schema: str
+    source_table: str
+    schema: pa.Schema
+    source_types: dict[str, str]
+    mode: Mode
+    key_columns: tuple[str, ...]
+    kinds: tuple[Kind, ...] = ("keys",)
+    is_in_key_order: bool = False
+    window: Cursor | None = None
+    moves_bookmark: bool = True
+    row_bytes: int | None = None
+    identity: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RangeCount:
+    """What the source says of a range.
+
+    `rows`; `row_bytes`, the most memory that one of them may take; `finer`, by column, values with a digit below a microsecond.
+    """
+
+    rows: int
+    row_bytes: int = 0
+    finer: dict[str, int] = field(default_factory=dict)
+
+
+class Source(Protocol):
+    """One reader's connection to the database, opened when it is first needed.
+
+    One thread uses it; only `is_silent` and `sever` are called by another one. `request` and `plan` are those that the source
+    made itself. Methods raise whatever the database's driver raises; `retry` decides what becomes of it.
+    """
+
+    isolation: str  # what the ranges of one load see of each other's time, for the load document
+    sees_one_state: bool = False  # within a `snapshot`, whatever others write meanwhile
+
+    def open(self, request: Any) -> LoadPlan:
+        """How a stream is read. Raises Drifted where the table is not what the request knows, SelectionRefused."""
+
+    def version(self, plan: Any, known: str) -> str:
+        """The table's version, changed by whatever changes its columns. Raises Drifted where it is not what the plan reads.
+
+        `known` is the version it had when last looked at, empty to begin with: the same one needs no further look.
+        """
+
+    def count(self, plan: Any, range_: Range, rows_only: bool = False) -> RangeCount:
+        """Rows of a range, and what else counting tells, unless only the rows are asked for."""
+
+    def boundary(self, plan: Any, range_: Range, rows: int, is_exact: bool = True) -> Bound | None:
+        """The key of a range's row of that number, the first being 1; None where it has fewer.
+
+        Unless it must be exact, rows that the load's window leaves out may be counted as well where that is cheaper.
+        """
+
+    def rows(self, plan: Any, range_: Range, batch_rows: int) -> Generator[pa.RecordBatch, None, None]:
+        """A range's rows in the plan's schema, `keys` in key order; closing the generator stops the query. Raises ReadFailed."""
+
+    def snapshot(self) -> AbstractContextManager[object]:
+        """One state of the database, where it has such a thing."""
+        return nullcontext()
+
+    def retry(self, request: Any, what: str, action: Callable[[], T], stopping: threading.Event) -> T:
+        """What an action gives, tried again where its error passes by itself. Raises ReadFailed, Drifted, or Stopped."""
+        return action()
+
+    def is_silent(self) -> bool:
+        """Whether the database has been silent for longer than a connection that works ever is."""
+        return False
+
+    def sever(self) -> None:
+        """Breaks the connection, so that whatever waits for an answer fails at once."""
+
+    def close(self) -> None:
+        """Gives the connection up."""

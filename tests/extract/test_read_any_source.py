@@ -1,0 +1,179 @@
+"""Reading knows no database: a DuckDB table goes through the same ranges, spool, resume and proof as a SQL Server's."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import subprocess
+import sys
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tap_mssql.errors import Drifted, ReadFailed
+from tap_mssql.read.limits import ReadLimits
+from tap_mssql.read.load import Load
+from tap_mssql.read.ranges import Bound, Range
+from tap_mssql.read.scheduler import Scheduler
+from tap_mssql.read.source import LoadPlan, RangeCount, Source
+from tap_mssql.read.spool import Spool
+
+ROWS = 5_000
+LIMITS = ReadLimits(readers=2, range_rows=700)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A LoadRequest of a table with a key column `id`."""
+
+    stream: str
+    estimated_rows: int = 0
+    stored_row_bytes: int = 0
+    declared_row_bytes: int = 8
+    is_incremental: bool = False
+
+
+@dataclass
+class DuckSource(Source):
+    """A Source of DuckDB tables. `fails_at`: the query for rows, counted from 1, that breaks; `lost`: rows it leaves out."""
+
+    database: duckdb.DuckDBPyConnection
+    fails_at: int = 0
+    lost: int = 0
+    queries: list[str] = field(default_factory=list)
+    isolation = "snapshot of the whole database"
+    sees_one_state = True
+
+    def open(self, request: Request) -> LoadPlan:
+        schema = self.database.sql(f"SELECT * FROM {request.stream}").to_arrow_table().schema
+        return LoadPlan(
+            source_schema="main", source_table=request.stream, schema=schema, source_types={f.name: str(f.type) for f in schema},
+            mode="overwrite", key_columns=("id",), is_in_key_order=True, row_bytes=100,
+            identity={"its columns": str(schema)},
+        )  # fmt: skip
+
+    def version(self, plan: LoadPlan, known: str) -> str:
+        columns = ", ".join(name for name, *_ in self.database.execute(f"DESCRIBE {plan.source_table}").fetchall())
+        if known and columns != known:
+            raise Drifted(
+                plan.source_table, plan.source_table, [f"its columns are {columns}"], lambda: Request(plan.source_table)
+            )
+        return columns
+
+    def count(self, plan: LoadPlan, range_: Range, rows_only: bool = False) -> RangeCount:
+        found = self.database.execute(f"SELECT count(*) FROM {plan.source_table}{where(range_)}").fetchone()
+        assert found
+        return RangeCount(found[0])
+
+    def boundary(self, plan: LoadPlan, range_: Range, rows: int, is_exact: bool = True) -> Bound | None:
+        sql = f"SELECT id FROM {plan.source_table}{where(range_)} ORDER BY id LIMIT 1 OFFSET {rows - 1}"
+        found = self.database.execute(sql).fetchone()
+        return None if found is None else (str(found[0]),)
+
+    def rows(self, plan: LoadPlan, range_: Range, batch_rows: int) -> Generator[pa.RecordBatch, None, None]:
+        self.queries.append(str(range_))
+        if len(self.queries) == self.fails_at:
+            raise ReadFailed(f"stream {plan.source_table}, {range_}: the disk of the database broke", action="repair it")
+        sql = f"SELECT {', '.join(plan.schema.names)} FROM {plan.source_table}{where(range_)} ORDER BY id OFFSET {self.lost}"
+        yield from self.database.sql(sql).to_arrow_table().cast(plan.schema).to_batches(batch_rows)
+
+
+def where(range_: Range) -> str:
+    lower = "" if range_.lower is None else f" AND id > {range_.lower[0]}"
+    upper = "" if range_.upper is None else f" AND id <= {range_.upper[0]}"
+    return f" WHERE true{lower}{upper}"
+
+
+@pytest.fixture
+def database() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect()
+    for stream in ("first", "second"):
+        connection.execute(f"CREATE TABLE {stream} AS SELECT i AS id, 'row ' || i AS t FROM range({ROWS}) AS r(i)")
+    return connection
+
+
+def read(
+    root: Path, database: duckdb.DuckDBPyConnection, *streams: str, limits: ReadLimits = LIMITS, **faults: Any
+) -> tuple[list[Load], list[DuckSource]]:
+    """Reads streams with as many connections as the limits allow; the loads as they ended, and the sources."""
+    sources = [DuckSource(database.cursor(), **faults) for _ in range(limits.readers)]
+    loads = [Load(Request(stream), Spool(root, stream), "run") for stream in streams]
+    scheduler = Scheduler(loads, sources, limits)
+    with scheduler.running():
+        return list(scheduler.ended()), sources
+
+
+def table(load: Load) -> pa.Table:
+    """The rows that the load document names."""
+    [document] = load.folder.glob("*.load.json")
+    return pa.concat_tables(pq.read_table(load.folder / f["path"]) for f in json.loads(document.read_text())["files"])
+
+
+def test_streams_are_read_in_ranges_side_by_side_and_proven(tmp_path: Path, database: duckdb.DuckDBPyConnection) -> None:
+    loads, _ = read(tmp_path, database, "first", "second")
+    assert {load.stream for load in loads} == {"first", "second"}
+    for load in loads:
+        assert load.error is None and load.document is not None
+        assert load.document.rows == load.document.source_rows == ROWS
+        assert len(load.document.files) == -(-ROWS // LIMITS.range_rows)
+        assert load.document.columns["id"].sum == str(sum(range(ROWS)))
+        assert table(load).equals(database.sql(f"SELECT * FROM {load.stream} ORDER BY id").to_arrow_table())
+        assert dt.datetime.fromisoformat(load.document.started_at) <= dt.datetime.fromisoformat(load.document.ended_at)
+
+
+def test_a_later_run_reads_only_what_a_broken_one_left(tmp_path: Path, database: duckdb.DuckDBPyConnection) -> None:
+    alone = ReadLimits(readers=1, range_rows=700)
+    [broken], _ = read(tmp_path, database, "first", limits=alone, fails_at=4)
+    assert "the disk of the database broke" in str(broken.error) and broken.document is None
+    [load], [source] = read(tmp_path, database, "first", limits=alone)
+    assert load.load_id == broken.load_id and len(source.queries) == -(-ROWS // 700) - 3
+    assert table(load)["id"].to_pylist() == list(range(ROWS))
+    assert any("3 ranges with 2,100 rows" in note for note in load.document.notes)
+
+
+def test_ranges_that_changed_since_are_read_again(tmp_path: Path, database: duckdb.DuckDBPyConnection) -> None:
+    alone = ReadLimits(readers=1, range_rows=700)
+    read(tmp_path, database, "first", limits=alone, fails_at=4)
+    database.execute("DELETE FROM first WHERE id = 5")
+    [load], _ = read(tmp_path, database, "first", limits=alone)
+    assert table(load)["id"].to_pylist() == [i for i in range(ROWS) if i != 5]
+
+
+def test_rows_that_the_source_counts_and_does_not_bring_end_the_load(tmp_path: Path, database: duckdb.DuckDBPyConnection) -> None:
+    [load], _ = read(tmp_path, database, "first", lost=1)
+    assert load.document is None and "700 rows, then 700; 699 arrived" in str(load.error)
+    assert not list(tmp_path.rglob("*.load.json"))
+
+
+def test_a_table_that_changes_begins_again_where_that_is_allowed(tmp_path: Path, database: duckdb.DuckDBPyConnection) -> None:
+    class Changing(DuckSource):
+        def rows(self, plan: LoadPlan, range_: Range, batch_rows: int) -> Generator[pa.RecordBatch, None, None]:
+            if len(self.queries) == 2:
+                self.database.execute("ALTER TABLE first ADD COLUMN more INTEGER DEFAULT 7")
+            return super().rows(plan, range_, batch_rows)
+
+    for restarts in (0, 1):
+        database.execute("ALTER TABLE first DROP COLUMN IF EXISTS more")
+        load = Load(Request("first"), Spool(tmp_path / str(restarts), "first"), "run")
+        limits = ReadLimits(readers=1, range_rows=700, restarts=restarts)
+        scheduler = Scheduler([load], [Changing(database.cursor())], limits)
+        with scheduler.running():
+            list(scheduler.ended())
+        if restarts:
+            assert load.error is None and set(table(load)["more"].to_pylist()) == {7}
+        else:
+            assert isinstance(load.error, Drifted) and load.document is None
+
+
+def test_reading_imports_nothing_of_sql_server() -> None:
+    code = (
+        "import sys, tap_mssql.read.scheduler; "
+        "print([m for m in sys.modules if m.startswith(('tap_mssql.server', 'tap_mssql.plan', 'tap_mssql.config', 'mssql'))])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
