@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+ENDLESS = 100_000  # characters a line may have where nobody sees its end
+
 
 def say(line: str) -> None:
     """Progress, on standard error: standard output is for results."""
@@ -21,16 +23,15 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[objec
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False)
+    on_terminal = sys.stdout.isatty()
+    console = Console(highlight=False, width=None if on_terminal else ENDLESS)
     table = Table(title=Text(title), title_justify="left", header_style="bold", box=box.HEAVY_HEAD)
-    if not console.is_terminal:
+    if not on_terminal:
         table.box, table.padding, table.pad_edge = None, (0, 2, 0, 0), False
     for number, name in enumerate(columns):
-        table.add_column(name, justify="left" if number < left else "right", overflow="fold", no_wrap=not console.is_terminal)
+        table.add_column(name, justify="left" if number < left else "right", overflow="fold")
     for row in rows:
         table.add_row(*(Text(_text(cell)) for cell in row))
-    if not console.is_terminal:
-        console.width = max(console.width, console.measure(table).maximum)
     console.print(table)
 
 
