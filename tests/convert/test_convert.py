@@ -159,10 +159,8 @@ def test_a_fresh_container_finishes_what_another_staged(workspace: Workspace, ou
     fresh = tmp_path / "fresh"
     assert "2 loads to convert" in lakehouse(workspace, fresh, "convert").stderr
     assert rows(workspace, "good", "Id") == [(2,), (3,)]
-    states = tmp_path / "states"
-    assert lakehouse(workspace, fresh, "bookmarks", "--out", str(states)).returncode == 0
-    state = json.loads((states / "sqlserver.json").read_text())
-    assert state == {"bookmarks": {"Good": {"replication_key_value": "1"}}}
+    told = lakehouse(workspace, fresh, "bookmarks")
+    assert json.loads(told.stdout) == {"sqlserver": {"bookmarks": {"Good": {"replication_key_value": "1"}}}}
     again = lakehouse(workspace, fresh, "convert")
     assert again.returncode == 0 and "nothing to convert" in again.stderr
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 from deltalake import DeltaTable
 from lakehouse_kit import Workspace, lakehouse, make_load
 
-from lakehouse.prune import prune
+from lakehouse.steps.prune import prune
+from lakehouse.terminal import show_table
 from singer_arrow import names
 
 
@@ -73,3 +75,16 @@ def test_prune_removes_spooled_parts_of_a_load_whose_hash_begins_with_0(tmp_path
         (spool / f"{load_id}.range-0001.json").write_bytes(b"x")
     prune(tmp_path / "docker_elt", [], {committed})
     assert {names.load_of(file.name) for file in spool.iterdir()} == {other} and len(list(spool.iterdir())) == 2
+
+
+def test_tables_never_cut_a_name_and_align_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    long = "Sales-" + "SalesOrderHeader" * 12
+    show_table(
+        "2 loads", ("source", "stream", "rows", "equal"), [("api", long, 1234567, True), ("[b]:x:[/b]", "s", None, False)], 2
+    )
+    title, *lines = capsys.readouterr().out.splitlines()
+    assert title.strip() == "2 loads"
+    assert [line.split() for line in lines] == [
+        ["source", "stream", "rows", "equal"], ["api", long, "1,234,567", "yes"], ["[b]:x:[/b]", "s", "—", "NO"],
+    ]  # fmt: skip
+    assert len({len(line.rstrip()) for line in lines}) == 1 and "\x1b" not in "".join(lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from lakehouse.errors import ConvertError
-from lakehouse.stage import Stage
+from lakehouse.stages.base import Stage
 from singer_arrow.documents import VERSION, PublishedDocument
 
 FOLDER = "_published"
@@ -31,7 +31,12 @@ def _read(stage: Stage, folder: str) -> PublishedDocument | None:
     try:
         document = msgspec.json.decode(text, type=PublishedDocument)
     except msgspec.MsgspecError as error:
-        raise ConvertError(f"{stage.url}/{folder}: not a document this program knows: {error}") from None
+        raise ConvertError(
+            f"{stage.url}/{folder} is not a published document: {error}. Nothing was changed; remove that folder and run again."
+        ) from None
     if document.version != VERSION:
-        raise ConvertError(f"{stage.url}/{folder}: version {document.version}; this program knows version {VERSION}.")
+        raise ConvertError(
+            f"{stage.url}/{folder} is a document of version {document.version}; this program reads version {VERSION}. "
+            "Nothing was changed; use the program that wrote it, or another LAKEHOUSE_STAGE."
+        )
     return document

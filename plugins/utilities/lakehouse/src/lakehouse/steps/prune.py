@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from lakehouse.manifest import Staged
+from lakehouse.loads import StagedLoad
 from singer_arrow import names
 
 
@@ -19,7 +19,7 @@ class Pruned:
     bytes: int
 
 
-def prune(output: Path, local: list[Staged], committed: set[str]) -> Pruned:
+def prune(output: Path, local: list[StagedLoad], committed: set[str]) -> Pruned:
     """Removes the loads in the ledger, parts no manifest names, temp names, and what committed loads left in the spool.
 
     A manifest goes before its parts, so that a load is never there by halves. Spooled parts of loads that are not

@@ -1,4 +1,4 @@
-"""Manifests as the targets write them (docs/contracts.md, Manifest, version 1). Anything else is refused."""
+"""Staged loads: manifests as the targets write them (docs/contracts.md, Manifest, version 1). Anything else is refused."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ from lakehouse.errors import UploadError
 from singer_arrow import names
 from singer_arrow.documents import VERSION, Manifest
 
-CHUNK = 1 << 20
-
 
 @dataclass(frozen=True)
-class Staged:
+class StagedLoad:
     """A manifest and the bytes it was read from. `source` is the folder: `sqlserver` or `api`."""
 
     source: str
@@ -43,24 +41,31 @@ class _Versioned(msgspec.Struct):
     version: int
 
 
-def parse(source: str, where: str, text: bytes) -> Staged:
+def parse(source: str, where: str, text: bytes) -> StagedLoad:
     """Reads a manifest. Raises UploadError for an unknown version, a missing field or a path that leaves its folder."""
     try:
         version = msgspec.json.decode(text, type=_Versioned).version
         if version != VERSION:
-            raise UploadError(f"{where}: manifest version {version}; this program knows version {VERSION}. Nothing was sent.")
+            raise UploadError(
+                f"{where}: manifest version {version}; this program reads version {VERSION}. Nothing was sent. "
+                "Use the program that wrote it, or move the file away and run the extraction again."
+            )
         manifest = msgspec.json.decode(text, type=Manifest)
     except msgspec.MsgspecError as error:
         raise UploadError(f"{where}: not a manifest: {error}. Nothing was sent; run the extraction again.") from None
     for path in (each.path for each in manifest.files):
         if path.startswith("/") or ".." in path.split("/"):
-            raise UploadError(f"{where}: the path {path} leaves its folder. Nothing was sent.")
+            raise UploadError(
+                f"{where}: the path {path} leaves its folder. Nothing was sent; remove the file and run the extraction again."
+            )
     if manifest.source != source or sum(each.rows for each in manifest.files) != manifest.rows:
-        raise UploadError(f"{where}: source or row count contradict the rest of the manifest. Nothing was sent.")
-    return Staged(source, text, manifest)
+        raise UploadError(
+            f"{where}: source or row count contradict the rest of the manifest. Nothing was sent; run the extraction again."
+        )
+    return StagedLoad(source, text, manifest)
 
 
-def read_local(output: Path) -> list[Staged]:
+def read_local(output: Path) -> list[StagedLoad]:
     """All manifests below `output`, oldest load first; [] when there is none."""
     found = [
         parse(file.parent.parent.name, str(file), file.read_bytes())
@@ -68,12 +73,3 @@ def read_local(output: Path) -> list[Staged]:
         if not file.name.startswith(".")
     ]
     return sorted(found, key=lambda staged: (staged.manifest.started_at, staged.load_id))
-
-
-def file_sha256(file: Path) -> str:
-    """Hex digest of a file, read in pieces of 1 MiB."""
-    digest = hashlib.sha256()
-    with file.open("rb") as data:
-        while chunk := data.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from lakehouse.errors import UploadError, final
-from lakehouse.manifest import Staged, file_sha256
-from lakehouse.stage import Stage
+from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_exponential
 
-TRIES = 4
-WAIT = 1.0  # seconds before the second try; doubles
+from lakehouse.errors import UploadError
+from lakehouse.loads import StagedLoad
+from lakehouse.stages.base import Answer, Stage
+from singer_arrow import durable
+
+ATTEMPTS = 4
+WAIT = wait_exponential(multiplier=1)  # 1, 2, 4 seconds between two attempts
 LISTS = 4  # folders listed at once
 
 
@@ -26,7 +28,7 @@ class Sent:
     there: int
 
 
-def upload(stage: Stage, output: Path, loads: list[Staged], say: Callable[[str], None]) -> Sent:
+def upload(stage: Stage, output: Path, loads: list[StagedLoad], say: Callable[[str], None]) -> Sent:
     """Sends what the stage lacks. Every local part is checked against its manifest before it goes.
 
     Raises UploadError naming what is missing; what arrived stays, and the next call sends only the rest.
@@ -62,33 +64,28 @@ def _check(root: Path, paths: list[str], sizes: dict[str, int], hashes: dict[str
         file = root / path
         if not file.is_file():
             raise UploadError(f"{file} is named by a manifest, but it is not there. Nothing was sent; run the extraction again.")
-        if file.stat().st_size != sizes[path] or (path in hashes and file_sha256(file) != hashes[path]):
+        if file.stat().st_size != sizes[path] or (path in hashes and durable.sha256_of(file) != hashes[path]):
             raise UploadError(
                 f"{file} is not what its manifest says (size or SHA-256). Nothing was sent; run the extraction again."
             )
 
 
 def _send(stage: Stage, source: str, root: Path, paths: list[str], sizes: dict[str, int]) -> None:
-    left = paths
-    for attempt in range(TRIES):
-        if attempt:
-            time.sleep(WAIT * 2 ** (attempt - 1))
-        said = stage.send(source, {path: root / path for path in left})
+    left, answer = paths, Answer()
+
+    def attempt() -> bool:
+        """Whether something is left that another attempt may bring."""
+        nonlocal left, answer
+        answer = stage.send(source, {path: root / path for path in left})
         left = _missing(stage, source, {path: sizes[path] for path in left})
-        if not left:
-            return
-        if final(said):
-            break
-    raise UploadError(
-        f"{len(left)} of {len(paths)} files did not reach {stage.url}/{source}, the first: {left[0]}.\n{_why(said)}"
-        "What arrived stays and is not sent again; no manifest names files that are missing. Run the upload again."
-    )
+        return bool(left) and not answer.is_final
 
-
-def _why(said: str) -> str:
-    """The client's own words, shortened; and what to do about the frequent ones."""
-    lines = [line for line in said.splitlines() if line.strip() and " -> " not in line]
-    told = f"The workspace said: {' '.join(lines)[-600:]}\n" if lines else ""
-    if "QUOTA_EXCEEDED" in said or "storage is full" in said:
-        return told + "The storage is full: make room there or choose another LAKEHOUSE_STAGE.\n"
-    return told
+    stop = stop_after_attempt(ATTEMPTS)
+    Retrying(retry=retry_if_result(bool), stop=stop, wait=WAIT, retry_error_callback=lambda attempts: None)(attempt)
+    if left:
+        said = f"It said: {' '.join(answer.text.split())[-600:]}\n" if answer.text.strip() else ""
+        raise UploadError(
+            f"{len(left)} of {len(paths)} files did not reach {stage.url}/{source}, the first: {left[0]}.\n{said}"
+            f"What arrived stays and is not sent again; no manifest names files that are missing. {answer.advice}".rstrip()
+            + " Then run the upload again."
+        )

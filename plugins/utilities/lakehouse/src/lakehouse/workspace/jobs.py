@@ -1,4 +1,4 @@
-"""Submitting the job and waiting for it: Jobs API 2.1."""
+"""Runs of the conversion job: submitting one and waiting for it (Jobs API 2.1)."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
+
+from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_delay, wait_exponential
 
 from lakehouse.errors import ConvertError
 from lakehouse.settings import Settings
-from lakehouse.workspace import Workspace
+from lakehouse.workspace.rest import Workspace
 
-ATTEMPTS = 100
+SUBMISSIONS = 100  # of equal work that failed each time
 ENDED = ("TERMINATED", "SKIPPED", "INTERNAL_ERROR")
-POLL = (0.3, 10.0)  # seconds between two looks: at first, at most
+POLL = wait_exponential(multiplier=0.3, exp_base=1.3, max=10)  # seconds between two looks
+GRACE_S = 300  # beyond the job's own timeout
 LOG_TAIL = 30  # lines
 
 
@@ -75,30 +78,41 @@ class Jobs:
         """The run of `identity`. One that failed earlier is not taken again: the next attempt has its own token."""
         recent = self._workspace.get("/2.1/jobs/runs/list", limit=25).get("runs", [])
         known = {int(each["run_id"]) for each in recent}
-        for attempt in range(ATTEMPTS):
+        for attempt in range(SUBMISSIONS):
             token = hashlib.sha256(f"{identity} {attempt}".encode()).hexdigest()
             body = self._body(python_file, parameters) | {"idempotency_token": token}
             run = self.get(int(self._workspace.post("/2.1/jobs/runs/submit", body)["run_id"]))
             old = run.run_id in known or int(run.told.get("start_time", 0)) < (time.time() - 3600) * 1000
             if run.succeeded or not (run.ended and old):
                 return run
-        raise ConvertError(f"This conversion failed {ATTEMPTS} times; see {run.page}. Nothing was submitted.")
+        raise ConvertError(
+            f"This conversion failed {SUBMISSIONS} times, the last time in {run.page}. Nothing more was submitted; Delta holds "
+            "whole loads only. Read that run's log, put right what it says, and run convert again."
+        )
 
     def wait(self, run_id: int, say: Callable[[str], None]) -> Run:
         """Waits for the end of a run, for the job's timeout and five minutes at most."""
-        pause, state = POLL[0], ""
-        until = time.monotonic() + self._settings.job_timeout + 300
-        while True:
+        state = ""
+
+        def look() -> Run:
+            nonlocal state
             run = self.get(run_id)
             if run.state != state:
                 state = run.state
                 say(f"run {run_id}: {state.lower()} {run.page}")
-            if run.ended:
-                return run
-            if time.monotonic() > until:
-                raise ConvertError(f"Run {run_id} has not ended in time: {run.page}. It may go on; running again is safe.")
-            time.sleep(pause)
-            pause = min(pause * 1.3, POLL[1])
+            return run
+
+        def give_up(attempt: RetryCallState) -> NoReturn:
+            assert attempt.outcome is not None
+            raise ConvertError(
+                f"Run {run_id} has not ended in {self._settings.job_timeout + GRACE_S} seconds: {attempt.outcome.result().page}. "
+                "It may still be going on; Delta holds whole loads only. Running convert again waits for it."
+            )
+
+        limit = stop_after_delay(self._settings.job_timeout + GRACE_S)
+        is_open = retry_if_result(lambda run: not run.ended)
+        ended: Run = Retrying(retry=is_open, stop=limit, wait=POLL, retry_error_callback=give_up)(look)
+        return ended
 
     def get(self, run_id: int) -> Run:
         """The run as it is now."""

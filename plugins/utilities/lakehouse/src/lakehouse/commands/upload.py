@@ -1,0 +1,25 @@
+"""`lakehouse upload`."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from lakehouse.loads import read_local
+from lakehouse.settings import load_settings
+from lakehouse.stages import open_stage
+from lakehouse.steps.upload import upload
+from lakehouse.terminal import say
+
+
+@click.command("upload")
+def command() -> None:
+    """Send the parts and manifests that the stage lacks, manifests last."""
+    settings = load_settings(os.environ)
+    loads = read_local(settings.output)
+    if not loads:
+        say(f"no manifests below {settings.output}: nothing to send")
+        return
+    sent = upload(open_stage(settings), settings.output, loads, say)
+    say(f"{sent.files} files sent ({sent.bytes:,} bytes), {sent.there} were on {settings.stage}")

@@ -1,0 +1,31 @@
+"""`lakehouse verify [--again]`."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from lakehouse.loads import read_local
+from lakehouse.published import newest
+from lakehouse.settings import load_settings
+from lakehouse.stages import open_stage
+from lakehouse.steps.convert import Conversion
+from lakehouse.steps.verify import refuse_failures, results_of, show_results
+from lakehouse.terminal import say
+from lakehouse.workspace.jobs import Jobs
+from lakehouse.workspace.rest import Workspace
+
+
+@click.command("verify")
+@click.option("--again", is_flag=True, help="Recompute the figures in Delta with a job that writes no data.")
+def command(again: bool) -> None:
+    """Show source, Parquet and Delta rows per load, and whether all figures are equal."""
+    settings = load_settings(os.environ)
+    stage, local = open_stage(settings), read_local(settings.output)
+    if again:
+        results = Conversion(stage, Jobs(Workspace(settings), settings), settings.target, say).check_again(local)
+    else:
+        results = results_of(local, newest(stage, settings.target))
+    show_results("Verified again" if again else "Verified", results)
+    refuse_failures(results, again)

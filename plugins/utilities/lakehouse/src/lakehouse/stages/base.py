@@ -1,0 +1,60 @@
+"""What the steps need of a stage. A storage is one class with four methods; nothing here knows which storage it is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    """A file or folder in a folder of the stage; `size` in bytes, of folders 0."""
+
+    name: str
+    size: int
+    is_folder: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the storage said while files were sent: `text` in its own words, empty when all went well.
+
+    `is_final` says that another try is useless, `advice` is a sentence about what to do.
+    """
+
+    text: str = ""
+    is_final: bool = False
+    advice: str = ""
+
+
+class Stage(ABC):
+    """A folder of the storage. `url` is its address as the job opens it; paths are relative to it, with `/` between names."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    @abstractmethod
+    def entries(self, folder: str) -> Iterable[Entry]:
+        """What a folder holds, `""` being the stage itself; nothing when there is no such folder."""
+
+    @abstractmethod
+    def read(self, path: str) -> bytes:
+        """A small file, whole."""
+
+    @abstractmethod
+    def write(self, path: str, data: bytes) -> None:
+        """A small file, whole; one that is there is replaced."""
+
+    @abstractmethod
+    def send(self, folder: str, files: Mapping[str, Path]) -> Answer:
+        """Sends local files to `<folder>/<path>`, over files that are there. The caller lists what arrived."""
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Names and sizes in bytes of a folder's files; {} when there is no such folder."""
+        return {entry.name: entry.size for entry in self.entries(folder) if not entry.is_folder}
+
+    def folders(self, folder: str = "") -> list[str]:
+        """Names of a folder's folders."""
+        return [entry.name for entry in self.entries(folder) if entry.is_folder]

@@ -1,0 +1,123 @@
+"""A folder on DBFS: small files through the DBFS API, parts with the Databricks CLI, whose versions 0.18 and later all do."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from lakehouse.errors import UploadError, WorkspaceError
+from lakehouse.settings import Settings
+from lakehouse.stages.base import Answer, Entry, Stage
+from lakehouse.stages.databricks import answer
+from lakehouse.workspace.rest import Workspace
+
+BLOCK = 1 << 20  # bytes DBFS gives at once
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+
+
+class DbfsStage(Stage):
+    """Files of a source go with one call of `databricks fs cp --recursive --overwrite`."""
+
+    def __init__(self, workspace: Workspace, settings: Settings) -> None:
+        super().__init__(settings.stage)
+        self._workspace = workspace
+        self._settings = settings
+
+    def entries(self, folder: str) -> Iterable[Entry]:
+        """One request: DBFS lists a whole folder."""
+        try:
+            listed = self._workspace.get("/2.0/dbfs/list", path=self._path(folder)).get("files", [])
+        except WorkspaceError as error:
+            if error.is_missing:
+                return []
+            raise
+        return [Entry(str(file["path"]).rsplit("/", 1)[1], int(file["file_size"]), bool(file["is_dir"])) for file in listed]
+
+    def read(self, path: str) -> bytes:
+        """Reads 1 MiB at a time: DBFS gives no more."""
+        data = b""
+        while True:
+            where: dict[str, Any] = {"path": self._path(path), "offset": len(data), "length": BLOCK}
+            block = base64.b64decode(self._workspace.get("/2.0/dbfs/read", **where).get("data", ""))
+            if not block:
+                return data
+            data += block
+
+    def write(self, path: str, data: bytes) -> None:
+        """Sends one multipart form."""
+        self._workspace.post_file("/2.0/dbfs/put", {"path": self._path(path), "overwrite": "true"}, data)
+
+    def send(self, folder: str, files: Mapping[str, Path]) -> Answer:
+        """One CLI call for all files, from a temporary folder of hard links to them.
+
+        The CLI's exit code is no evidence, since 0.18 swallows some errors: only what it says is handed on.
+        """
+        with tempfile.TemporaryDirectory(prefix=".sending-", dir=self._settings.output) as name:
+            tree = Path(name, "tree")
+            for path, file in files.items():
+                link = tree / path
+                link.parent.mkdir(parents=True, exist_ok=True)
+                _link(file, link)
+            done = subprocess.run(
+                [executable(), "fs", "cp", "--recursive", "--overwrite", str(tree), f"{self.url}/{folder}"],
+                env=cli_environment(self._settings, Path(name, "no-config-file"), os.environ),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+            )
+        said = done.stdout.replace(self._settings.token.reveal(), "***")
+        return answer("\n".join(line for line in said.splitlines() if " -> " not in line))  # those say what was copied
+
+    def _path(self, path: str) -> str:
+        return f"{self.url}/{path}".rstrip("/").removeprefix("dbfs:")
+
+
+def executable() -> str:
+    """`databricks` beside this Python first, then on PATH."""
+    beside = Path(sys.executable).with_name("databricks")
+    found = str(beside) if os.access(beside, os.X_OK) else shutil.which("databricks")
+    if not found:
+        raise UploadError(
+            f"The Databricks CLI is missing: there is no `databricks` beside {sys.executable} or on PATH. Nothing was sent. "
+            "Install it (pip install databricks-cli==0.18.0) and run the upload again."
+        )
+    return found
+
+
+def cli_environment(settings: Settings, config: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """The CLI's environment: host and token, no config file.
+
+    databricks-cli 0.18 drops the port of an address. An http address with a port is therefore reached as the proxy of
+    a made-up host, which sends the same requests to the same socket.
+    """
+    mine = dict(environment) | {
+        "DATABRICKS_HOST": settings.host,
+        "DATABRICKS_TOKEN": settings.token.reveal(),
+        "DATABRICKS_CONFIG_FILE": str(config),
+    }
+    url = urlsplit(settings.host)
+    if url.scheme == "http" and url.port:
+        mine = {name: value for name, value in mine.items() if name.lower() not in PROXIES}
+        mine |= {
+            "DATABRICKS_HOST": "http://databricks.invalid",
+            "HTTP_PROXY": settings.host,
+            "http_proxy": settings.host,
+        }
+    return mine
+
+
+def _link(file: Path, link: Path) -> None:
+    try:
+        os.link(file, link)
+    except OSError:  # a file system without hard links
+        link.symlink_to(file.resolve())

@@ -1,0 +1,136 @@
+"""`lakehouse convert` and `verify --again`: one Spark job over the loads on the stage, and what it published."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lakehouse.errors import ConvertError, WorkspaceError
+from lakehouse.loads import StagedLoad, parse
+from lakehouse.published import newest
+from lakehouse.stages.base import Stage
+from lakehouse.workspace.jobs import Jobs, Run, identity_of
+from singer_arrow import names
+from singer_arrow.documents import LoadResult, PublishedDocument
+
+JOB_FOLDER = "_job"
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """Runs of the job over one stage and one target; `say` takes lines of progress."""
+
+    stage: Stage
+    jobs: Jobs
+    target: str
+    say: Callable[[str], None]
+
+    def apply(self, local: list[StagedLoad]) -> list[LoadResult]:
+        """Applies every staged load that is not in the ledger, also those an earlier run left behind.
+
+        Returns what became of each; [] when there was nothing to do. Raises ConvertError when the job publishes nothing usable.
+        """
+        self.jobs.wait_for_others(self.say)
+        known = newest(self.stage, self.target)
+        committed = set(known.committed) if known else set()
+        staged = staged_loads(self.stage)
+        pending = {load_id: source for load_id, source in staged.items() if load_id not in committed}
+        if not pending:
+            return []
+        self.say(f"{len(pending)} loads to convert, {len(staged) - len(pending)} are in Delta")
+        return self._run(manifests(self.stage, pending, local), sorted(staged), check_only=False)
+
+    def check_again(self, local: list[StagedLoad]) -> list[LoadResult]:
+        """Recomputes the figures of the newest load of each stream in Delta, writing no data."""
+        self.jobs.wait_for_others(self.say)
+        known = newest(self.stage, self.target)
+        if known is None:
+            raise ConvertError(
+                f"Nothing was ever published on {self.stage.url} for {self.target}, so there is nothing to compare and nothing "
+                "was changed. Run lakehouse convert first, or check LAKEHOUSE_STAGE and LAKEHOUSE_TARGET."
+            )
+        in_ledger = {load.load_id: load.source for load in latest_per_stream(known)}
+        return self._run(manifests(self.stage, in_ledger, local), sorted(staged_loads(self.stage)), check_only=True)
+
+    def _run(self, loads: list[StagedLoad], staged: list[str], check_only: bool) -> list[LoadResult]:
+        script_path = self._send_script()
+        wanted = [{"manifest": load.path, "sha256": load.sha256} for load in loads]
+        order = json.dumps({"target": self.target, "staged": staged, "loads": wanted}, indent=1).encode()
+        digest = hashlib.sha256(order).hexdigest()
+        order_path = f"{JOB_FOLDER}/{digest[:12]}.json"
+        self.stage.write(order_path, order)
+        parameters = ["--stage", self.stage.url, "--target", self.target, "--order", order_path, "--order-sha256", digest]
+        identity = identity_of(script_path, self.target, wanted)
+        if check_only:
+            parameters, identity = [*parameters, "--check-only"], uuid.uuid4().hex
+        run = self.jobs.submit(f"{self.stage.url}/{script_path}", parameters, identity)
+        try:
+            run = self.jobs.wait(run.run_id, self.say)
+        except KeyboardInterrupt:
+            self.say(f"Interrupted. The run goes on by itself: {run.page}. Running again waits for it.")
+            raise
+        return self._results(run, loads, digest[:12])
+
+    def _send_script(self) -> str:
+        """The job's path on the stage, named by its content, sent when it is not there."""
+        script = Path(__file__).parents[1].joinpath("job.py").read_bytes()
+        name = f"{hashlib.sha256(script).hexdigest()[:12]}.py"
+        if self.stage.sizes(JOB_FOLDER).get(name) != len(script):
+            self.stage.write(f"{JOB_FOLDER}/{name}", script)
+        return f"{JOB_FOLDER}/{name}"
+
+    def _results(self, run: Run, loads: list[StagedLoad], order: str) -> list[LoadResult]:
+        """The document comes first, also of a failed run: it says which loads failed and why."""
+        document = newest(self.stage, self.target, order) or (newest(self.stage, self.target) if run.succeeded else None)
+        by_id = {result.load_id: result for result in document.loads} if document else {}
+        results = [by_id[load.load_id] for load in loads if load.load_id in by_id]
+        all_told = len(results) == len(loads)
+        if run.succeeded and (all_told or (document and {load.load_id for load in loads} <= set(document.committed))):
+            return results
+        if all_told and any(result.status == "failed" for result in results):
+            return results
+        raise ConvertError(
+            f"The job did not end well: {run.message}\n{run.page}\n{self._log_tail(run)}\n"
+            "Loads with a ledger row are complete; the others are untouched or repeat safely. Run convert again."
+        )
+
+    def _log_tail(self, run: Run) -> str:
+        try:
+            return self.jobs.log_tail(run)
+        except WorkspaceError as error:
+            return f"(no log: {error})"
+
+
+def latest_per_stream(known: PublishedDocument) -> list[LoadResult]:
+    """The newest load of each stream that is in the ledger."""
+    committed = set(known.committed)
+    found: dict[tuple[str, str], LoadResult] = {}
+    for load in sorted(known.loads, key=lambda load: load.load_id):
+        if load.load_id in committed:
+            found[load.source, load.stream] = load
+    return list(found.values())
+
+
+def staged_loads(stage: Stage) -> dict[str, str]:
+    """Load id and source of every manifest on the stage."""
+    return {
+        load_id: source
+        for source in stage.folders()
+        if not source.startswith(("_", "."))
+        for file in stage.sizes(f"{source}/{names.MANIFESTS}")
+        if (load_id := names.load_of(file)) and file == names.manifest(load_id).rpartition("/")[2]
+    }
+
+
+def manifests(stage: Stage, wanted: Mapping[str, str], local: list[StagedLoad]) -> list[StagedLoad]:
+    """The manifests of load ids with their sources; one that is here is not fetched, since the job checks its hash."""
+    here = {load.load_id: load for load in local}
+    loads = []
+    for load_id, source in sorted(wanted.items()):
+        path = f"{source}/{names.manifest(load_id)}"
+        loads.append(here.get(load_id) or parse(source, f"{stage.url}/{path}", stage.read(path)))
+    return loads

@@ -1,0 +1,45 @@
+"""What people see: progress on standard error, tables on standard output."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+ENDLESS = 100_000  # characters a line may have where nobody sees its end
+
+
+def say(line: str) -> None:
+    """Progress, on standard error: standard output is for results."""
+    print(f"lakehouse: {line}", file=sys.stderr, flush=True)
+
+
+def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], left: int = 1) -> None:
+    """Prints rows below their column names, drawn on a terminal, aligned text elsewhere; no name is ever cut.
+
+    The first `left` columns are text, the others align right. None is `—`.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    on_terminal = sys.stdout.isatty()
+    console = Console(highlight=False, width=None if on_terminal else ENDLESS)
+    table = Table(title=Text(title), title_justify="left", header_style="bold", box=box.HEAVY_HEAD)
+    if not on_terminal:
+        table.box, table.padding, table.pad_edge = None, (0, 2, 0, 0), False
+    for number, name in enumerate(columns):
+        table.add_column(name, justify="left" if number < left else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_text(cell)) for cell in row))
+    console.print(table)
+
+
+def _text(cell: object) -> str:
+    if cell is None:
+        return "—"
+    if isinstance(cell, bool):
+        return "yes" if cell else "NO"
+    if isinstance(cell, int):
+        return f"{cell:,}"
+    return f"{cell:,.1f}" if isinstance(cell, float) else str(cell)

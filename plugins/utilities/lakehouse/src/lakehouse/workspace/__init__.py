@@ -1,0 +1,1 @@
+"""The Databricks workspace: its REST API, and runs of jobs on it."""
