@@ -108,6 +108,9 @@ stop() {
   exit "$2"
 }
 
+# usage: check    what is said when `settle --check` found nothing
+check() { say "the configuration is complete"; }
+
 finish() {
   say "finish    what an earlier run left staged"
   step 5 "$lakehouse" prune
@@ -133,11 +136,11 @@ extract() {
   private_folder
   export MELTANO_RUN_ID LIGHTHOUSE_EXITS=$private/exits
   attempt meltano run --force --refresh-catalog "${blocks[@]}"
-  # Meltano ends with 1 whatever a plugin ends with; a plugin notes its own code.
-  if [ "$status" -ne 0 ]; then
-    if grep -qs ' 2$' "$private/exits"; then exit 2; else exit 3; fi
-  fi
+  [ "$status" -eq 0 ] || exit "$(cause)"
 }
+
+# usage: cause    the exit code of a failed extraction; Meltano ends with 1 whatever a plugin ends with, but plugins note their own
+cause() { if grep -qsE '^[^[:space:]]+ 2$' "$private/exits"; then echo 2; else echo 3; fi; }
 
 upload() {
   say "upload    to ${LAKEHOUSE_STAGE:-dbfs:/lighthouse/stage}"
@@ -163,18 +166,23 @@ private_folder() {
 
 readonly tap=$project/.meltano/extractors/tap-mssql/venv/bin/tap-mssql
 
-# usage: plan [--json]
+# usage: plan [--json]    the catalog is Meltano's, which knows what is selected; what it says about a failure is the tap's to say
 plan() {
   private_folder
-  step 3 meltano --log-level=error config --unsafe print tap-mssql >"$private/config.json"
-  step 3 meltano --log-level=error invoke --dump=catalog tap-mssql >"$private/catalog.json"
+  export LIGHTHOUSE_EXITS=$private/exits
+  step 3 "$lighthouse" config tap-mssql >"$private/config.json"
+  attempt meltano --log-level=error invoke --dump=catalog tap-mssql >"$private/catalog.json" 2>"$private/log"
+  [ "$status" -eq 0 ] || {
+    sed -n 's/^\t//p' "$private/exits" >&2 || cat "$private/log" >&2
+    exit "$(cause)"
+  }
   step 3 "$tap" --config "$private/config.json" --catalog "$private/catalog.json" --plan "$@"
 }
 
 # usage: doctor [--json]    without a catalog, which needs a working connection
 doctor() {
   private_folder
-  step 3 meltano --log-level=error config --unsafe print tap-mssql >"$private/config.json"
+  step 3 "$lighthouse" config tap-mssql >"$private/config.json"
   step 3 "$tap" --config "$private/config.json" --doctor "$@"
 }
 
@@ -206,7 +214,7 @@ _main() {
     check)
       no_more "$@"
       settle --check
-      say "the configuration is complete"
+      check
       ;;
     plan | doctor)
       only_json "$@"

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import configuration_page
 import msgspec
 
 from singer_arrow import schemas
@@ -25,6 +26,7 @@ FILES: dict[str, Callable[[], str]] = {
     f"{SCHEMAS}/manifest.json": _schema(Manifest),
     f"{SCHEMAS}/published-document.json": _schema(PublishedDocument),
     f"{SCHEMAS}/ledger-row.json": _schema(LedgerRow),
+    "docs/configuration.md": lambda: configuration_page.page(ROOT),
 }
 
 

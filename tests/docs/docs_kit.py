@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 README, PORTUGUESE = ROOT / "README.md", ROOT / "README.pt-BR.md"
-NOT_VARIABLES = {"NAME_FILE"}  # words in the documents that look like variables
+NOT_VARIABLES = {"NAME_FILE", "FULL_TABLE"}  # words in the documents that look like variables
 
 
 def run(*command: str, cwd: Path = ROOT, **more: str) -> subprocess.CompletedProcess[str]:

@@ -1,104 +1,92 @@
-"""Settings and variables: each is declared, documented, and read by something."""
+"""Settings and variables: each is declared in one model, listed in meltano.yml, documented, and read by something."""
 
 from __future__ import annotations
 
 import re
-import sys
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
 
+import pytest
 import yaml
-from docs_kit import README, ROOT, documented, run
+from docs_kit import README, ROOT, documented, variables_in
 
-PLUGINS = {each["name"]: each for kind in yaml.safe_load((ROOT / "meltano.yml").read_text())["plugins"].values() for each in kind}
+from lakehouse.settings import Settings as Lakehouse
+from lighthouse import variables
+from lighthouse.project import Project
+from singer_arrow.settings import Settings, is_secret, metas
+from tap_mssql.config.settings import BUILT_IN
+from tap_mssql.config.settings import Settings as TapMssql
+from tap_rest_api_msdk.settings import Settings as TapRest
+from target_parquet.settings import Settings as TargetParquet
 
-
-def entrypoint_list(name: str) -> list[str]:
-    return (ROOT / "entrypoint.sh").read_text().split(f"readonly {name}=(")[1].split(")")[0].split()
-
-
-def test_every_variable_of_the_template_is_documented() -> None:
-    names = re.findall(r"^#?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.save").read_text(), re.MULTILINE)
-    assert len(names) > 10 and [name for name in names if name not in documented()] == []
-
-
-def test_every_variable_of_the_entrypoint_is_documented() -> None:
-    required, optional = entrypoint_list("required"), entrypoint_list("optional")
-    assert [name for name in required + optional if name not in documented()] == []
-    rows = [row.split("|") for row in README.read_text().splitlines() if row.startswith("| `")]
-    needed = {name for row in rows if len(row) > 3 and row[2].strip() == "yes" for name in re.findall(r"`(\w+)`", row[1])}
-    assert needed == set(required)
-    template = re.findall(r"^([A-Z][A-Z0-9_]+)=", (ROOT / ".env.save").read_text(), re.MULTILINE)
-    assert set(required) <= set(template)
-
-
-def test_every_documented_variable_is_read_by_something() -> None:
-    read = {*entrypoint_list("required"), *entrypoint_list("optional")}
-    lakehouse = (ROOT / "plugins/utilities/lakehouse/src/lakehouse/settings.py").read_text()
-    assert [name for name in documented() if name not in read and f'"{name}"' not in lakehouse] == []
+PROJECT = Project(ROOT)
+MODELS: Mapping[str, type[Settings]] = {"tap-mssql": TapMssql, "tap-rest-api-msdk": TapRest, "target-parquet": TargetParquet}
+CONFIGURATION = ROOT / "docs/configuration.md"
 
 
 def declared(plugin: str) -> set[str]:
-    return {setting["name"] for setting in PLUGINS[plugin]["settings"]}
+    """The settings that meltano.yml lists; `batch_config.encoding.format` stands for `batch_config`."""
+    return {name.partition(".")[0] for name in PROJECT.plugins[plugin].settings}
 
 
-def with_parts(names: set[str]) -> set[str]:
-    """`batch_config.encoding.format` is declared: so is `batch_config`."""
-    return names | {name.partition(".")[0] for name in names}
+@pytest.mark.parametrize("plugin", MODELS)
+def test_meltano_yml_lists_exactly_the_settings_of_the_model(plugin: str) -> None:
+    of_the_sdk = BUILT_IN & (declared(plugin) | {"stream_maps", "flattening_enabled"})
+    assert declared(plugin) | of_the_sdk == set(metas(MODELS[plugin])) | of_the_sdk
 
 
-def test_every_setting_of_tap_mssql_and_target_parquet_is_in_meltano_yml() -> None:
-    from singer_arrow.settings import metas
-    from tap_mssql.config.settings import Settings as Tap
-    from target_parquet.settings import Settings as Target
-
-    assert set(metas(Tap)) - declared("tap-mssql") == set()
-    assert set(metas(Target)) - declared("target-parquet") == set()
+def test_meltano_yml_says_no_kind_since_meltano_would_convert_before_anyone_can_check() -> None:
+    listed = [each for plugin in yaml.safe_load((ROOT / "meltano.yml").read_text())["plugins"].values() for each in plugin]
+    settings = [setting for plugin in listed for setting in plugin.get("settings", ())]
+    assert len(settings) > 100
+    assert [setting for setting in settings if set(setting) - {"name", "sensitive"}] == []
 
 
-def test_every_setting_of_tap_mssql_is_documented_with_its_meaning() -> None:
-    from singer_arrow.settings import metas
-    from tap_mssql.config.settings import Settings as Tap
-    from tap_mssql.config.stream_options import StreamOptions
+@pytest.mark.parametrize("plugin", MODELS)
+def test_secrets_are_sensitive_in_meltano_yml(plugin: str) -> None:
+    """Meltano redacts what is marked so."""
+    import msgspec
 
-    rows = [[cell.strip() for cell in row.split("|")] for row in (ROOT / "docs/tap-mssql.md").read_text().splitlines()]
-    told = {row[1].strip("`"): row[-2] for row in rows if len(row) > 3 and row[1].startswith("`")}
-    for name, field in {**metas(Tap), **metas(StreamOptions)}.items():
-        assert told.pop(name, None) == field.description, name
-    assert told == {}
+    listed = {each["name"]: each.get("sensitive", False) for each in PROJECT.plugins[plugin].declared["settings"]}
+    secret = {field.encode_name for field in msgspec.structs.fields(MODELS[plugin]) if is_secret(field.type)}
+    assert {name for name, sensitive in listed.items() if sensitive} == secret & set(listed)
 
 
-def test_every_setting_of_tap_rest_api_msdk_is_in_meltano_yml_or_described_by_about() -> None:
-    from tap_rest_api_msdk.settings import CONFIG
-
-    missing = set(CONFIG["properties"]) - with_parts(declared("tap-rest-api-msdk"))
-    about = run(str(Path(sys.executable).parent / "tap-rest-api-msdk"), "--about").stdout
-    assert [name for name in missing if not re.search(rf"\b{name}\b", about)] == []
-    assert [name for name in missing if not CONFIG["properties"][name]["description"]] == []
-    assert not missing or "meltano invoke tap-rest-api-msdk --about" in README.read_text()
+def test_every_configured_setting_is_one() -> None:
+    for plugin in PROJECT.plugins.values():
+        model = MODELS.get((plugin.parent or plugin).name)
+        if model is not None:
+            assert set(plugin.declared.get("config", {})) - set(metas(model)) - BUILT_IN == set(), plugin.name
 
 
-def test_every_declared_setting_is_known_to_its_plugin() -> None:
-    """Meltano accepts a misspelt setting in silence; this does not."""
-    from singer_arrow.settings import metas
-    from tap_mssql.config.settings import _BUILT_IN
-    from tap_mssql.config.settings import Settings as Tap
-    from tap_rest_api_msdk.settings import CONFIG
-    from target_parquet.settings import Settings as Target
-
-    known: dict[str, Any] = {
-        "tap-mssql": {*metas(Tap), *_BUILT_IN},
-        "tap-rest-api-msdk": set(CONFIG["properties"]),
-        "target-parquet": set(metas(Target)),
-    }
-    for plugin, settings in known.items():
-        assert {name.partition(".")[0] for name in declared(plugin)} - settings == set(), plugin
-    for plugin, each in PLUGINS.items():
-        parent = each.get("inherit_from", plugin)
-        assert set(each.get("config", {})) - known.get(parent, set()) == set(), plugin
+@pytest.mark.parametrize("model", [*MODELS.values(), Lakehouse], ids=lambda model: model.__module__)
+def test_every_setting_is_described_in_a_sentence(model: type[Settings]) -> None:
+    wrong = [name for name, meta in metas(model).items() if not re.match(r"^[A-Z`$].*[.]$", str(meta.description))]
+    assert wrong == []
 
 
-def test_every_setting_of_lakehouse_is_documented() -> None:
-    from lakehouse.settings import VARIABLES
+def test_every_variable_of_the_template_is_documented_and_read() -> None:
+    template = re.findall(r"^#?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.save").read_text(), re.MULTILINE)
+    read = variables.known(PROJECT) | set(metas(Lakehouse))
+    assert len(template) > 10
+    assert [name for name in template if name not in documented() or name not in read] == []
 
-    assert [variable for variable, _ in VARIABLES.values() if variable not in documented()] == []
+
+def test_every_variable_that_the_documents_name_is_read_by_something() -> None:
+    read = variables.known(PROJECT) | set(metas(Lakehouse))
+    for document in (README, CONFIGURATION):
+        named = {name for name in variables_in(document) if not name.endswith("_")}
+        assert [name for name in sorted(named) if name not in read] == [], document
+
+
+def test_the_readme_marks_what_is_needed() -> None:
+    """Needed are the variables that `check` misses where nothing is set."""
+    rows = [row.split("|") for row in README.read_text().splitlines() if row.startswith("| `")]
+    needed = {name for row in rows if len(row) > 3 and row[2].strip() == "yes" for name in re.findall(r"`(\w+)`", row[1])}
+    missing = {"DATABRICKS_HOST", "DATABRICKS_TOKEN"}
+    for name in ("tap-mssql", "tap-rest-api-msdk"):
+        plugin = PROJECT.plugins[name]
+        _, problems = MODELS[name].check(plugin.config({}))
+        missing |= {plugin.variable(problem.setting) for problem in problems if problem.what.startswith("is missing")}
+    assert needed == missing
+    template = re.findall(r"^([A-Z][A-Z0-9_]+)=", (ROOT / ".env.save").read_text(), re.MULTILINE)
+    assert needed <= set(template)

@@ -123,7 +123,7 @@ class Settings(Common, kw_only=True, frozen=True):
         Meta(description="JSONPath of the number of records that the API has; every answer must hold it.", examples=["$.total"]),
     ] = ""
     offset_records_jsonpath: Annotated[
-        str, Meta(description="simple_offset_paginator: the list in `records_path`, and nothing else.")
+        str, Meta(description="With simple_offset_paginator: the list in `records_path`, and nothing else.")
     ] = ""
 
     backoff_type: Annotated[Literal["header"], Meta(description="Accepted for compatibility: Retry-After is always obeyed.")] = (

@@ -1,7 +1,7 @@
 """How a plugin ends: exit codes, one message for people, and a note for whoever started Meltano.
 
-Meltano ends with 1 whatever its plugins end with. A plugin therefore also writes its exit code into the file that
-LIGHTHOUSE_EXITS names, where it is set: entrypoint.sh reads the cause of a failed extraction there.
+Meltano ends with 1 whatever its plugins end with, and wraps what they say. A plugin therefore also writes its exit code and its
+message into the file that LIGHTHOUSE_EXITS names, where it is set: entrypoint.sh reads the cause of a failed step there.
 """
 
 from __future__ import annotations
@@ -36,16 +36,19 @@ def leave(program: str, message: object, code: int) -> NoReturn:
     """Says on standard error why the program ends, and ends it. Raises SystemExit."""
     sys.stderr.write(f"{program}: {message}\n")
     sys.stderr.flush()
-    note(program, code)
+    note(program, code, f"{program}: {message}")
     sys.exit(code)
 
 
-def note(program: str, code: int) -> None:
-    """Writes `program code` into the file that LIGHTHOUSE_EXITS names; nothing where it is not set or cannot be written."""
+def note(program: str, code: int, message: str = "") -> None:
+    """Writes a line `program code`, and the message's lines behind tabs, into the file that LIGHTHOUSE_EXITS names.
+
+    Nothing happens where the variable is not set or the file cannot be written.
+    """
     file = os.environ.get(VARIABLE)
     if file:
         with contextlib.suppress(OSError), Path(file).open("a") as notes:
-            notes.write(f"{program} {int(code)}\n")
+            notes.write("".join([f"{program} {int(code)}\n", *(f"\t{line}\n" for line in message.splitlines())]))
 
 
 def on_sigterm(program: str, first: Callable[[], None] = lambda: None) -> None:

@@ -65,7 +65,9 @@ class Settings(settings.Settings, kw_only=True, frozen=True, rename=_VARIABLES):
         Meta(description="Where the Delta tables are: a schema, `catalog.schema`, or a path.", examples=["main.lighthouse"]),
     ] = "lighthouse"
     job_timeout: Annotated[int, Meta(gt=0, description="Seconds to wait for the conversion job.")] = 7200
-    output: Annotated[Path, Meta(description="Folder of the staged files on this machine.")] = Path("output/docker_elt")
+    output: Annotated[Path, Meta(description="Folder of the staged files on this machine.")] = msgspec.field(
+        default_factory=lambda: Path("output/docker_elt")
+    )
 
     @classmethod
     def contradictions(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -49,6 +49,13 @@ def blocks() -> None:
     click.echo(" ".join(plugin.name for block in _project().blocks for plugin in block))
 
 
+@main.command()
+@click.argument("plugin")
+def config(plugin: str) -> None:
+    """Prints the configuration that Meltano would hand to a plugin, secrets included, as JSON."""
+    click.echo(json.dumps(_project().plugins[plugin].config(os.environ)))
+
+
 @main.command(name="state")
 def state_() -> None:
     """Reads Singer state by source from standard input, as `lakehouse bookmarks` prints it, and makes it Meltano's."""
