@@ -129,6 +129,7 @@ class Tap:
     folder: Path
     settings: dict[str, Any] = field(default_factory=dict)
     batch: bool = True
+    catalog: dict[str, Any] | None = None
 
     @property
     def spool(self) -> Path:
@@ -149,14 +150,29 @@ class Tap:
         config, states = self.folder / "config.json", self.folder / "state.json"
         config.write_text(json.dumps(self.config(**settings)))
         states.write_text(json.dumps(state or {}))
+        command = [str(TAP), "--config", str(config), "--state", str(states)]
+        if self.catalog is not None:
+            (self.folder / "catalog.json").write_text(json.dumps(self.catalog))
+            command += ["--catalog", str(self.folder / "catalog.json")]
         with (self.folder / "out").open("wb") as out, (self.folder / "said").open("wb") as said:
             return subprocess.Popen(
-                [str(TAP), "--config", str(config), "--state", str(states)],
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=said,
                 env={**os.environ, "MELTANO_RUN_ID": ""},
             )
+
+    def discovered(self) -> dict[str, Any]:
+        """The catalog that the tap discovers, every stream selected."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        config = self.folder / "discovery.json"
+        config.write_text(json.dumps(self.config()))
+        command = [str(TAP), "--config", str(config), "--discover"]
+        found = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=LIMIT_SECONDS).stdout)
+        for stream in found["streams"]:
+            stream["selected"] = True
+        return dict(found)
 
     def ran(self, process: subprocess.Popen[bytes]) -> Ran:
         try:

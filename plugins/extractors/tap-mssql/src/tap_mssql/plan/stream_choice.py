@@ -71,7 +71,7 @@ class StreamChoice:
             return None
         if self.replication_key is None:
             raise SelectionRefused(
-                f"stream {self.stream}: it is INCREMENTAL, and has no replication key",
+                f"stream {self.stream} is INCREMENTAL but has no replication key",
                 action=f"set metadata {self.stream}.replication-key, or replication_key in stream_options",
             )
         column = self.table.column(self.replication_key)
@@ -92,8 +92,8 @@ class StreamChoice:
         """What a load reads after the stream's state (its bookmark). Raises SelectionRefused for what can't be read as asked."""
         if self.replication_method not in (FULL_TABLE, INCREMENTAL):
             raise SelectionRefused(
-                f"stream {self.stream}: the catalog's replication-method {self.replication_method} is not one of this tap's",
-                action=f"set it to {FULL_TABLE} or {INCREMENTAL}",
+                f"stream {self.stream}: replication method {self.replication_method} is not supported",
+                action=f"set replication-method to {FULL_TABLE} or {INCREMENTAL} in the catalog",
             )
         request = TableRequest(
             stream=self.stream,

@@ -26,6 +26,7 @@ class TableReader(Protocol):
     """What a stream needs of its tap."""
 
     settings: Settings
+    entries: dict[str, Mapping[str, Any]]  # of the catalog it was given, by stream
 
     def read(self, stream: TableStream) -> AbstractContextManager[Load]:
         """The complete load of a stream. Raises what ended it."""
@@ -57,7 +58,9 @@ class TableStream(Stream):
         """The SDK's; what the settings say comes before what the catalog says."""
         super().apply_catalog(catalog)
         entry = catalog.get_stream(self.name)
-        if entry is not None:
+        if self.name in self._reader.entries:
+            self._choose(self._reader.entries[self.name])
+        elif entry is not None:
             own = {name: getattr(entry, name) for name in ("key_properties", "replication_key", "replication_method")}
             self._choose(entry.to_dict() | own)
 

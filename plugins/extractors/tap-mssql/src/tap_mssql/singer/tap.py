@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -29,6 +29,12 @@ class TapMssql(Tap):
     package_name = "tap-mssql"
     dynamic_catalog = True
     config_jsonschema: ClassVar[dict[str, Any]] = {"type": "object", "properties": json_schema(settings.Settings)["properties"]}
+
+    def __init__(self, *given: Any, catalog: Any = None, **options: Any) -> None:
+        # The SDK keeps of a catalog's metadata only what it knows itself, and replication-method is not among it.
+        streams = catalog.get("streams", []) if isinstance(catalog, Mapping) else []
+        self.entries = {entry["tap_stream_id"]: entry for entry in streams}
+        super().__init__(*given, catalog=catalog, **options)
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Our own check: every problem at once, with the setting's name (the SDK's stops at JSON types)."""
