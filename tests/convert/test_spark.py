@@ -10,7 +10,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
-from lakehouse_kit import ROOT, SOURCE, Made, boundaries, fits, make_load, plain
+from lakehouse_kit import ROOT, Made, boundaries, fits, make_load, plain
+
+from lakehouse.job_file import joined
 
 pytestmark = pytest.mark.spark
 PYTHON = ROOT / ".venvs/spark/bin/python"
@@ -21,7 +23,9 @@ def run_job(stage: Path, target: str, loads: list[Made], warehouse: Path) -> sub
               for load in loads]  # fmt: skip
     order = json.dumps({"target": target, "staged": [load.load_id for load in loads], "loads": wanted}).encode()
     stage.joinpath("order.json").write_bytes(order)
-    job = [str(ROOT / "tests/convert/spark/run_job.py"), str(warehouse), str(SOURCE / "lakehouse/job.py")]
+    file = stage.with_name("job.py")
+    file.write_text(joined())
+    job = [str(ROOT / "tests/convert/spark/run_job.py"), str(warehouse), str(file)]
     options = ["--stage", str(stage), "--target", target, "--order", "order.json"]
     command = [str(PYTHON), *job, *options, "--order-sha256", hashlib.sha256(order).hexdigest()]
     return subprocess.run(command, capture_output=True, text=True, timeout=280, cwd=warehouse.parent)

@@ -12,6 +12,7 @@ import pytest
 from docs_kit import ROOT, run
 from lakehouse_kit import fits
 
+from lakehouse.job_file import joined
 from singer_arrow.documents import LedgerRow, LoadDocument, Manifest, PublishedDocument
 
 CONTRACTS = (ROOT / "docs/contracts.md").read_text()
@@ -90,8 +91,7 @@ def test_the_load_document_is_the_manifest_but_for_the_fields_that_are_named() -
 
 def job_ledger() -> dict[str, str]:
     """The columns of the ledger as the job declares them."""
-    source = (ROOT / "plugins/utilities/lakehouse/src/lakehouse/job.py").read_text()
-    for node in ast.parse(source).body:
+    for node in ast.parse(joined()).body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "LEDGER_SCHEMA":
             return dict(each.split() for each in ast.literal_eval(node.value).split(", "))
     raise AssertionError("the job declares no ledger")

@@ -7,8 +7,8 @@ import json
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
+from lakehouse import job_file
 from lakehouse.errors import ConvertError, WorkspaceError
 from lakehouse.loads import StagedLoad, parse
 from lakehouse.published import newest
@@ -77,7 +77,7 @@ class Conversion:
 
     def _send_script(self) -> str:
         """The job's path on the stage, named by its content, sent when it is not there."""
-        script = Path(__file__).parents[1].joinpath("job.py").read_bytes()
+        script = job_file.joined().encode()
         name = f"{hashlib.sha256(script).hexdigest()[:12]}.py"
         if self.stage.sizes(JOB_FOLDER).get(name) != len(script):
             self.stage.write(f"{JOB_FOLDER}/{name}", script)

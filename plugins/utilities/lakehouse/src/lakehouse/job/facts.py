@@ -1,0 +1,124 @@
+"""Facts of columns: what the manifest says, what a frame has, and where they differ (docs/contracts.md, Column facts)."""
+
+from __future__ import annotations
+
+import re
+import struct
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from lakehouse.job.loads import Load
+from lakehouse.job.types import quoted, type_family
+
+EPOCH = datetime(1970, 1, 1)
+
+
+def fact_sql(column: str, arrow: str) -> dict[str, str]:
+    """SQL of every fact of a column (docs/contracts.md, Column facts); `column` is its name in Delta."""
+    name, what = quoted(column), type_family(arrow)
+    facts = {"non_null": f"count({name})"}
+    if what == "bool":
+        return facts | {"sum": f"sum(cast({name} as bigint))"}
+    if what in ("int16", "int32", "int64"):
+        return facts | {"sum": f"sum(cast({name} as decimal(20, 0)))", "min": f"min({name})", "max": f"max({name})"}
+    if what == "decimal128":
+        summed = {"sum": f"sum({name})"} if int(re.findall(r"\d+", arrow)[1]) <= 28 else {}
+        return facts | summed | {"min": f"min({name})", "max": f"max({name})"}
+    if what in ("float", "double"):
+        return facts | {"min": f"min({name})", "max": f"max({name})"}
+    if what == "date32":
+        days = f"cast(datediff({name}, DATE'1970-01-01') as bigint)"
+        return facts | {
+            "sum": f"sum({days})",
+            "min": f"cast(min({name}) as string)",
+            "max": f"cast(max({name}) as string)",
+        }
+    if what == "timestamp":
+        micros = f"unix_micros(cast({name} as timestamp))"
+        return facts | {
+            "sum": f"sum(cast({micros} as decimal(20, 0)))",
+            "min": f"min({micros})",
+            "max": f"max({micros})",
+        }
+    if what == "time64":
+        seconds = " + ".join(f"cast(substr({name}, {at}, 2) as bigint) * {unit}" for at, unit in ((1, 3600), (4, 60), (7, 1)))
+        nanos = f"({seconds}) * 1000000000 + cast(substr({name}, 10, 7) as bigint) * 100"
+        return facts | {"sum": f"sum({nanos})", "min": f"min({name})", "max": f"max({name})"}
+    return facts | {"length": f"sum(cast(octet_length({name}) as bigint))"}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Row count, and facts by source column name, each as text (None: all values are NULL)."""
+
+    rows: int
+    columns: dict[str, dict[str, str | None]]
+
+
+def measure(frame: DataFrame, load: Load) -> Facts:
+    """Every fact of the load's columns over a frame with its Delta columns: one pass, one row."""
+    plan = [(c["name"], c["type"], fact, sql) for c in load.columns for fact, sql in fact_sql(c["column"], c["type"]).items()]
+    selected = [F.expr(sql).alias(f"f{number}") for number, (_, _, _, sql) in enumerate(plan)]
+    row = frame.agg(F.count(F.lit(1)).alias("n"), *selected).collect()[0]
+    columns: dict[str, dict[str, str | None]] = {}
+    for number, (name, arrow, fact, _) in enumerate(plan):
+        columns.setdefault(name, {})[fact] = fact_text(row[f"f{number}"], arrow, fact)
+    return Facts(int(row["n"]), columns)
+
+
+def fact_text(value: Any, arrow: str, fact: str) -> str | None:
+    """A measured value as the manifest writes it; sum and length of nothing are 0."""
+    if value is None:
+        return "0" if fact in ("sum", "length") else None
+    if type_family(arrow) == "timestamp" and fact in ("min", "max"):
+        text = (EPOCH + timedelta(microseconds=int(value))).isoformat(timespec="microseconds")
+        return text + "Z" if "tz" in arrow else text
+    return format(value, "f") if isinstance(value, Decimal) else repr(value) if isinstance(value, float) else str(value)
+
+
+def facts_of_manifest(load: Load) -> Facts:
+    """The manifest's own facts; what it does not say is not compared."""
+    columns = {
+        name: {fact: None if value is None else str(value) for fact, value in facts.items()}
+        for name, facts in load.manifest["columns"].items()
+    }
+    return Facts(int(load.manifest["rows"]), columns)
+
+
+def short_of_source(load: Load) -> list[str]:
+    """A load whose rows are not what its source said it had; nothing where the source cannot say."""
+    said, rows = load.manifest["source_rows"], load.manifest["rows"]
+    return [] if said is None or said == rows else [f"{said} rows at the source, {rows} in the manifest"]
+
+
+def differences(load: Load, said: Facts, found: Facts, where: str) -> list[str]:
+    """What is not equal, for people: `column SubTotal: sum 1 in the manifest, 2 in Delta`."""
+    problems = []
+    if said.rows != found.rows:
+        problems.append(f"{said.rows} rows in the manifest, {found.rows} in {where}")
+    for each in load.columns:
+        told, seen = said.columns.get(each["name"], {}), found.columns[each["name"]]
+        for fact, value in told.items():
+            if fact in seen and value is not None and not is_same(value, seen[fact], each["type"], fact):
+                problems.append(f"column {each['name']}: {fact} {value} in the manifest, {seen[fact]} in {where}")
+    return problems
+
+
+def is_same(one: str, other: str | None, arrow: str, fact: str) -> bool:
+    """Whether two facts are the same value: numbers as numbers, a float as the float it reads back as."""
+    if other is None:
+        return False
+    if one == other:
+        return True
+    if type_family(arrow) == "float":
+        return bool(struct.pack("<f", float(one) + 0.0) == struct.pack("<f", float(other) + 0.0))
+    if type_family(arrow) == "double":
+        return float(one) == float(other)
+    if fact in ("non_null", "sum", "length") or type_family(arrow) in ("int16", "int32", "int64", "decimal128"):
+        return Decimal(one) == Decimal(other)
+    return False
