@@ -31,7 +31,11 @@ def make(folder: Path) -> Path:
 def environment(folder: Path, variables: dict[str, str]) -> dict[str, str]:
     """A bare environment with the pipeline's variables."""
     path = f"{ROOT}/.venv/bin:/usr/local/bin:/usr/bin:/bin"
-    kept = {name: os.environ[name] for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE") if name in os.environ}
+    kept = {
+        name: os.environ[name]
+        for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "COVERAGE_PROCESS_START", "LIGHTHOUSE_COVERAGE")
+        if name in os.environ
+    }
     return {
         **kept,
         "PATH": path,
