@@ -51,10 +51,18 @@ def test_streams_and_columns_are_selected_as_the_sdk_selects_them(
 
 def test_settings_come_before_the_catalog_and_the_catalog_before_the_table() -> None:
     plain = choose(TABLE, parse(SETTINGS), None)
-    assert (plain.key, plain.replication_method, plain.cursor) == (("id",), "FULL_TABLE", None)
+    assert (plain.key, plain.replication_method, plain.replication_column) == (("id",), "FULL_TABLE", None)
     catalog = entry({"selected": True, "replication-key": "a", "replication-method": "INCREMENTAL"}, {}, key_properties=["b"])
     by_catalog = choose(TABLE, parse(SETTINGS), catalog)
     assert (by_catalog.key, by_catalog.replication_key, by_catalog.replication_method) == (("b",), "a", "INCREMENTAL")
     options = {"stream_options": {"dbo.*": {"key": ["a"], "replication_key": "b"}}}
     by_settings = choose(TABLE, parse(SETTINGS | options), catalog)
     assert (by_settings.key, by_settings.replication_key, by_settings.replication_method) == (("a",), "b", "INCREMENTAL")
+
+
+def test_the_default_method_is_that_of_streams_that_name_neither_a_method_nor_a_replication_key() -> None:
+    incremental = parse(SETTINGS | {"default_replication_method": "INCREMENTAL"})
+    assert choose(TABLE, incremental, None).replication_method == "INCREMENTAL"
+    assert choose(TABLE, parse(SETTINGS), None).replication_method == "FULL_TABLE"
+    assert choose(TABLE, incremental, {"replication_method": "FULL_TABLE"}).replication_method == "FULL_TABLE"
+    assert choose(TABLE, parse(SETTINGS), {"replication_key": "id"}).replication_method == "INCREMENTAL"

@@ -19,7 +19,7 @@ from tap_mssql.config.settings import Settings, parse
 from tap_mssql.errors import ConnectionRefused
 from tap_mssql.server import retry
 from tap_mssql.server.connection import connect, connection_string, open_connection
-from tap_mssql.server.diagnosis import judge
+from tap_mssql.server.diagnosis import diagnose
 
 CONFIG = {"host": "db.example.com", "user": "reader", "password": "s3cret", "database": "Shop"}
 
@@ -176,7 +176,7 @@ def test_azure_that_wakes_up_is_waited_for_from_the_first_connection_on(
     faulty: Faulty, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server, faults = faulty
-    monkeypatch.setattr(retry, "judge", lambda error, **how: replace(judge(error, **how), pause=0))
+    monkeypatch.setattr(retry, "diagnose", lambda error, **how: replace(diagnose(error, **how), pause=0))
     for error in (40197, 40501, 40613, 49918, 49919, 49920, 10928, 10929):
         faults.write_text(json.dumps({"logins": [{"error": error, "times": 1}]}))
         connect(at(server)).close()
@@ -189,7 +189,7 @@ def test_a_database_that_is_not_there_yet_is_waited_for_on_azure_only(faulty: Fa
     with pytest.raises(ConnectionRefused, match="TAP_MSSQL_DATABASE"):
         connect(at(server))
     monkeypatch.setattr(Settings, "azure", True)
-    monkeypatch.setattr(retry, "judge", lambda error, **how: replace(judge(error, **how), pause=0))
+    monkeypatch.setattr(retry, "diagnose", lambda error, **how: replace(diagnose(error, **how), pause=0))
     connect(at(server)).close()
 
 
@@ -220,7 +220,7 @@ def test_errors_as_the_driver_reports_them(
         cursor.execute("SELECT * FROM Sales.SalesOrderDetail")
         while cursor.arrow_batch(100).num_rows:
             pass
-    found = judge(raised.value)
+    found = diagnose(raised.value)
     assert (found.transient, found.number, found.broken) == (transient, number, broken)
 
 

@@ -14,7 +14,7 @@ from sandbox.launch import Counterpart, counterpart
 from tap_mssql.errors import SelectionRefused
 from tap_mssql.server import discovery
 from tap_mssql.server.connection import Connection, connect
-from tap_mssql.server.diagnosis import judge
+from tap_mssql.server.diagnosis import diagnose
 from tap_mssql.server.discovery import Table
 from tap_mssql.server.retry import DRIVER_ERRORS
 from tap_mssql.server.sql_types import quote
@@ -177,7 +177,7 @@ def test_denied_columns_and_tables_are_told(server: Counterpart) -> None:
     for table, number in (("dbo.Secret", 230), ("dbo.Closed", 229)):
         with pytest.raises(DRIVER_ERRORS) as refused:
             connection.execute(f"SELECT * FROM {table}").fetchall()
-        assert judge(refused.value).number == number
+        assert diagnose(refused.value).number == number
     connection.close()
 
 
@@ -234,7 +234,7 @@ def test_a_cut_link_is_never_taken_for_the_end_of_the_catalog(tmp_path: Path, cu
         connection = connect(at(server))
         with pytest.raises(DRIVER_ERRORS) as broken:
             discovery.discover(connection, at(server))
-        assert judge(broken.value).broken
+        assert diagnose(broken.value).broken
         assert discovery.discover(connect(at(server)), at(server))
 
 

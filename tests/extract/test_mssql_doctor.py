@@ -15,7 +15,7 @@ from settings_kit import at
 from sandbox.launch import Counterpart, counterpart
 from tap_mssql.config.settings import parse
 from tap_mssql.doctor import checks, report
-from tap_mssql.doctor.report import Line
+from tap_mssql.doctor.report import Finding
 from tap_mssql.server import discovery
 from tap_mssql.server.connection import connect
 
@@ -31,8 +31,8 @@ def no_trust_from_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
 
 
-def findings(server: Counterpart, spool: Path | None = None, **changes: Any) -> dict[str, Line]:
-    lines = report.diagnose(at(server, **changes), spool)
+def findings(server: Counterpart, spool: Path | None = None, **changes: Any) -> dict[str, Finding]:
+    lines = report.examine(at(server, **changes), spool)
     assert server.secret not in report.as_table(lines) + report.as_json(lines)
     return {line.name: line for line in lines}
 
@@ -126,7 +126,7 @@ def test_streams_that_cannot_be_read_whole_are_named(server: Counterpart) -> Non
     assert (found["dbo-Half"].status, found["dbo-Closed"].status) == ("failed", "failed")
     assert "b: no permission" in found["dbo-Half"].text
     assert "GRANT SELECT ON [dbo].[Closed]" in found["dbo-Closed"].fix
-    assert "1 of 3 chosen streams" in found["permissions"].text
+    assert "1 of 3 selected streams" in found["permissions"].text
     assert findings(server, streams="dbo.Half", on_unreadable="skip")["dbo-Half"].status == "warning"
     run(server, "DROP TABLE dbo.Half", "DROP TABLE dbo.Closed")
 

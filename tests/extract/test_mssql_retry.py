@@ -12,7 +12,7 @@ from mssql_python.exceptions import sqlstate_to_exception
 from tap_mssql.config.settings import Settings, parse
 from tap_mssql.errors import ConnectionRefused, ReadFailed, SelectionRefused, TapError
 from tap_mssql.server import retry
-from tap_mssql.server.diagnosis import driver_text, judge
+from tap_mssql.server.diagnosis import diagnose, driver_text
 from tap_mssql.server.retry import retrying
 
 CONFIG = {"host": "db.example.com", "user": "reader", "password": "s3cret", "database": "Shop"}
@@ -63,7 +63,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 @pytest.mark.parametrize("first", [True, False])
 def test_what_passes_by_itself_is_transient(state: str, text: str, number: int | None, first: bool) -> None:
-    fault = judge(error(state, text), first=first and number is not None)
+    fault = diagnose(error(state, text), first=first and number is not None)
     assert (fault.transient, fault.number) == (True, number)
 
 
@@ -89,14 +89,14 @@ def test_what_passes_by_itself_is_transient(state: str, text: str, number: int |
 )
 @pytest.mark.parametrize("first", [True, False])
 def test_what_lasts_says_what_mends_it(state: str, text: str, number: int | None, advice: str, first: bool) -> None:
-    fault = judge(error(state, text), first=first)
+    fault = diagnose(error(state, text), first=first)
     assert (fault.transient, fault.number) == (False, number)
     assert advice in fault.advice
 
 
 def test_a_database_that_cannot_be_opened_is_waited_for_on_azure_only() -> None:
-    assert judge(error("42000", NO_DATABASE), azure=True, first=True).transient
-    assert not judge(error("42000", NO_DATABASE), azure=False, first=True).transient
+    assert diagnose(error("42000", NO_DATABASE), azure=True, first=True).transient
+    assert not diagnose(error("42000", NO_DATABASE), azure=False, first=True).transient
 
 
 @pytest.mark.parametrize(
@@ -112,15 +112,15 @@ def test_a_database_that_cannot_be_opened_is_waited_for_on_azure_only() -> None:
     ],
 )
 def test_a_broken_link_is_waited_for_unless_the_server_never_answered(state: str, text: str) -> None:
-    later, first = judge(error(state, text, "")), judge(error(state, text, ""), first=True)
+    later, first = diagnose(error(state, text, "")), diagnose(error(state, text, ""), first=True)
     assert (later.transient, later.broken) == (True, True)
     assert not first.transient
     assert "TAP_MSSQL_HOST" in first.advice
 
 
 def test_native_errors_and_closed_connections_are_broken_links() -> None:
-    assert judge(RuntimeError("SQLSTATE:08S01:[Microsoft][ODBC Driver 18 for SQL Server]TCP Provider: Error code 0x68")).broken
-    assert judge(mssql_python.InterfaceError("Cannot create cursor on closed connection", "")).transient
+    assert diagnose(RuntimeError("SQLSTATE:08S01:[Microsoft][ODBC Driver 18 for SQL Server]TCP Provider: Error code 0x68")).broken
+    assert diagnose(mssql_python.InterfaceError("Cannot create cursor on closed connection", "")).transient
     assert driver_text(RuntimeError("SQLSTATE:08S01:[Microsoft][ODBC Driver 18 for SQL Server]gone.")) == "gone"
 
 

@@ -42,7 +42,7 @@ def test_the_last_pattern_that_matches_decides(patterns: list[str], chosen: list
     [
         ("Sales.Oder", "did you mean Sales.Order"),
         ("Order", "did you mean Sales.Order"),
-        ("Purchasing.*", "schemas with tables are HR, Sales, dbo"),
+        ("Purchasing.*", "the schemas with tables are HR, Sales, dbo"),
     ],
 )
 def test_a_pattern_that_chooses_nothing_names_near_ones(pattern: str, told: str) -> None:

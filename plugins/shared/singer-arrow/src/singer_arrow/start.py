@@ -12,7 +12,10 @@ _UNUSED = "cloudpickle"  # pyarrow imports it where it is installed, to pickle f
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """Imports in the block are not searched for garbage, neither meanwhile nor at the end: they stay."""
+    """Imports in the block are not searched for garbage, neither meanwhile nor at the end: they stay.
+
+    Gain: 0.2 of 0.9 CPU seconds of a start with the SDK, 0.04 of 0.33 of one without (median of 13, in tap-mssql's environment).
+    """
     gc.disable()
     hidden = _UNUSED not in sys.modules
     if hidden:

@@ -43,7 +43,9 @@ class Settings(settings.Settings, kw_only=True, frozen=True):
     database: Annotated[str, Meta(description="Database to read.", examples=["AdventureWorks"])]
     authentication: Annotated[
         Literal["sql", "service_principal", "managed_identity", "default"],
-        Meta(description="Who logs in: a SQL login, an Entra application, the machine's identity, or whatever Azure finds."),
+        Meta(
+            description="Who logs in: a SQL login, an Entra application, the machine's identity, or the first that Azure finds."
+        ),
     ] = "sql"
     user: Annotated[str, Meta(description="SQL login (authentication: sql).", examples=["reader"])] = ""
     password: Annotated[Secret, Meta(description="Its password.")] = no_secret()
@@ -55,9 +57,9 @@ class Settings(settings.Settings, kw_only=True, frozen=True):
     )
     tenant: Annotated[str, Meta(description="Entra tenant of the application; the server says it when unset.")] = ""
     encrypt: Annotated[Literal["yes", "strict", "no"], Meta(description="TLS: yes, strict (TDS 8) or no (login only).")] = "yes"
-    trust_server_certificate: Annotated[bool, Meta(description="True accepts any certificate: only where nobody can listen.")] = (
-        False
-    )
+    trust_server_certificate: Annotated[
+        bool, Meta(description="True accepts any certificate: use it only on a network that you trust.")
+    ] = False
     server_certificate: Annotated[
         Path | None,
         Meta(
@@ -78,7 +80,7 @@ class Settings(settings.Settings, kw_only=True, frozen=True):
     query_timeout: Annotated[int, Meta(ge=0, description="Seconds for one statement to answer; 0 waits as long as it takes.")] = 0
     idle_timeout: Annotated[int, Meta(ge=5, description="Seconds without a byte after which a connection counts as broken.")] = 60
     retry_seconds: Annotated[
-        int, Meta(ge=0, description="Seconds that one operation may wait in all for what passes by itself.")
+        int, Meta(ge=0, description="Seconds that one operation may wait in total for errors that pass by themselves.")
     ] = 300
 
     streams: Annotated[
@@ -100,14 +102,17 @@ class Settings(settings.Settings, kw_only=True, frozen=True):
         ),
     ] = ()
     default_replication_method: Annotated[
-        Literal["FULL_TABLE", "INCREMENTAL"], Meta(description="Of streams that name none.")
+        Literal["FULL_TABLE", "INCREMENTAL"],
+        Meta(description="Method of streams that name neither a method nor a replication key."),
     ] = "FULL_TABLE"
-    on_schema_drift: Annotated[Literal["fail", "evolve"], Meta(description="A table that changed since it was discovered.")] = (
-        "fail"
-    )
-    on_unreadable: Annotated[Literal["fail", "skip"], Meta(description="Columns of unreadable type or without permission.")] = (
-        "fail"
-    )
+    on_schema_drift: Annotated[
+        Literal["fail", "evolve"],
+        Meta(description="What to do when a table changes after discovery: fail, or read it again with its new columns."),
+    ] = "fail"
+    on_unreadable: Annotated[
+        Literal["fail", "skip"],
+        Meta(description="What to do with selected columns that cannot be read, for their type or for want of permission."),
+    ] = "fail"
     keep_100ns: Annotated[bool, Meta(description="Adds the exact text beside datetime2(7) and datetimeoffset(7).")] = False
     keep_offset: Annotated[bool, Meta(description="Adds the offset as text beside datetimeoffset.")] = False
 
@@ -121,7 +126,7 @@ class Settings(settings.Settings, kw_only=True, frozen=True):
     part_rows: Annotated[int, Meta(ge=1, description="Most rows in one part.")] = 1_000_000
     cursor_array_size: Annotated[int, Meta(ge=1, description="Rows the driver fetches at a time.")] = 65_536
     snapshot: Annotated[
-        Literal["auto", "always", "never"], Meta(description="SNAPSHOT isolation: where the database allows it, or not.")
+        Literal["auto", "always", "never"], Meta(description="SNAPSHOT isolation: auto uses it where the database allows it.")
     ] = "auto"
     resume_hours: Annotated[
         float, Meta(ge=0, description="Hours for which ranges read by a broken run are used again; 0 never.")

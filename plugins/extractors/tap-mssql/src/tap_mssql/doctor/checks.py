@@ -1,4 +1,4 @@
-"""What the doctor looks at, one function each: a line that says how it is and, where it could be better, what to do."""
+"""What the doctor checks, one function each: a finding that says how it is and, where it could be better, what to do."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ AZURE_EDITIONS = (5, 6, 8, 9, 11, 12)
 
 
 @dataclass(frozen=True)
-class Line:
+class Finding:
     """One finding. `fix` says what to do; empty where nothing is."""
 
     name: str
@@ -36,41 +36,41 @@ class Line:
     fix: str = ""
 
 
-def network(settings: Settings) -> Line:
+def network(settings: Settings) -> Finding:
     """How long the server's port takes to answer."""
     host, _, instance = settings.host.partition("\\")
     if settings.by_browser:
-        return Line("network", "ok", f"instance {instance}: the driver asks {host} for its port, over UDP 1434")
+        return Finding("network", "ok", f"instance {instance}: the driver asks {host} for its port over UDP 1434")
     clock = time.monotonic()
     try:
         with socket.create_connection((host, settings.port), settings.login_timeout) as sock:
             where = sock.getpeername()[0]
     except socket.gaierror as error:
-        return Line("network", "failed", f"{host}: {error.strerror}", "check TAP_MSSQL_HOST, and this machine's name server")
+        return Finding("network", "failed", f"{host}: {error.strerror}", "check TAP_MSSQL_HOST and this machine's name server")
     except OSError as error:
         text = f"{host}, port {settings.port}: {error.strerror or error}"
-        return Line("network", "failed", text, "check TAP_MSSQL_HOST and TAP_MSSQL_PORT, and the firewalls in between")
-    return Line("network", "ok", f"{where}, port {settings.port} answered in {(time.monotonic() - clock) * 1000:.0f} ms")
+        return Finding("network", "failed", text, "check TAP_MSSQL_HOST and TAP_MSSQL_PORT, and the firewalls in between")
+    return Finding("network", "ok", f"{where}, port {settings.port} answered in {(time.monotonic() - clock) * 1000:.0f} ms")
 
 
-def tls(settings: Settings) -> Line:
+def tls(settings: Settings) -> Finding:
     """Which TLS the server speaks, and whether its certificate is trusted: for either name, as the driver does."""
     try:
         offer = _offer(settings, settings.host_name_in_certificate)
     except ssl.SSLError as error:
-        return Line("TLS", "failed", f"no handshake: {error.reason or error}", "let the server speak TLS 1.2 or later")
+        return Finding("TLS", "failed", f"no handshake: {error.reason or error}", "enable TLS 1.2 or later at the server")
     except OSError as error:
-        return Line("TLS", "failed", f"no answer: {error.strerror or error}", "check that the port is a SQL Server's")
+        return Finding("TLS", "failed", f"no answer: {error.strerror or error}", "check that a SQL Server listens on this port")
     if not offer.protocol:
         status: Literal["warning", "failed"] = "warning" if settings.encrypt == "no" else "failed"
-        return Line("TLS", status, "the server does not encrypt", "give it a certificate, or set encrypt to no")
+        return Finding("TLS", status, "the server does not encrypt", "install a certificate at the server, or set encrypt to no")
     if settings.encrypt == "no":
-        return Line("TLS", "warning", f"{offer.protocol}, for the login only: rows travel readable", "set encrypt to yes")
+        return Finding("TLS", "warning", f"{offer.protocol}, for the login only: rows travel unencrypted", "set encrypt to yes")
     if not offer.untrusted:
-        return Line("TLS", "ok", f"{offer.protocol}, certificate trusted")
+        return Finding("TLS", "ok", f"{offer.protocol}, certificate trusted")
     text = f"{offer.protocol}, certificate not trusted: {offer.untrusted}"
     fix = "set server_certificate to the PEM file of its authority, and host_name_in_certificate where the name differs"
-    return Line("TLS", "warning" if settings.trust_server_certificate else "failed", text, fix)
+    return Finding("TLS", "warning" if settings.trust_server_certificate else "failed", text, fix)
 
 
 def _offer(settings: Settings, name: str) -> handshake.Offer:
@@ -80,7 +80,7 @@ def _offer(settings: Settings, name: str) -> handshake.Offer:
     return _offer(settings, "") if name and offer.untrusted else offer
 
 
-def database(settings: Settings, connection: Connection) -> Line:
+def database(settings: Settings, connection: Connection) -> Finding:
     """Which database was opened, how it sorts, and whether it can be written to."""
     query = (
         "SELECT CONVERT(nvarchar(128), DB_NAME()), CONVERT(nvarchar(128), DATABASEPROPERTYEX(DB_NAME(), 'Collation')), "
@@ -88,10 +88,10 @@ def database(settings: Settings, connection: Connection) -> Line:
     )
     name, collation, updateability = _row(connection, query)
     kind = "read-only: a replica or a read-only database" if updateability == "READ_ONLY" else "read-write"
-    return Line("database", "ok", f"{name}, collation {collation}, {kind}")
+    return Finding("database", "ok", f"{name}, collation {collation}, {kind}")
 
 
-def versions(settings: Settings, connection: Connection) -> Line:
+def versions(settings: Settings, connection: Connection) -> Finding:
     """Server, driver, Python and this tap."""
     query = (
         "SELECT CONVERT(nvarchar(128), SERVERPROPERTY('ProductVersion')), CONVERT(nvarchar(128), SERVERPROPERTY('Edition')), "
@@ -104,48 +104,60 @@ def versions(settings: Settings, connection: Connection) -> Line:
     )
     major = int(str(product).partition(".")[0] or 0)
     if major < OLDEST and engine not in AZURE_EDITIONS:
-        return Line("versions", "warning", text, "SQL Server 2016 or later prints every digit of float; leave such keys out")
-    return Line("versions", "ok", text)
+        return Finding(
+            "versions",
+            "warning",
+            text,
+            "upgrade to SQL Server 2016 or later, or avoid float keys: earlier versions do not print every digit",
+        )
+    return Finding("versions", "ok", text)
 
 
-def isolation(settings: Settings, connection: Connection) -> Line:
+def isolation(settings: Settings, connection: Connection) -> Finding:
     """Whether a stream can be read as one consistent state."""
     query = "SELECT snapshot_isolation_state, is_read_committed_snapshot_on FROM sys.databases WHERE name = DB_NAME()"
     snapshot, committed = _row(connection, query)
-    rows = "READ_COMMITTED_SNAPSHOT is on: no locks" if committed else "READ_COMMITTED_SNAPSHOT is off: reading takes locks"
+    rows = (
+        "READ_COMMITTED_SNAPSHOT is on, so that reading takes no locks"
+        if committed
+        else "READ_COMMITTED_SNAPSHOT is off, so that reading takes locks"
+    )
     if settings.snapshot == "never":
-        return Line("isolation", "ok", f"READ COMMITTED, as snapshot: never says; {rows}")
+        return Finding("isolation", "ok", f"READ COMMITTED, because snapshot is set to never; {rows}")
     if snapshot == 1:
-        return Line("isolation", "ok", "SNAPSHOT: what is read is consistent, and takes no locks")
+        return Finding("isolation", "ok", "SNAPSHOT: each range is read as of one moment, without locks")
     fix = f"ALTER DATABASE [{settings.database}] SET ALLOW_SNAPSHOT_ISOLATION ON"
     if settings.snapshot == "always":
-        return Line("isolation", "failed", "the database does not allow SNAPSHOT", f"{fix}, or set snapshot to auto")
-    return Line("isolation", "warning", f"the database does not allow SNAPSHOT: READ COMMITTED is used; {rows}", fix)
+        return Finding("isolation", "failed", "the database does not allow SNAPSHOT", f"{fix}, or set snapshot to auto")
+    return Finding("isolation", "warning", f"the database does not allow SNAPSHOT: READ COMMITTED is used; {rows}", fix)
 
 
-def clock(settings: Settings, connection: Connection) -> Line:
+def clock(settings: Settings, connection: Connection) -> Finding:
     """How far the server's clock is from ours, in seconds."""
     before = datetime.now(UTC)
     theirs = _row(connection, "SELECT SYSUTCDATETIME()")[0].replace(tzinfo=UTC)
     ours = before + (datetime.now(UTC) - before) / 2
     seconds = (theirs - ours).total_seconds()
-    text = f"the server's is {abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'} this machine's"
+    text = f"the server's clock is {abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'} this machine's"
     if abs(seconds) > CLOCK_SECONDS:
-        return Line(
-            "clock", "warning", text, "set both by NTP: bookmarks are the server's times, load ids and logs this machine's"
+        return Finding(
+            "clock",
+            "warning",
+            text,
+            "set both clocks by NTP: bookmarks are in the server's time, load ids and logs in this machine's",
         )
-    return Line("clock", "ok", text)
+    return Finding("clock", "ok", text)
 
 
-def permissions(settings: Settings, connection: Connection, tables: Sequence[Table]) -> list[Line]:
-    """A line for each chosen stream that can't be read whole, and one for all the others."""
+def permissions(settings: Settings, connection: Connection, tables: Sequence[Table]) -> list[Finding]:
+    """A finding for each stream that can't be read whole, and one for all the others."""
     lines = [line for table in tables for line in _of_table(settings, connection, table)]
     readable = len(tables) - len(lines)
-    what = f"{readable} of {len(tables)} chosen streams can be read whole"
-    return [Line("permissions", "ok" if readable else "warning", what), *lines, *_masked(connection, tables)]
+    what = f"{readable} of {len(tables)} selected streams can be read whole"
+    return [Finding("permissions", "ok" if readable else "warning", what), *lines, *_masked(connection, tables)]
 
 
-def _masked(connection: Connection, tables: Sequence[Table]) -> list[Line]:
+def _masked(connection: Connection, tables: Sequence[Table]) -> list[Finding]:
     """Masked columns read like any other, but their values are not those of the table."""
     query = "SELECT object_id, name FROM sys.columns WHERE is_masked = 1 ORDER BY object_id, column_id"
     streams = {table.object_id: table.stream for table in tables}
@@ -154,15 +166,27 @@ def _masked(connection: Connection, tables: Sequence[Table]) -> list[Line]:
     if not masked or _row(connection, "SELECT HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'UNMASK')")[0] == 1:
         return []
     return [
-        Line("masked", "warning", f"values arrive masked: {', '.join(masked)}", "GRANT UNMASK to this login, or deselect them")
+        Finding(
+            "masked",
+            "warning",
+            f"values arrive masked: {', '.join(masked)}",
+            "GRANT UNMASK to this login, or deselect these columns",
+        )
     ]
 
 
-def _of_table(settings: Settings, connection: Connection, table: Table) -> list[Line]:
+def _of_table(settings: Settings, connection: Connection, table: Table) -> list[Finding]:
     denied = discovery.denied(connection, table)
     names = [c.name for c in table.columns]
     if len(denied) == len(names):
-        return [Line(table.stream, "failed", "may not be read", f"GRANT SELECT ON {table.quoted}, or leave it out of streams")]
+        return [
+            Finding(
+                table.stream,
+                "failed",
+                "this login may not read it",
+                f"GRANT SELECT ON {table.quoted}, or leave it out of streams",
+            )
+        ]
     reasons = [f"{name}: no permission" for name in names if name in denied]
     reasons += [f"{c.name}: {c.unreadable}" for c in table.columns if c.unreadable]
     if not reasons:
@@ -170,23 +194,28 @@ def _of_table(settings: Settings, connection: Connection, table: Table) -> list[
     skipped = settings.on_unreadable == "skip"
     fix = "" if skipped else f"GRANT SELECT ON {table.quoted}, deselect the columns, or set on_unreadable to skip"
     text = ("left out: " if skipped else "unreadable columns: ") + "; ".join(reasons)
-    return [Line(table.stream, "warning" if skipped else "failed", text, fix)]
+    return [Finding(table.stream, "warning" if skipped else "failed", text, fix)]
 
 
-def spool(folder: Path, tables: Sequence[Table]) -> Line:
+def spool(folder: Path, tables: Sequence[Table]) -> Finding:
     """Whether what is read has room on this machine."""
     existing = next((p for p in (folder, *folder.parents) if p.is_dir()), Path("/"))
     try:
         free = shutil.disk_usage(existing).free
     except OSError as error:
-        return Line("spool", "failed", f"{folder}: {error.strerror}", "set batch_config.storage.root to a folder of this machine")
+        return Finding(
+            "spool", "failed", f"{folder}: {error.strerror}", "set batch_config.storage.root to a folder of this machine"
+        )
     needed = max(LEAST_FREE, sum(t.byte_estimate or 0 for t in tables) // SHRINKS_TO)
     text = f"{folder}: {free / 2**30:.1f} GiB free"
     if free < needed:
-        return Line(
-            "spool", "warning", f"{text}; the chosen streams may take {needed / 2**30:.1f}", "make room, or read fewer streams"
+        return Finding(
+            "spool",
+            "warning",
+            f"{text}; the selected streams may take {needed / 2**30:.1f} GiB",
+            "free disk space, or read fewer streams",
         )
-    return Line("spool", "ok", text)
+    return Finding("spool", "ok", text)
 
 
 def _row(connection: Connection, query: str) -> tuple[Any, ...]:

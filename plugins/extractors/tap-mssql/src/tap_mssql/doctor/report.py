@@ -11,15 +11,13 @@ from pathlib import Path
 
 from tap_mssql.config.settings import Settings
 from tap_mssql.doctor import checks
-from tap_mssql.doctor.checks import Line
+from tap_mssql.doctor.checks import Finding
 from tap_mssql.errors import TapError
 from tap_mssql.server import discovery
 from tap_mssql.server.connection import Connection, open_connection
-from tap_mssql.server.diagnosis import driver_text, judge
+from tap_mssql.server.diagnosis import diagnose, driver_text
 from tap_mssql.server.discovery import Table
 from tap_mssql.server.retry import DRIVER_ERRORS
-
-__all__ = ["Line", "as_json", "as_table", "diagnose", "main"]
 
 FAILED = 3  # exit code
 AFTER_LOGIN = (4060, 978, 983)  # errors of a database, once the login itself was taken
@@ -28,77 +26,77 @@ _MARKS = {"ok": "ok     ", "warning": "warning", "failed": "FAILED "}
 
 def main(settings: Settings, as_json_: bool = False, spool: Path | None = None) -> int:
     """Prints the findings, as a table or as JSON. Returns 0, or 3 when something failed."""
-    lines = diagnose(settings, spool)
-    sys.stdout.write(as_json(lines) if as_json_ else as_table(lines))
-    return FAILED if any(line.status == "failed" for line in lines) else 0
+    findings = examine(settings, spool)
+    sys.stdout.write(as_json(findings) if as_json_ else as_table(findings))
+    return FAILED if any(finding.status == "failed" for finding in findings) else 0
 
 
-def diagnose(settings: Settings, spool: Path | None = None) -> list[Line]:
-    """Looks at everything that does not depend on something that failed. `spool` is the folder that parts are written to."""
-    lines = [checks.network(settings)]
+def examine(settings: Settings, spool: Path | None = None) -> list[Finding]:
+    """Checks everything that does not depend on something that failed. `spool` is the folder that parts are written to."""
+    findings = [checks.network(settings)]
     tables: list[Table] = []
-    if lines[0].status == "ok":
+    if findings[0].status == "ok":
         if not settings.by_browser:
-            lines.append(checks.tls(settings))
+            findings.append(checks.tls(settings))
         connection, login = _login(settings)
-        lines += login
+        findings += login
         if connection is not None:
             with closing(connection):
                 found, tables = _inside(settings, connection)
-                lines += found
+                findings += found
     if spool is not None:
-        lines.append(checks.spool(spool, tables))
-    return lines
+        findings.append(checks.spool(spool, tables))
+    return findings
 
 
-def _login(settings: Settings) -> tuple[Connection | None, list[Line]]:
+def _login(settings: Settings) -> tuple[Connection | None, list[Finding]]:
     who = settings.user or settings.client_id or settings.authentication
     try:
         connection = open_connection(settings)
     except DRIVER_ERRORS as error:
-        fault = judge(error, azure=settings.azure, first=True)
+        fault = diagnose(error, azure=settings.azure, first=True)
         text = f"{fault.what}: {driver_text(error)}"
         if fault.number in AFTER_LOGIN:
-            return None, [Line("login", "ok", f"as {who}"), Line("database", "failed", text, fault.advice)]
-        return None, [Line("login", "failed", text, fault.advice)]
-    return connection, [Line("login", "ok", f"as {who}")]
+            return None, [Finding("login", "ok", f"as {who}"), Finding("database", "failed", text, fault.advice)]
+        return None, [Finding("login", "failed", text, fault.advice)]
+    return connection, [Finding("login", "ok", f"as {who}")]
 
 
-def _inside(settings: Settings, connection: Connection) -> tuple[list[Line], list[Table]]:
-    lines: list[Line] = []
+def _inside(settings: Settings, connection: Connection) -> tuple[list[Finding], list[Table]]:
+    findings: list[Finding] = []
     tables: list[Table] = []
 
-    def streams() -> list[Line]:
+    def streams() -> list[Finding]:
         tables.extend(discovery.discover(connection, settings))
         return checks.permissions(settings, connection, tables)
 
     for check in (checks.database, checks.versions, checks.isolation, checks.clock):
-        lines += _tried(check.__name__, lambda check=check: [check(settings, connection)])  # type: ignore[misc]
-    return [*lines, *_tried("permissions", streams)], tables
+        findings += _findings_of(check.__name__, lambda check=check: [check(settings, connection)])  # type: ignore[misc]
+    return [*findings, *_findings_of("permissions", streams)], tables
 
 
-def _tried(name: str, check: Callable[[], list[Line]]) -> Iterator[Line]:
+def _findings_of(name: str, check: Callable[[], list[Finding]]) -> Iterator[Finding]:
     try:
         yield from check()
     except DRIVER_ERRORS as error:
-        fault = judge(error)
-        yield Line(name, "failed", f"{fault.what}: {driver_text(error)}", fault.advice)
+        fault = diagnose(error)
+        yield Finding(name, "failed", f"{fault.what}: {driver_text(error)}", fault.advice)
     except TapError as error:
-        yield Line(name, "failed", str(error))
+        yield Finding(name, "failed", str(error))
 
 
-def as_table(lines: list[Line]) -> str:
+def as_table(findings: list[Finding]) -> str:
     """For people: a row per finding, what to do below it."""
-    width = max(len(line.name) for line in lines)
+    width = max(len(finding.name) for finding in findings)
     below = "\n" + " " * (width + 11)
     rows = []
-    for line in lines:
-        rows.append(f"{_MARKS[line.status]}  {line.name:<{width}}  {line.text}".replace("\n", below))
-        if line.fix:
-            rows[-1] += f"{below}what to do: {line.fix}"
+    for finding in findings:
+        rows.append(f"{_MARKS[finding.status]}  {finding.name:<{width}}  {finding.text}".replace("\n", below))
+        if finding.fix:
+            rows[-1] += f"{below}what to do: {finding.fix}"
     return "\n".join(rows) + "\n"
 
 
-def as_json(lines: list[Line]) -> str:
+def as_json(findings: list[Finding]) -> str:
     """For programs: a list of objects with name, status, text and fix."""
-    return json.dumps([asdict(line) for line in lines], ensure_ascii=False, indent=2) + "\n"
+    return json.dumps([asdict(finding) for finding in findings], ensure_ascii=False, indent=2) + "\n"

@@ -142,9 +142,8 @@ def choose(table: Table, settings: Settings, entry: Entry | None) -> StreamChoic
     method = options.replication_method or (INCREMENTAL if options.replication_key else None)
     for name in ("replication-method", "forced-replication-method"):
         method = method or _given(entry, "replication_method") or root.get(name)
-    if entry is None and replication_key and method == FULL_TABLE:
-        method = settings.default_replication_method
-    method = str(method or (INCREMENTAL if replication_key else FULL_TABLE)).strip().upper()
+    method = method or (INCREMENTAL if replication_key else settings.default_replication_method)
+    method = str(method).strip().upper()
     return StreamChoice(table, options, tuple(key), replication_key, method, frozenset(_deselected(entry or {})))
 
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from tap_mssql.server.known_errors import KNOWN, Known
+from tap_mssql.server.known_errors import KNOWN_ERRORS, KnownError
 
 _SQLSTATE = re.compile(r"^SQLSTATE:(\w{5}):", re.MULTILINE)
 _BRACKETED = re.compile(r"\[(Microsoft|ODBC Driver|SQL Server)[^\]]*\]")
@@ -41,14 +41,14 @@ class Fault:
 _UNKNOWN = Fault(False, "the server refused the statement", "read the server's message; if it says nothing to you, report this")
 
 
-def judge(error: BaseException, *, azure: bool = False, first: bool = False) -> Fault:
+def diagnose(error: BaseException, *, azure: bool = False, first: bool = False) -> Fault:
     """Judges an error of the driver (an mssql_python.Error, or a RuntimeError of its native part).
 
     `azure`: the host is one of Azure's, where "cannot open database" means that it wakes up. `first`: nothing was ever read from
     this server, so what does not answer is taken for wrongly configured instead of being waited for.
     """
     text = f"{getattr(error, 'driver_error', '')} {driver_text(error)} {_state(error)}"
-    if known := next((k for k in KNOWN if k.pattern.search(text)), None):
+    if known := next((k for k in KNOWN_ERRORS if k.pattern.search(text)), None):
         return _known(known, azure)
     if first:
         return _unreachable(text)
@@ -61,7 +61,7 @@ def judge(error: BaseException, *, azure: bool = False, first: bool = False) -> 
     return _unreachable(text) if _TLS.search(text) or _ENTRA.search(text) else _UNKNOWN
 
 
-def _known(known: Known, azure: bool) -> Fault:
+def _known(known: KnownError, azure: bool) -> Fault:
     if known.azure and azure:
         return Fault(True, "the database is not available yet; Azure may be waking it up", known.advice, known.number, pause=1)
     return Fault(known.transient, known.what, known.advice, known.number, known.number in (596, 6005, 40197), known.pause)

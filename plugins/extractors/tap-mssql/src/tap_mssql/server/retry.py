@@ -11,7 +11,7 @@ import tenacity
 
 from tap_mssql.config.settings import Settings
 from tap_mssql.errors import ReadFailed, TapError
-from tap_mssql.server.diagnosis import Fault, driver_text, judge
+from tap_mssql.server.diagnosis import Fault, diagnose, driver_text
 
 log = logging.getLogger("tap-mssql")
 DRIVER_ERRORS = (mssql_python.Error, RuntimeError)
@@ -32,12 +32,12 @@ def retrying(
     A driver's error that passes by itself is waited for, each time with one line in the log; the waits of one operation
     sum up to `retry_seconds` at most. A lasting one, and the last one of those that should have passed, becomes `failure`
     (a TapError: what, why, what is `safe`, what to do). Other errors pass through at once. `first`: see
-    diagnosis.judge. `stopping`, once set, ends waits early and allows no further attempt.
+    diagnosis.diagnose. `stopping`, once set, ends waits early and allows no further attempt.
     """
     event = stopping or threading.Event()
 
     def fault(error: BaseException) -> Fault:
-        return judge(error, azure=settings.azure, first=first)
+        return diagnose(error, azure=settings.azure, first=first)
 
     def passes(error: BaseException) -> bool:
         return isinstance(error, DRIVER_ERRORS) and fault(error).transient
