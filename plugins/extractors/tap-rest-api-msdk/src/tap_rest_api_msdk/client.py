@@ -75,11 +75,11 @@ class ApiClient:
         if 200 <= status < 300:
             return answer.content
         if status in (401, 403):
-            raise CredentialsRefused(f"API refused the credentials ({status}) for {url}: check API_USER/API_PASSWORD ({what})")
+            raise CredentialsRefused(f"{what}: the API refused the credentials ({status}) for {url}")
         if status in _MAY_PASS:
             wait = told_to_wait(answer.headers.get(self.patience.header))
             return _Failure(f"the API answered {status} {answer.reason}", wait, status == 429 or wait is not None)
-        raise AnswerRefused(f"{what}: {url}: the API answered {status} {answer.reason}; check path and params")
+        raise AnswerRefused(f"{what}: {url}: the API answered {status} {answer.reason}")
 
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:

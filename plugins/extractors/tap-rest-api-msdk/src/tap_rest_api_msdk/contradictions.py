@@ -141,7 +141,7 @@ def _same_names(listed: Sequence[str]) -> Iterator[Found]:
     try:
         names.refuse_collisions((name, names.table_name(SOURCE_SCHEMA, name)) for name in dict.fromkeys(listed))
     except NameRefused as error:
-        yield "streams", str(error)
+        yield "streams", f"names {error.what}; deselect all but one of each"
 
 
 def _is_date(text: str) -> bool:

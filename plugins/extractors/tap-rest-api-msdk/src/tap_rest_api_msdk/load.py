@@ -55,11 +55,11 @@ class Load:
         """What a failure leaves behind, in words."""
         files = self._writer.files
         if not files:
-            return "kept: nothing of this stream; run again to load it anew"
+            return "Nothing of this stream was kept; the next run reads it from the beginning"
         rows = sum(part.rows for part in files)
         return (
-            f"kept: {len(files)} part(s) with {rows} rows in {self._writer.folder}, which count for nothing without "
-            f"{self._writer.load_id}.load.json; run again to load the stream anew"
+            f"{len(files)} finished parts with {rows} rows stay in {self._writer.folder}; without "
+            f"{self._writer.load_id}.load.json they are not a load, and the next run reads the stream from the beginning"
         )
 
     def parts(self, batches: Iterable[pa.RecordBatch]) -> Iterator[Path]:

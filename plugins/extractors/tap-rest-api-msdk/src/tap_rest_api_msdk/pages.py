@@ -60,21 +60,24 @@ class Pages:
         elif answer.total != self.total:
             raise ShortLoad(
                 f"stream {self.stream}: the API's total changed from {self.total} to {answer.total} after {self.received} "
-                "records: its data changed in mid-run, so that records may be missing or twice; run again"
+                "records: its data changed during the run, so that records may be missing or twice"
             )
         if previous and answer.records == previous and (self.keyed or self.total is None):
             raise AnswerRefused(
-                f"stream {self.stream}: two pages in a row hold the same {len(previous)} records: does the API call its "
-                f"offset {self.paging.offset_param!r}? (pagination_next_page_param)"
+                f"stream {self.stream}: two pages in a row hold the same {len(previous)} records",
+                action=f"set pagination_next_page_param to what the API calls its offset; it is {self.paging.offset_param!r} now",
             )
 
     def _check_total(self) -> None:
         if self.total is None and self.paging.total_required:
-            raise AnswerRefused(f"stream {self.stream}: an answer has no number at {self.paging.total_path} (total_path)")
+            raise AnswerRefused(
+                f"stream {self.stream}: an answer has no number at {self.paging.total_path}", action="correct total_path"
+            )
         if self.total is None and self.paging.offsets and self.paging.first is None:
             raise AnswerRefused(
-                f"stream {self.stream}: the API gives no total at {self.paging.total_path}, so nothing would show a first "
-                "record missed: set total_path, or pagination_initial_offset to the API's first offset (0 or 1)"
+                f"stream {self.stream}: the API gives no total at {self.paging.total_path}, so nothing would show that "
+                "the first record was missed",
+                action="set total_path, or pagination_initial_offset to the API's first offset (0 or 1)",
             )
 
     def _ended(self, answer: Answer) -> bool:
@@ -84,12 +87,12 @@ class Pages:
             return True
         if self.received > self.total:
             raise ShortLoad(
-                f"stream {self.stream}: {self.received} records received where the API's total is {self.total}; "
-                "its pages overlap or its total is wrong"
+                f"stream {self.stream}: {self.received} records received where the API's total is {self.total}: its pages "
+                "overlap, or its total is wrong"
             )
         if not answer.records or not self.paging.offsets:
             raise ShortLoad(
-                f"stream {self.stream}: {self.received} records received where the API's total is {self.total}; first "
-                f"offset was {self.paging.first if self.paging.first is not None else 1} (pagination_initial_offset)"
+                f"stream {self.stream}: {self.received} records received where the API's total is {self.total}; the "
+                f"first offset was {self.paging.first if self.paging.first is not None else 1}"
             )
         return False

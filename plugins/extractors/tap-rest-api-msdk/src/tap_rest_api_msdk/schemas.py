@@ -49,7 +49,7 @@ def _wrong(column: Any) -> str:
     try:
         types.of_json_schema(column)
     except TypeRefused as error:
-        return f"has a type that cannot be: {error}"
+        return f"has a type that cannot be: {error.what}"
     return ""
 
 

@@ -81,7 +81,7 @@ class RestStream(Stream):
                     yield batch_config.encoding, [held.as_uri()]
                 held = part
         except (TapError, ArrowSingerError) as error:
-            raise type(error)(f"{error}; {load.kept}") from error
+            raise error.keeping(load.kept) from None
         finally:
             self._client.stop.set()
         upto = self._advance(load.greatest(), context)

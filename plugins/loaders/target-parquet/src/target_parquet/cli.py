@@ -55,7 +55,8 @@ def _stage(config: Path | None) -> None:
         _fail(error, Exit.EXTRACT)
     except OSError as error:
         what = f"{error.strerror or error}: {error.filename or ''}"
-        _fail(f"{what}. Nothing half-written is visible to later steps. Solve the problem and run again.", Exit.EXTRACT)
+        failure = TargetError(what, action="solve the problem with this file or folder, and run again")
+        _fail(failure.keeping("Nothing half-written is visible to later steps"), Exit.EXTRACT)
 
 
 def _run(settings: settings_of.Settings) -> None:

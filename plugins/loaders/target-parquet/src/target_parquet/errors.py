@@ -8,18 +8,27 @@ TargetError             exit 3, one line for people (a refused configuration is 
 
 from __future__ import annotations
 
+from singer_arrow.errors import Failure
 
-class TargetError(Exception):
-    """Base of this package's errors; the text says what happened, where, what is safe, and what to do."""
+
+class TargetError(Failure):
+    """Base of this package's errors."""
 
 
 class MessageRefused(TargetError):
     """A line that is no Singer message, or that comes out of order."""
 
+    ACTION = "check the tap: its messages break the Singer specification"
+
 
 class IncompleteLoad(TargetError):
     """The tap stopped before a load was complete; nothing of it is visible to later steps."""
 
+    SAFE = "Its finished parts stay in the spool, nothing of this load is staged"
+
 
 class StageBusy(TargetError):
     """Another target writes into the same folder."""
+
+    SAFE = "Nothing was changed"
+    ACTION = "wait until it ends"

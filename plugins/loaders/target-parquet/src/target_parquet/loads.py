@@ -58,7 +58,7 @@ class PartsLoad:
     def take(self, part: CheckedPart) -> None:
         """Adopts one part; the same part told twice is the same part."""
         if self._parts and part.load_id != next(iter(self._parts.values())).load_id:
-            raise MessageRefused(f"stream {self.stream}: parts of two loads in one run ({part.path})")
+            raise MessageRefused(f"stream {self.stream}: parts of two loads came in one run ({part.path})")
         if part.path.name not in self._parts:
             self._placed.append(self._stage.adopt(part.path, part.path.name, self.stream))
             self._parts[part.path.name] = part
@@ -77,10 +77,7 @@ class PartsLoad:
         """The load document, placed. Raises IncompleteLoad without one, DamagedPart when it does not fit the parts."""
         path = self._document_path()
         if path is None or not path.exists():
-            raise IncompleteLoad(
-                f"stream {self.stream}: the tap ended before its load was complete; its finished parts stay in the spool, "
-                "nothing was staged; run again"
-            )
+            raise IncompleteLoad(f"stream {self.stream}: the tap ended before its load was complete")
         document = documents.read_load_document(path)
         self._check(document, path)
         placed = [msgspec.structs.replace(f, path=f"{names.folder(self.stream)}/{f.path}") for f in document.files]
@@ -91,13 +88,13 @@ class PartsLoad:
         taken = {name: (p.rows, p.bytes, p.sha256) for name, p in self._parts.items()}
         if told != taken:
             differ = sorted(name for name in told.keys() | taken.keys() if told.get(name) != taken.get(name))
-            raise DamagedPart(f"stream {self.stream}: {path} and the parts received differ in {', '.join(differ)}; run again")
+            raise DamagedPart(f"stream {self.stream}: {path} and the parts received differ in {', '.join(differ)}")
         if sum(p.rows for p in self._parts.values()) != document.rows:
-            raise DamagedPart(f"stream {self.stream}: the parts' rows do not add up to the load's {document.rows}; run again")
+            raise DamagedPart(f"stream {self.stream}: the parts' rows do not add up to the load's {document.rows}")
         expected = pa.schema([c.arrow() for c in document.schema])
         for part in self._parts.values():
             if not part.schema.equals(expected):
-                raise DamagedPart(f"stream {self.stream}: {part.path} has another schema than {path}; run again")
+                raise DamagedPart(f"stream {self.stream}: {part.path} has another schema than {path}")
 
     def close(self) -> None:
         """Empties the spool of this load: parts, load document, and what the tap kept to go on with."""
@@ -180,7 +177,7 @@ class RecordsLoad:
     def manifest(self, bookmark: Bookmark) -> Manifest:
         """The manifest of everything received."""
         if self._foreign and (self._writer or self._waiting):
-            raise MessageRefused(f"stream {self.stream}: records and Parquet files in one load")
+            raise MessageRefused(f"stream {self.stream}: records and Parquet files came in one load")
         files, facts = self._foreign, {name: f.result() for name, f in self._facts.items()}
         if not self._foreign:
             self._flush()
@@ -225,7 +222,10 @@ def local_path(uri: str) -> Path:
     """The path of a `file://` URI of a BATCH. Raises MessageRefused for storage this target cannot reach."""
     parsed = urlparse(uri)
     if parsed.scheme not in ("", "file"):
-        raise MessageRefused(f"BATCH file {uri}: only file:// is read here; set the tap's batch_config.storage.root to one")
+        raise MessageRefused(
+            f"BATCH file {uri} is not a file of this machine",
+            action="set the tap's batch_config.storage.root to a file:// folder",
+        )
     return Path(unquote(parsed.path))
 
 

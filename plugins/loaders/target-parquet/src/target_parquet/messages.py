@@ -38,4 +38,4 @@ def decode(line: bytes) -> Message:
     try:
         return _DECODER.decode(line)
     except msgspec.MsgspecError as error:
-        raise MessageRefused(f"not a Singer message: {error}: {line[:200]!r}") from error
+        raise MessageRefused(f"standard input has a line that is not a Singer message: {error}: {line[:200]!r}") from error

@@ -55,25 +55,25 @@ class Run:
     def _take(self, message: Message) -> None:
         handler = self._by_type.get(message.type)
         if handler is None:
-            raise MessageRefused(f"message of type {message.type!r} is not known")
+            raise MessageRefused(f"standard input has a message of the unknown type {message.type!r}")
         if message.type in ("RECORD", "BATCH"):
             if message.stream not in self._schemas:
-                raise MessageRefused(f"stream {message.stream}: {message.type} before its SCHEMA")
+                raise MessageRefused(f"stream {message.stream}: a {message.type} came before its SCHEMA")
             if message.stream in self._done:
-                raise MessageRefused(f"stream {message.stream}: data after its load was complete")
+                raise MessageRefused(f"stream {message.stream}: a {message.type} came after its load was complete")
         handler(message)
 
     def _on_schema(self, message: Message) -> None:
         known = self._schemas.setdefault(message.stream, message)
         if bytes(known.schema) != bytes(message.schema) and json.loads(known.schema) != json.loads(message.schema):
-            raise MessageRefused(f"stream {message.stream}: its SCHEMA changed in mid-run; nothing of it was staged; run again")
+            raise MessageRefused(f"stream {message.stream}: its SCHEMA changed during the run", action="run again")
 
     def _records(self, stream: str) -> RecordsLoad:
         load = self._open.get(stream)
         if load is None:
             load = self._open[stream] = RecordsLoad(self._schemas[stream], self._stage, self._settings, self._run_id)
         if not isinstance(load, RecordsLoad):
-            raise MessageRefused(f"stream {stream}: records and parts in one load")
+            raise MessageRefused(f"stream {stream}: records and parts came in one load")
         return load
 
     def _on_record(self, message: Message) -> None:
@@ -88,7 +88,10 @@ class Run:
             elif encoding == "parquet":
                 self._on_parquet(message.stream, uri)
             else:
-                raise MessageRefused(f"stream {message.stream}: BATCH of format {encoding!r}; parquet and jsonl are read here")
+                raise MessageRefused(
+                    f"stream {message.stream}: a BATCH came in the format {encoding!r}",
+                    action="let the tap write parquet or jsonl (batch_config.encoding.format)",
+                )
 
     def _on_parquet(self, stream: str, uri: str) -> None:
         part = loads.checked(uri)
@@ -97,7 +100,7 @@ class Run:
             return
         load = self._open.setdefault(stream, PartsLoad(stream, self._stage))
         if not isinstance(load, PartsLoad):
-            raise MessageRefused(f"stream {stream}: records and parts in one load")
+            raise MessageRefused(f"stream {stream}: records and parts came in one load")
         load.take(part)
 
     def _on_version(self, message: Message) -> None:

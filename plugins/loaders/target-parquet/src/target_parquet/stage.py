@@ -32,7 +32,7 @@ class Stage:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise StageBusy(f"another target-parquet writes into {self.root}; wait until it ends") from None
+                raise StageBusy(f"another target-parquet writes into {self.root}") from None
             yield
 
     def folder(self, stream: str) -> Path:

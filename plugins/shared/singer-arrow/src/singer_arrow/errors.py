@@ -1,43 +1,82 @@
-"""What can go wrong with data on its way into parts.
+"""What can go wrong with data on its way into parts, and the form of every message.
 
-ArrowSingerError
-├── SettingsRefused     a configuration, with every problem it has
-├── NameRefused         two names meet, or a name cannot be used
-├── TypeRefused         a declared type that no Arrow type holds exactly
-├── ValueRefused        a value that its declared type does not hold exactly
-└── DamagedPart         a part or document that is not what its name, footer or document says
+Failure                     base of every package's errors: what happened and where, what is safe, what to do
+└── ArrowSingerError
+    ├── SettingsRefused     a configuration, with every problem it has
+    ├── NameRefused         two names meet, or a name cannot be used
+    ├── TypeRefused         a declared type that no Arrow type holds exactly
+    ├── ValueRefused        a value that its declared type does not hold exactly
+    └── DamagedPart         a part or document that is not what its name, footer or document says
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar, Self
 
 
-class ArrowSingerError(Exception):
-    """Base of this package's errors; the text is meant for the person who runs the pipeline."""
+class Failure(Exception):
+    """A failure that a person is told in three sentences: `what` happened and where, what is `safe`, what to do (`action`).
+
+    SAFE and ACTION are what a class says where nothing more exact is given.
+    """
+
+    SAFE: ClassVar[str] = "Nothing of this load is staged, Delta is as it was"
+    ACTION: ClassVar[str] = "run again"
+
+    def __init__(self, what: str, *, safe: str | None = None, action: str = "") -> None:
+        self.what = what.rstrip(". ")
+        self.safe = safe or self.SAFE
+        self.action = (action or self.ACTION).rstrip(". ")
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        between = "\n" if "\n" in self.what else ". "
+        return f"{self.what}{between}{self.safe}. What to do: {self.action}."
+
+    def keeping(self, safe: str) -> Self:
+        """The same failure with a more exact word about what is safe."""
+        self.safe = safe.rstrip(". ")
+        return self
+
+
+class ArrowSingerError(Failure):
+    """Base of this package's errors."""
 
 
 class SettingsRefused(ArrowSingerError):
     """A configuration, with every problem it has; nothing was connected to and nothing was changed."""
 
+    SAFE = "Nothing was connected to and nothing was changed"
+    ACTION = "correct these settings; docs/configuration.md lists them all"
+
     def __init__(self, program: str, problems: Sequence[str]) -> None:
         self.problems = list(problems)
         count = f"{len(self.problems)} problem{'s' if len(self.problems) > 1 else ''}"
-        head = f"the configuration of {program} has {count}; nothing was connected to and nothing was changed."
-        super().__init__("\n  - ".join([head, *self.problems]))
+        super().__init__("\n  - ".join([f"the configuration of {program} has {count}:", *self.problems]))
 
 
 class NameRefused(ArrowSingerError):
     """Two names meet after normalising, or a name cannot be used in Delta."""
 
+    SAFE = "Nothing was read"
+    ACTION = "deselect one of them, or rename it at the source"
+
 
 class TypeRefused(ArrowSingerError):
     """A declared type that no Arrow type of docs/contracts.md holds exactly."""
+
+    SAFE = "Nothing was read"
+    ACTION = "declare a type that holds the values (docs/contracts.md lists the types)"
 
 
 class ValueRefused(ArrowSingerError):
     """A value that its declared type does not hold exactly."""
 
+    ACTION = "declare a type that holds it, or deselect the column"
+
 
 class DamagedPart(ArrowSingerError):
     """A part or load document that is not what its name, footer or document says."""
+
+    ACTION = "run again: the stream is read anew"

@@ -93,7 +93,7 @@ def table_name(schema: str, table: str) -> str:
     """
     name = "_".join(part for part in (snake_case(schema), snake_case(table)) if part)
     if not snake_case(table) or name in _RESERVED_TABLES:
-        raise NameRefused(f"{schema}.{table}: no usable name for the Delta table (would be {name!r}); rename or deselect it")
+        raise NameRefused(f"{schema}.{table}: no usable name for the Delta table (would be {name!r})")
     return name
 
 
@@ -104,7 +104,7 @@ def refuse_collisions(tables: Iterable[tuple[str, str]]) -> None:
         streams[table].append(stream)
     met = [f"{table}: {', '.join(names)}" for table, names in sorted(streams.items()) if len(names) > 1]
     if met:
-        raise NameRefused("streams that would share one Delta table: " + "; ".join(met) + "; deselect all but one of each")
+        raise NameRefused("streams that would share one Delta table: " + "; ".join(met))
 
 
 def column_name(name: str) -> str:

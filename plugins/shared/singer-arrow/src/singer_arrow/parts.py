@@ -170,9 +170,9 @@ def check_part(path: Path) -> CheckedPart:
         sha256 = durable.sha256_of(path)
         footer = pq.read_metadata(path)
     except FileNotFoundError as error:
-        raise DamagedPart(f"part {path} is not there") from error
+        raise DamagedPart(f"part {path} does not exist") from error
     except (OSError, pa.ArrowInvalid) as error:
-        raise DamagedPart(f"part {path} is no Parquet file: {error}") from error
+        raise DamagedPart(f"part {path} is not a Parquet file: {error}") from error
     named = names.parse_part_name(path.name)
     own = json.loads((footer.metadata or {}).get(FOOTER_KEY, b"{}"))
     if own and (not named or (named.load_id, named.sha256) != (own["load_id"], sha256[:12])):

@@ -65,7 +65,7 @@ class RecordDecoder:
         except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError, OverflowError) as error:
             raise ValueRefused(f"stream {self.stream}, column {field.name!r} ({field.type}): {error}") from error
         if array.null_count and not field.nullable:
-            raise ValueRefused(f"stream {self.stream}, column {field.name!r} is NULL in a record, and declared not to be")
+            raise ValueRefused(f"stream {self.stream}, column {field.name!r} is NULL in a record, and declared NOT NULL")
         return array
 
 

@@ -79,5 +79,5 @@ class TableRequest:
         name = f"{now.schema}.{now.name}"
         if gone or (now.schema, now.name) != (self.table.schema, self.table.name):
             what = f"key column {', '.join(gone)} is gone from {name}" if gone else f"its table was renamed to {name}"
-            raise ReadFailed(f"stream {self.stream}: {what}", safe=Drifted.KEPT, action="discover again, and select anew")
+            raise ReadFailed(f"stream {self.stream}: {what}", safe=Drifted.SAFE, action="discover again, and select anew")
         return replace(self, table=now, columns=columns, key=key, replication_key=replication_key)

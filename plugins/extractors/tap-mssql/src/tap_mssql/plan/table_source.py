@@ -76,7 +76,7 @@ class TableSource(Source):
                     yield in_declared_types(batch, plan.items)
                 except ValueRefused as error:
                     raise ReadFailed(
-                        f"stream {plan.request.stream}, {error}", action="deselect the column to read the others"
+                        f"stream {plan.request.stream}, {error.what}", action="deselect the column to read the others"
                     ) from error
 
     def snapshot(self) -> AbstractContextManager[object]:

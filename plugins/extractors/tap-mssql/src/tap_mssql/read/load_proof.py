@@ -33,7 +33,7 @@ def complete(load: Load, isolation: str) -> None:
     try:
         ranges = in_order(load.ranges.finished)
     except ValueError as error:
-        raise ReadFailed(f"stream {load.stream}: {error}", safe=ReadFailed.KEPT, action="report this as a bug") from None
+        raise ReadFailed(f"stream {load.stream}: {error}", safe=ReadFailed.SAFE, action="report this as a bug") from None
     files = [part for each in ranges for part in each.files]
     if not files:
         files = load.writer(Range(), PartLimits()).close()
