@@ -67,7 +67,7 @@ def type_text(arrow: pa.DataType) -> str:
     """The manifest's text of an Arrow type. Raises TypeRefused for a type outside the contract."""
     text = str(arrow)
     if text not in _PLAIN and not _DECIMAL.fullmatch(text):
-        raise TypeRefused(f"Arrow type {text} has no place in a manifest")
+        raise TypeRefused(f"a manifest cannot hold the Arrow type {text}")
     return text
 
 
@@ -77,7 +77,7 @@ def type_of(text: str) -> pa.DataType:
         return plain
     if match := _DECIMAL.fullmatch(text):
         return pa.decimal128(int(match[1]), int(match[2]))
-    raise TypeRefused(f"{text!r} is no Arrow type of a manifest")
+    raise TypeRefused(f"a manifest cannot hold the Arrow type {text!r}")
 
 
 def of_sql(declared: str) -> pa.DataType:

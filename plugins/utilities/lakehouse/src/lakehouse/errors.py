@@ -12,11 +12,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from singer_arrow.errors import Failure
 from singer_arrow.exits import Exit
 
 
-class LakehouseError(Exception):
-    """A failure with a message for people: what happened, where, what is safe, what to do next."""
+class LakehouseError(Failure):
+    """Base of this package's errors."""
+
+    SAFE = "Delta holds whole loads only"
 
     exit_code: ClassVar[Exit | None] = None  # None: the code of the command that failed
 
@@ -24,18 +27,22 @@ class LakehouseError(Exception):
 class UploadError(LakehouseError):
     """A local file, or the way to the stage."""
 
+    SAFE = "Nothing was sent"
+    ACTION = "run the extraction again"
     exit_code = Exit.UPLOAD
 
 
 class ConvertError(LakehouseError):
     """The job failed, or published nothing that can be used."""
 
+    ACTION = "run convert again"
     exit_code = Exit.CONVERT
 
 
 class VerifyError(LakehouseError):
     """Figures of source, Parquet and Delta differ."""
 
+    ACTION = "run upload and convert"
     exit_code = Exit.VERIFY
 
 
@@ -45,8 +52,11 @@ class WorkspaceError(LakehouseError):
     `retry_after_s` is how long the workspace asked us to wait, in seconds.
     """
 
-    def __init__(self, what: str, status: int, code: str, message: str, retry_after_s: float = 0.0) -> None:
-        super().__init__(f"{what}: {code} ({status}): {message}" if status else f"{what}: {message}")
+    SAFE = "Delta holds whole loads only, and every step can be repeated"
+    ACTION = "run again; if it stays so, look into the workspace"
+
+    def __init__(self, what: str, status: int, code: str, message: str, retry_after_s: float = 0.0, action: str = "") -> None:
+        super().__init__(f"{what}: {code} ({status}): {message}" if status else f"{what}: {message}", action=action)
         self.status = status
         self.code = code
         self.retry_after_s = retry_after_s
@@ -60,8 +70,9 @@ class WorkspaceError(LakehouseError):
 class AccessDenied(WorkspaceError):
     """The workspace refused the token (401 or 403); the token itself is never in the message."""
 
+    SAFE = "Nothing was changed by this request"
+    ACTION = "check DATABRICKS_TOKEN: it may be mistyped or expired, or lack a permission"
     exit_code = Exit.CONFIGURATION
 
     def __init__(self, host: str, status: int, message: str) -> None:
-        advice = "Check DATABRICKS_TOKEN: it may be mistyped, expired, or lack permission. Nothing was changed by this request."
-        super().__init__(f"{host} refused the token", status, "access denied", f"{message.rstrip('.')}. {advice}")
+        super().__init__(f"{host} refused the token", status, "access denied", message)

@@ -47,21 +47,19 @@ def parse(source: str, where: str, text: bytes) -> StagedLoad:
         version = msgspec.json.decode(text, type=_Versioned).version
         if version != VERSION:
             raise UploadError(
-                f"{where}: manifest version {version}; this program reads version {VERSION}. Nothing was sent. "
-                "Use the program that wrote it, or move the file away and run the extraction again."
+                f"{where}: manifest version {version}; this program reads version {VERSION}",
+                action="use the program that wrote it, or move the file away and run the extraction again",
             )
         manifest = msgspec.json.decode(text, type=Manifest)
     except msgspec.MsgspecError as error:
-        raise UploadError(f"{where}: not a manifest: {error}. Nothing was sent; run the extraction again.") from None
+        raise UploadError(f"{where}: not a manifest: {error}") from None
     for path in (each.path for each in manifest.files):
         if path.startswith("/") or ".." in path.split("/"):
             raise UploadError(
-                f"{where}: the path {path} leaves its folder. Nothing was sent; remove the file and run the extraction again."
+                f"{where}: the path {path} leaves its folder", action="remove the file and run the extraction again"
             )
     if manifest.source != source or sum(each.rows for each in manifest.files) != manifest.rows:
-        raise UploadError(
-            f"{where}: source or row count contradict the rest of the manifest. Nothing was sent; run the extraction again."
-        )
+        raise UploadError(f"{where}: source or row count contradict the rest of the manifest")
     return StagedLoad(source, text, manifest)
 
 

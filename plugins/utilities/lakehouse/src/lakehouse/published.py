@@ -32,11 +32,14 @@ def _read(stage: Stage, folder: str) -> PublishedDocument | None:
         document = msgspec.json.decode(text, type=PublishedDocument)
     except msgspec.MsgspecError as error:
         raise ConvertError(
-            f"{stage.url}/{folder} is not a published document: {error}. Nothing was changed; remove that folder and run again."
+            f"{stage.url}/{folder} is not a published document: {error}",
+            safe="Nothing was changed",
+            action="remove that folder and run again",
         ) from None
     if document.version != VERSION:
         raise ConvertError(
-            f"{stage.url}/{folder} is a document of version {document.version}; this program reads version {VERSION}. "
-            "Nothing was changed; use the program that wrote it, or another LAKEHOUSE_STAGE."
+            f"{stage.url}/{folder} is a document of version {document.version}; this program reads version {VERSION}",
+            safe="Nothing was changed",
+            action="use the program that wrote it, or another LAKEHOUSE_STAGE",
         )
     return document

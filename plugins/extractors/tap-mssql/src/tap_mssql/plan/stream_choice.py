@@ -184,7 +184,10 @@ def check(choices: Sequence[StreamChoice], settings: Settings) -> list[str]:
     Called before any row is read.
     """
     if not choices:
-        raise SelectionRefused("no stream is selected", action="select one; `meltano select tap-mssql --list --all` lists them")
+        raise SelectionRefused(
+            f"no stream of database {settings.database!r} is selected",
+            action="select one; `meltano select tap-mssql --list --all` lists them",
+        )
     unreadable = [f"{c.stream}.{column.name}: {column.unreadable}" for c in choices for column in c.unreadable]
     if unreadable and settings.on_unreadable == "fail":
         raise SelectionRefused(

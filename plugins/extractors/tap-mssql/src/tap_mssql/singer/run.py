@@ -77,7 +77,7 @@ class Run:
         root = urlparse(str(storage.get("root") or ""))
         if root.scheme not in ("", "file") or not root.path:
             raise SelectionRefused(
-                f"batch_config.storage.root is {storage.get('root')}, which is no folder of this machine",
+                f"batch_config.storage.root is {storage.get('root')}, which is not a folder of this machine",
                 action="set it to a file:// URL, such as file:///project/output",
             )
         yield Path(unquote(root.path), storage.get("prefix") or "")

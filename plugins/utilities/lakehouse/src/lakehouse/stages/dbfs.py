@@ -88,8 +88,8 @@ def executable() -> str:
     found = str(beside) if os.access(beside, os.X_OK) else shutil.which("databricks")
     if not found:
         raise UploadError(
-            f"The Databricks CLI is missing: there is no `databricks` beside {sys.executable} or on PATH. Nothing was sent. "
-            "Install it (pip install databricks-cli==0.18.0) and run the upload again."
+            f"the Databricks CLI is missing: there is no program `databricks` beside {sys.executable} or on PATH",
+            action="install it (pip install databricks-cli==0.18.0) and run the upload again",
         )
     return found
 

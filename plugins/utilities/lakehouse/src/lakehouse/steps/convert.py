@@ -50,8 +50,9 @@ class Conversion:
         known = newest(self.stage, self.target)
         if known is None:
             raise ConvertError(
-                f"Nothing was ever published on {self.stage.url} for {self.target}, so there is nothing to compare and nothing "
-                "was changed. Run lakehouse convert first, or check LAKEHOUSE_STAGE and LAKEHOUSE_TARGET."
+                f"nothing was ever published on {self.stage.url} for {self.target}, so there is nothing to compare",
+                safe="Nothing was changed",
+                action="run convert first, or check LAKEHOUSE_STAGE and LAKEHOUSE_TARGET",
             )
         in_ledger = {load.load_id: load.source for load in latest_per_stream(known)}
         return self._run(manifests(self.stage, in_ledger, local), sorted(staged_loads(self.stage)), check_only=True)
@@ -94,8 +95,8 @@ class Conversion:
         if all_told and any(result.status == "failed" for result in results):
             return results
         raise ConvertError(
-            f"The job did not end well: {run.message}\n{run.page}\n{self._log_tail(run)}\n"
-            "Loads with a ledger row are complete; the others are untouched or repeat safely. Run convert again."
+            f"the job did not end well: {run.message}\n{run.page}\n{self._log_tail(run)}",
+            safe="Loads with a ledger row are complete; the others are untouched or repeat safely",
         )
 
     def _log_tail(self, run: Run) -> str:

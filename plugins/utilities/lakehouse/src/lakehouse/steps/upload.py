@@ -63,11 +63,9 @@ def _check(root: Path, paths: list[str], sizes: dict[str, int], hashes: dict[str
     for path in paths:
         file = root / path
         if not file.is_file():
-            raise UploadError(f"{file} is named by a manifest, but it is not there. Nothing was sent; run the extraction again.")
+            raise UploadError(f"{file} is named by a manifest, but it does not exist")
         if file.stat().st_size != sizes[path] or (path in hashes and durable.sha256_of(file) != hashes[path]):
-            raise UploadError(
-                f"{file} is not what its manifest says (size or SHA-256). Nothing was sent; run the extraction again."
-            )
+            raise UploadError(f"{file} is not what its manifest says (size or SHA-256)")
 
 
 def _send(stage: Stage, source: str, root: Path, paths: list[str], sizes: dict[str, int]) -> None:
@@ -83,9 +81,9 @@ def _send(stage: Stage, source: str, root: Path, paths: list[str], sizes: dict[s
     stop = stop_after_attempt(ATTEMPTS)
     Retrying(retry=retry_if_result(bool), stop=stop, wait=WAIT, retry_error_callback=lambda attempts: None)(attempt)
     if left:
-        said = f"It said: {' '.join(answer.text.split())[-600:]}\n" if answer.text.strip() else ""
+        said = f": {' '.join(answer.text.split())[-600:]}" if answer.text.strip() else ""
         raise UploadError(
-            f"{len(left)} of {len(paths)} files did not reach {stage.url}/{source}, the first: {left[0]}.\n{said}"
-            f"What arrived stays and is not sent again; no manifest names files that are missing. {answer.advice}".rstrip()
-            + " Then run the upload again."
+            f"{len(left)} of {len(paths)} files did not reach {stage.url}/{source}, {left[0]} among them{said}",
+            safe="What arrived stays and is not sent again; no manifest names files that are missing",
+            action=f"{answer.advice} Then run the upload again" if answer.advice else "run the upload again",
         )

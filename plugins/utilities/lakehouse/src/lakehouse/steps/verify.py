@@ -7,6 +7,8 @@ from lakehouse.loads import StagedLoad
 from lakehouse.terminal import show_table
 from singer_arrow.documents import LoadResult, PublishedDocument
 
+_NOT_COMMITTED = "No ledger row was written for these loads and their bookmarks stay; the other loads are in Delta"
+
 
 def show_results(title: str, results: list[LoadResult]) -> None:
     """One line per load: stream, source rows, Parquet rows, Delta rows, equal."""
@@ -21,9 +23,7 @@ def results_of(local: list[StagedLoad], known: PublishedDocument | None) -> list
     """
     if known is None:
         if local:
-            raise VerifyError(
-                f"{len(local)} loads are staged, but nothing is published: Delta holds none of them yet. Run lakehouse convert."
-            )
+            raise VerifyError(f"{len(local)} loads are staged, but nothing is published: Delta holds none of them yet")
         return []
     results = {load.load_id: load for load in known.loads}
     if not local:
@@ -31,9 +31,7 @@ def results_of(local: list[StagedLoad], known: PublishedDocument | None) -> list
     absent = [load for load in local if load.load_id not in results and load.load_id not in known.committed]
     if absent:
         names = ", ".join(f"{load.source}/{load.manifest.stream} ({load.load_id})" for load in absent[:5])
-        raise VerifyError(
-            f"{len(absent)} loads are not in Delta: {names}. They are safe here; run lakehouse upload and lakehouse convert."
-        )
+        raise VerifyError(f"{len(absent)} loads are not in Delta: {names}", safe="They are complete on this machine")
     return [results[load.load_id] for load in local if load.load_id in results]
 
 
@@ -48,19 +46,17 @@ def refuse_failures(results: list[LoadResult], again: bool = False) -> None:
     lines = [f"  {each.source}/{each.stream} → {each.table} ({each.load_id}): {problem}"
              for each in failed for problem in each.problems]  # fmt: skip
     if not any(each.equal is False for each in failed):
-        advice = (
-            "No ledger row was written for these loads and their bookmarks stay; the other loads are in Delta. "
-            "Put right what is said and run convert again: repeating is safe."
+        raise ConvertError(
+            "\n".join([f"{len(failed)} loads failed:", *lines]), safe=_NOT_COMMITTED, action="correct this, and run convert again"
         )
-        raise ConvertError("\n".join(["Loads failed:", *lines, advice]))
     if again:
-        advice = (
-            "They were equal when they were applied: somebody has changed these tables since. Nothing was written now. "
-            "To restore a table, load its stream again in overwrite mode."
+        raise VerifyError(
+            "\n".join([f"figures of {len(failed)} loads differ, which were equal when they were applied:", *lines]),
+            safe="Nothing was written now",
+            action="find out who has changed these tables since; a full load of the stream restores one",
         )
-    else:
-        advice = (
-            "No ledger row was written for these loads and their bookmarks stay; running again compares anew. If they differ "
-            "again, remove their manifests here and on the stage, and extract these streams again."
-        )
-    raise VerifyError("\n".join(["Figures differ:", *lines, advice]))
+    raise VerifyError(
+        "\n".join([f"figures of {len(failed)} loads differ:", *lines]),
+        safe=_NOT_COMMITTED,
+        action="run again, which compares anew; if they differ again, remove their manifests here and on the stage, and extract",
+    )

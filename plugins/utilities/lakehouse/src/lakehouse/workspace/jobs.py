@@ -86,8 +86,9 @@ class Jobs:
             if run.succeeded or not (run.ended and old):
                 return run
         raise ConvertError(
-            f"This conversion failed {SUBMISSIONS} times, the last time in {run.page}. Nothing more was submitted; Delta holds "
-            "whole loads only. Read that run's log, put right what it says, and run convert again."
+            f"this conversion failed {SUBMISSIONS} times, the last time in {run.page}",
+            safe="Nothing more was submitted, Delta holds whole loads only",
+            action="read that run's log, correct what it says, and run convert again",
         )
 
     def wait(self, run_id: int, say: Callable[[str], None]) -> Run:
@@ -105,8 +106,9 @@ class Jobs:
         def give_up(attempt: RetryCallState) -> NoReturn:
             assert attempt.outcome is not None
             raise ConvertError(
-                f"Run {run_id} has not ended in {self._settings.job_timeout + GRACE_S} seconds: {attempt.outcome.result().page}. "
-                "It may still be going on; Delta holds whole loads only. Running convert again waits for it."
+                f"run {run_id} has not ended in {self._settings.job_timeout + GRACE_S} seconds: {attempt.outcome.result().page}",
+                safe="It may still be going on; Delta holds whole loads only",
+                action="run convert again, which waits for it",
             )
 
         limit = stop_after_delay(self._settings.job_timeout + GRACE_S)

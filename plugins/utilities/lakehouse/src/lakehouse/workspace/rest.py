@@ -66,7 +66,13 @@ class Workspace:
         try:
             answer = self._session.request(method, f"{self._host}/api{path}", timeout=TIMEOUTS_S, **more)
         except requests.RequestException as error:
-            raise WorkspaceError(what, 0, "NO_ANSWER", f"no answer ({_reason(error)}); check DATABRICKS_HOST") from None
+            raise WorkspaceError(
+                what,
+                0,
+                "NO_ANSWER",
+                f"no answer ({_reason(error)})",
+                action="check DATABRICKS_HOST and the network, and run again",
+            ) from None
         if answer.ok:
             return answer
         try:
