@@ -182,8 +182,8 @@ def test_two_targets_never_share_a_folder(tmp_path: Path) -> None:
     ("lines", "words"),
     [
         (["not json\n"], "not a Singer message"),
-        ([line(type="RECORD", stream="x", record={})], "RECORD before its SCHEMA"),
-        ([line(type="NOVELTY")], "'NOVELTY' is not known"),
+        ([line(type="RECORD", stream="x", record={})], "a RECORD came before its SCHEMA"),
+        ([line(type="NOVELTY")], "unknown type 'NOVELTY'"),
     ],
 )
 def test_broken_input_is_one_message(tmp_path: Path, lines: list[str], words: str) -> None:

@@ -82,7 +82,8 @@ def test_a_final_answer_ends_the_upload_at_once_with_its_words_and_advice(three_
     stage = FolderStage(tmp_path / "stage", Answer("No\n room ", is_final=True, advice="Make room."), Answer("never asked"))
     with pytest.raises(UploadError, match=r"1 of 3 files did not reach .*/stage/sqlserver") as refused:
         upload(stage, three_parts, read_local(three_parts), print)
-    assert "among them: No room. What arrived stays" in str(refused.value) and str(refused.value).endswith("Make room. Then run the upload again.")
+    assert "among them: No room. What arrived stays" in str(refused.value)
+    assert str(refused.value).endswith("Make room. Then run the upload again.")
     assert len(stage.refusals) == 1 and not (stage.root / "sqlserver/_manifests").exists()
 
 
