@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from typing import Any
 
 import mssql_python
@@ -115,20 +114,13 @@ def open_connection(settings: Settings) -> Connection:
     return connection
 
 
-def connect(settings: Settings, *, again: bool = False, stopping: threading.Event | None = None) -> Connection:
+def connect(settings: Settings) -> Connection:
     """Opens a connection, autocommit on. Raises ConnectionRefused, saying what to correct.
 
-    A server that never answered is refused within `login_timeout` seconds, unless it is Azure's and says that it is waking up or
-    busy; with `again` (it was connected to before) it is waited for as `retry_seconds` allows.
+    A server that does not answer is refused within `login_timeout` seconds; one that says that it is busy, or Azure's that is
+    waking up, is waited for as `retry_seconds` allows.
     """
-    for attempt in retrying(
-        settings,
-        f"SQL Server at {settings.where}",
-        first=not again,
-        failure=ConnectionRefused,
-        safe="Finished ranges stay for the next run" if again else None,
-        stopping=stopping,
-    ):
+    for attempt in retrying(settings, f"SQL Server at {settings.where}", first=True, failure=ConnectionRefused):
         with attempt:
             return open_connection(settings)
-    raise ConnectionRefused(f"SQL Server at {settings.where}: the run was stopped before it was connected to", action="run again")
+    raise AssertionError("retrying returns or raises")

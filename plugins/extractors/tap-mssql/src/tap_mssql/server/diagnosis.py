@@ -1,4 +1,4 @@
-"""What a driver's error means: does it pass by itself, is the connection lost, what is there to do."""
+"""What a driver's error means: whether it passes by itself, and what to do about it."""
 
 from __future__ import annotations
 
@@ -28,13 +28,12 @@ _ENTRA = re.compile(r"Entra ID|Azure AD|AADSTS|azure-identity|Credential", re.I)
 
 @dataclass(frozen=True)
 class Fault:
-    """An error judged. `number` is SQL Server's where its message tells; `broken`: the connection can't be used again."""
+    """A diagnosed error. `number` is SQL Server's, where its message is known; `pause` the least seconds to wait before a try."""
 
     transient: bool
     what: str
     advice: str
     number: int | None = None
-    broken: bool = False
     pause: float = 0
 
 
@@ -42,7 +41,7 @@ _UNKNOWN = Fault(False, "the server refused the statement", "read the server's m
 
 
 def diagnose(error: BaseException, *, azure: bool = False, first: bool = False) -> Fault:
-    """Judges an error of the driver (an mssql_python.Error, or a RuntimeError of its native part).
+    """Diagnoses an error of the driver (an mssql_python.Error, or a RuntimeError of its native part).
 
     `azure`: the host is one of Azure's, where "cannot open database" means that it wakes up. `first`: nothing was ever read from
     this server, so what does not answer is taken for wrongly configured instead of being waited for.
@@ -53,9 +52,9 @@ def diagnose(error: BaseException, *, azure: bool = False, first: bool = False) 
     if first:
         return _unreachable(text)
     if _TIMED_OUT.search(text):
-        return Fault(True, "the server did not answer in time", "run again, or raise query_timeout", broken=True)
+        return Fault(True, "the server did not answer in time", "run again, or raise query_timeout")
     if _LINK.search(text):
-        return Fault(True, "the connection broke", "run again; check the network if it keeps breaking", broken=True)
+        return Fault(True, "the connection broke", "run again; check the network if it keeps breaking")
     if re.search(r"Serialization failure|40001", text):
         return Fault(True, "the server gave up the transaction", "run again; it passes by itself")
     return _unreachable(text) if _TLS.search(text) or _ENTRA.search(text) else _UNKNOWN
@@ -64,7 +63,7 @@ def diagnose(error: BaseException, *, azure: bool = False, first: bool = False) 
 def _known(known: KnownError, azure: bool) -> Fault:
     if known.azure and azure:
         return Fault(True, "the database is not available yet; Azure may be waking it up", known.advice, known.number, pause=1)
-    return Fault(known.transient, known.what, known.advice, known.number, known.number in (596, 6005, 40197), known.pause)
+    return Fault(known.transient, known.what, known.advice, known.number, known.pause)
 
 
 def _unreachable(text: str) -> Fault:
@@ -92,11 +91,11 @@ def _unreachable(text: str) -> Fault:
         )
     if _NO_INSTANCE.search(text):
         advice = "check the instance's name in TAP_MSSQL_HOST and that UDP 1434 is open, or set TAP_MSSQL_PORT instead"
-        return Fault(False, "SQL Server Browser knows no such instance", advice, broken=True)
+        return Fault(False, "SQL Server Browser knows no such instance", advice)
     if _NO_NAME.search(text):
-        return Fault(False, "there is no such host", "check TAP_MSSQL_HOST", broken=True)
+        return Fault(False, "there is no such host", "check TAP_MSSQL_HOST")
     if _NO_ANSWER.search(text) or _LINK.search(text) or _TIMED_OUT.search(text):
-        return Fault(False, "the server does not answer", "check TAP_MSSQL_HOST and TAP_MSSQL_PORT", broken=True)
+        return Fault(False, "the server does not answer", "check TAP_MSSQL_HOST and TAP_MSSQL_PORT")
     return _UNKNOWN
 
 
