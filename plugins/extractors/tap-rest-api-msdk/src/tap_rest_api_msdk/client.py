@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import requests
+import tenacity
 
 from tap_rest_api_msdk.errors import AnswerRefused, ApiUnavailable, CredentialsRefused
 from tap_rest_api_msdk.retry import Patience, backoff, told_to_wait
@@ -44,21 +46,50 @@ class ApiClient:
 
         Raises CredentialsRefused, ApiUnavailable or AnswerRefused.
         """
-        began: float | None = None
-        tries = 0
-        while True:
+        began = math.inf  # the first failure
+        last = _Failure("no answer")
+
+        def wait(state: tenacity.RetryCallState) -> float:
+            if last.wait is None:
+                return backoff(state.attempt_number)
+            return last.wait + self.patience.extension + backoff(1)
+
+        def spent(state: tenacity.RetryCallState) -> bool:
+            return time.monotonic() - began + state.upcoming_sleep > self._limit(last)
+
+        def pause(seconds: float) -> None:
+            if self.stop.wait(seconds):
+                raise self._unavailable(f"{what}: {url}", last, attempts, began)
+
+        def answer() -> bytes | None:
+            nonlocal began, last
             result = self._try(url, params, headers, what)
             if isinstance(result, bytes):
                 return result
-            tries += 1
-            now = time.monotonic()
-            began = now if began is None else began
-            limit = self.patience.throttling if result.throttled else self.patience.failures
-            wait = backoff(tries) if result.wait is None else result.wait + self.patience.extension + backoff(1)
-            if now - began + wait > limit or self.stop.wait(wait):
-                asked = f", and asks to wait {result.wait:.0f} s" if result.wait else ""
-                tried = f"{tries} {'try' if tries == 1 else 'tries'} in {now - began:.1f} s of at most {limit:g} s"
-                raise ApiUnavailable(f"{what}: {url}: {result.reason}{asked} ({tried})")
+            began, last = min(began, time.monotonic()), result
+            return None
+
+        attempts = tenacity.Retrying(
+            retry=tenacity.retry_if_result(lambda body: body is None),
+            wait=wait,
+            stop=spent,
+            sleep=pause,
+            retry_error_callback=lambda state: None,
+        )
+        body = attempts(answer)
+        if body is None:
+            raise self._unavailable(f"{what}: {url}", last, attempts, began)
+        return body
+
+    def _limit(self, failure: _Failure) -> float:
+        return self.patience.throttling if failure.throttled else self.patience.failures
+
+    def _unavailable(self, where: str, failure: _Failure, attempts: tenacity.Retrying, began: float) -> ApiUnavailable:
+        tries = int(attempts.statistics.get("attempt_number", 1))
+        asked = f", and asks to wait {failure.wait:.0f} s" if failure.wait else ""
+        seconds = time.monotonic() - began
+        often = f"{tries} {'try' if tries == 1 else 'tries'} in {seconds:.1f} s of at most {self._limit(failure):g} s"
+        return ApiUnavailable(f"{where}: {failure.reason}{asked} ({often})")
 
     def _try(self, url: str, params: Mapping[str, Any], headers: Mapping[str, str], what: str) -> bytes | _Failure:
         try:

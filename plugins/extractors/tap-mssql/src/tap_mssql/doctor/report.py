@@ -22,6 +22,7 @@ from tap_mssql.server.retry import DRIVER_ERRORS
 FAILED = 3  # exit code
 AFTER_LOGIN = (4060, 978, 983)  # errors of a database, once the login itself was taken
 _MARKS = {"ok": "ok     ", "warning": "warning", "failed": "FAILED "}
+_ENDLESS = 100_000  # characters a line may have: no text is ever cut
 
 
 def main(settings: Settings, as_json_: bool = False, spool: Path | None = None) -> int:
@@ -87,14 +88,18 @@ def _findings_of(name: str, check: Callable[[], list[Finding]]) -> Iterator[Find
 
 def as_table(findings: list[Finding]) -> str:
     """For people: a row per finding, what to do below it."""
-    width = max(len(finding.name) for finding in findings)
-    below = "\n" + " " * (width + 11)
-    rows = []
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
     for finding in findings:
-        rows.append(f"{_MARKS[finding.status]}  {finding.name:<{width}}  {finding.text}".replace("\n", below))
-        if finding.fix:
-            rows[-1] += f"{below}what to do: {finding.fix}"
-    return "\n".join(rows) + "\n"
+        fix = f"\nwhat to do: {finding.fix}" if finding.fix else ""
+        table.add_row(_MARKS[finding.status], Text(finding.name), Text(finding.text + fix))
+    console = Console(width=_ENDLESS, highlight=False, color_system=None)
+    with console.capture() as captured:
+        console.print(table)
+    return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
 def as_json(findings: list[Finding]) -> str:

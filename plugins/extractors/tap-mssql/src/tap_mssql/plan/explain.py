@@ -14,6 +14,8 @@ ROWS_PER_SECOND = 150_000  # of one connection, of rows of BYTES_PER_ROW: a gues
 BYTES_PER_ROW = 150
 RANGE_SECONDS = 0.5  # of max_query_seconds: what ranges are cut to
 
+_ENDLESS = 100_000  # characters a line may have: no name is ever cut
+
 
 @dataclass(frozen=True)
 class Step:
@@ -67,18 +69,24 @@ def as_json(steps: Sequence[Step]) -> str:
 
 def as_table(steps: Sequence[Step]) -> str:
     """For people: a row per stream, its warnings below it, and the sums."""
-    head = ("stream", "mode", "in order of", "ranges", "rows", "MB", "seconds")
-    rows = [(s.stream, s.mode, ", ".join(s.order) or "-", *_numbers(s.ranges, s.rows, s.bytes, s.seconds)) for s in steps]
+    from rich.console import Console, Group
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for number, name in enumerate(("stream", "mode", "in order of", "ranges", "rows", "MB", "seconds")):
+        table.add_column(name, justify="left" if number < 3 else "right", no_wrap=True)
+    for each in steps:
+        numbers = _numbers(each.ranges, each.rows, each.bytes, each.seconds)
+        table.add_row(*map(Text, (each.stream, each.mode, ", ".join(each.order) or "-", *numbers)))
     sums = (sum(s.ranges or 0 for s in steps), sum(s.rows or 0 for s in steps), sum(s.bytes or 0 for s in steps))
-    rows.append((f"{len(steps)} streams", "", "", *_numbers(*sums, 0.0)[:3], ""))
-    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
-    lines = []
-    for row, each in zip((head, *rows), (None, *steps, None), strict=True):
-        cells = [text.ljust(w) if i < 3 else text.rjust(w) for i, (text, w) in enumerate(zip(row, widths, strict=True))]
-        lines.append("  ".join(cells).rstrip())
-        lines += [f"    warning: {text}" for text in (each.warnings if each else ())]
-    lines.append("Rows and MB are the server's estimates, seconds are a guess; a load with a bookmark has neither.")
-    return "\n".join(lines) + "\n"
+    table.add_row(f"{len(steps)} streams", "", "", *_numbers(*sums, 0.0)[:3], "")
+    warnings = [Text(f"{each.stream}: {text}") for each in steps for text in each.warnings]
+    console = Console(width=_ENDLESS, highlight=False, color_system=None)
+    with console.capture() as captured:
+        console.print(Group(table, *([Text("\nWarnings"), *warnings, Text()] if warnings else [])))
+        console.print(Text("Rows and MB are the server's estimates, seconds are a guess; a load with a bookmark has neither."))
+    return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
 def _numbers(ranges: int | None, rows: int | None, size: int | None, seconds: float | None) -> tuple[str, str, str, str]:
