@@ -24,14 +24,15 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[objec
     from rich.text import Text
 
     on_terminal = sys.stdout.isatty()
-    console = Console(highlight=False, width=None if on_terminal else ENDLESS)
-    table = Table(title=Text(title), title_justify="left", header_style="bold", box=box.HEAVY_HEAD)
+    console = Console(highlight=False, force_terminal=on_terminal, width=None if on_terminal else ENDLESS)
+    table = Table(header_style="bold", box=box.HEAVY_HEAD)
     if not on_terminal:
         table.box, table.padding, table.pad_edge = None, (0, 2, 0, 0), False
     for number, name in enumerate(columns):
         table.add_column(name, justify="left" if number < left else "right", overflow="fold")
     for row in rows:
         table.add_row(*(Text(_text(cell)) for cell in row))
+    console.print(Text(title, style="bold"))
     console.print(table)
 
 
