@@ -10,6 +10,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 README, PORTUGUESE = ROOT / "README.md", ROOT / "README.pt-BR.md"
+DOCUMENTS = [
+    README, PORTUGUESE, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", ROOT / "sandbox/README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]  # fmt: skip
 NOT_VARIABLES = {"NAME_FILE", "FULL_TABLE"}  # words in the documents that look like variables
 
 

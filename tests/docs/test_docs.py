@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from docs_kit import PORTUGUESE, README, ROOT, run, variables_in
+from docs_kit import DOCUMENTS, PORTUGUESE, README, ROOT, run, variables_in
 
 from bench.table import filled
 from lakehouse.steps.report import COLUMNS
 from sandbox import project
 
-DOCUMENTS = [README, PORTUGUESE, ROOT / "sandbox/README.md", *sorted((ROOT / "docs").glob("*.md"))]
 MELTANO = "meltano run tap-mssql target-parquet-sqlserver tap-rest-api-msdk target-parquet-api"
 
 
@@ -45,6 +44,25 @@ def collects_every_test(tmp_path: Path) -> None:
     assert run("bash", "-n", "scripts/test").returncode == 0
 
 
+def collects(folder: str) -> Callable[[Path], None]:
+    """`scripts/test FOLDER` as it is written, but for running what it finds: these tests are among it."""
+
+    def check(tmp_path: Path) -> None:
+        bare = ["env", "-u", "LIGHTHOUSE_TEST_ALL", "-u", "COVERAGE_PROCESS_START"]
+        done = run(*bare, "scripts/test", folder, "--collect-only", "-q")
+        assert done.returncode == 0, done.stdout + done.stderr
+        found = {line.partition("::")[0] for line in done.stdout.splitlines() if "::" in line}
+        assert found == {str(file.relative_to(ROOT)) for file in (ROOT / folder).glob("test_*.py")}
+
+    return check
+
+
+def is_what_ci_runs(tmp_path: Path) -> None:
+    """It takes minutes: CI runs it on every commit, before the tests."""
+    assert re.search(r"^(.* )?scripts/lint$", (ROOT / ".ci/run").read_text(), re.MULTILINE)
+    assert run("bash", "-n", "scripts/lint").returncode == 0
+
+
 def template_has_every_needed_variable(tmp_path: Path) -> None:
     """A copied template leaves nothing missing; only the values are somebody's own."""
     folder = project.make(tmp_path / "project")
@@ -58,6 +76,10 @@ IMAGE = "tests/container/test_image.py"
 COMMANDS: dict[str, Callable[[Path], None] | str] = {  # command: what runs it, here or as a named test elsewhere
     "scripts/demo": refuses_unknown_options,
     "scripts/test": collects_every_test,
+    "scripts/test tests/stage": collects("tests/stage"),
+    "scripts/test tests/docs": collects("tests/docs"),
+    "scripts/generate": "tests/docs/test_contracts.py::test_the_schema_files_are_those_of_the_models",
+    "scripts/lint": is_what_ci_runs,
     "docker build -t lighthouse-ingestion-pipeline .": f"{IMAGE}::test_help_needs_no_configuration",
     "cp .env.save .env": template_has_every_needed_variable,
     "docker run --env-file .env lighthouse-ingestion-pipeline": f"{IMAGE}::test_env_file_run_loads_every_row",
@@ -123,7 +145,7 @@ def test_every_command_of_the_help_is_a_function_and_documented() -> None:
     assert len(commands) >= 9
     for command in commands:
         assert re.search(rf"^{command}\(\) \{{", text, re.MULTILINE), command
-    assert "`entrypoint.sh help` lists the steps" in readme
+    assert re.search(r"^\| `help` \| lists all commands", readme, re.MULTILINE)
     steps = [step for step in commands if step in ("extract", "upload", "convert", "verify")]
     assert steps == ["extract", "upload", "convert", "verify"]
     assert [step for step in steps if not re.search(rf"^\| {step} \|", readme, re.MULTILINE)] == []
