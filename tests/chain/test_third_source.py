@@ -84,6 +84,7 @@ def found(one: Pipeline) -> list[dict[str, Any]]:
     return [row | {"ordered_at": row["ordered_at"] and f"{row['ordered_at']:%Y-%m-%dT%H:%M:%SZ}"} for row in rows]
 
 
+@pytest.mark.timeout(600)  # an installation and two runs
 def test_a_published_tap_is_a_source_by_yaml_alone(three: Pipeline) -> None:
     """Rows in Delta, ledger and bookmark under its own name; then another file is merged by key; the other sources run along."""
     write(three, "monday", ORDERS)
