@@ -48,7 +48,7 @@ suggestion() {
   [ -z "$near" ] || printf '; did you mean %s?' "$near"
 }
 
-# usage: settle [--check]    the pipeline's variables from .env, NAME_FILE and quoted values; --check asks every part; exit 2
+# usage: settle [--check]    the pipeline's variables from .env, NAME_FILE and quoted values; --check asks every program; exit 2
 settle() {
   local pair
   export PATH="$project/.venv/bin:$PATH"
@@ -76,7 +76,7 @@ lock() {
 attempt() {
   status=0
   set -m
-  "$@" <&0 &
+  "$@" </dev/null &
   child=$!
   set +m
   wait "$child" || status=$?
@@ -124,7 +124,7 @@ bookmarks() {
   say "bookmarks from the ledger"
   private_folder
   step 5 "$lakehouse" bookmarks >"$private/bookmarks.json"
-  step 5 "$lighthouse" state <"$private/bookmarks.json"
+  step 5 "$lighthouse" state "$private/bookmarks.json"
 }
 
 extract() {

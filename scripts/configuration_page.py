@@ -23,9 +23,9 @@ INTRODUCTION = """\
 
 This page is written by `scripts/generate` from the settings themselves; a test holds both equal.
 
-`entrypoint.sh check` reads the whole configuration, asks every part for its opinion, connects to nothing, and reports every
-problem at once: the variable or the place in `meltano.yml` as you wrote it, the value unless it is secret, what is allowed, and
-an example. It ends with exit code 2 when there is one. `run`, `plan` and `doctor` begin with it.
+`entrypoint.sh check` reads the whole configuration, lets every program check its own settings, connects to nothing, and reports
+all problems at once: the variable or the place in `meltano.yml`, the value unless it is secret, what is allowed, and an example.
+It ends with exit code 2 when there is a problem. `run`, `plan` and `doctor` begin with it.
 
 ## Where a value comes from
 

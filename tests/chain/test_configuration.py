@@ -301,12 +301,23 @@ def test_the_reader_of_meltano_yml_hands_over_what_meltano_would(project: Pipeli
         assert json.loads(ours.text) == theirs, name
 
 
-def test_one_process_writes_every_state_as_meltano_reads_it(pipeline: Callable[[str], Pipeline]) -> None:
-    one = pipeline("state")
+def test_what_only_meltano_can_resolve_is_asked_of_it(pipeline: Callable[[str], Pipeline]) -> None:
+    """An environment's own configuration in meltano.yml counts, for `check` and for a run alike."""
+    one = pipeline("environments")
+    of_the_environment = {"plugins": {"extractors": [{"name": "tap-mssql", "config": {"max_parallel": "many"}}]}}
+    edit(one, lambda content: content["environments"][0].update(config=of_the_environment))
+    assert problems(one.run("check")) == ["meltano.yml, tap-mssql, max_parallel 'many' must be a whole number, for example: 4"]
+
+
+@pytest.mark.parametrize("uri", ["", "systemdb"])
+def test_one_process_writes_every_state_as_meltano_reads_it(uri: str, pipeline: Callable[[str], Pipeline]) -> None:
+    """In the files of meltano.yml, and in another backend of Meltano's."""
+    one = pipeline(f"state-{uri}")
     bookmarks = {"sqlserver": {"bookmarks": {"Sales-X": {"replication_key": "a", "replication_key_value": "1"}}}}
     text = json.dumps(bookmarks)
-    done = one.run("bash", "-c", f"lighthouse state <<< '{text}'")
+    done = one.run("bash", "-c", f"lighthouse state - <<< '{text}'", MELTANO_STATE_BACKEND_URI=uri)
     assert done.code == 0, done.text
-    read = one.run("meltano", "--log-level=error", "state", "get", "dev:tap-mssql-to-target-parquet-sqlserver")
+    read = one.run("meltano", "--log-level=error", "state", "get", "dev:tap-mssql-to-target-parquet-sqlserver",
+                   MELTANO_STATE_BACKEND_URI=uri)  # fmt: skip
     assert json.loads(read.text.splitlines()[-1]) == {"singer_state": bookmarks["sqlserver"]}
     assert not (one.folder / "state/dev:tap-rest-api-msdk-to-target-parquet-api").exists()

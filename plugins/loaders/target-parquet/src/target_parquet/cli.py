@@ -60,16 +60,16 @@ def _stage(config: Path | None) -> None:
 
 
 def _run(settings: settings_of.Settings) -> None:
+    from target_parquet.output_folder import OutputFolder
     from target_parquet.run import Run
-    from target_parquet.stage import Stage
 
     logging.basicConfig(stream=sys.stderr, level=settings.logging_level, format="%(levelname)s %(name)s %(message)s")
-    stage = Stage(settings.destination_path, settings.source_name)
-    with stage.locked():
-        left = stage.sweep()
+    output = OutputFolder(settings.destination_path, settings.source_name)
+    with output.locked():
+        left = output.sweep()
         if left:
             log.info("removed %d files left by an interrupted run", len(left))
-        Run(settings, stage, sys.stdout).consume(sys.stdin.buffer)
+        Run(settings, output, sys.stdout).consume(sys.stdin.buffer)
 
 
 def _fail(error: object, code: Exit) -> None:

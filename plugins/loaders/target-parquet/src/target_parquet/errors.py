@@ -3,7 +3,7 @@
 TargetError             exit 3, one line for people (a refused configuration is singer_arrow's SettingsRefused, exit 2)
 ├── MessageRefused      a line that is no Singer message, or that comes out of order
 ├── IncompleteLoad      the tap stopped before a load was complete
-└── StageBusy           another target writes into the same folder
+└── FolderBusy           another target writes into the same folder
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class IncompleteLoad(TargetError):
     SAFE = "Its finished parts stay in the spool, nothing of this load is staged"
 
 
-class StageBusy(TargetError):
+class FolderBusy(TargetError):
     """Another target writes into the same folder."""
 
     SAFE = "Nothing was changed"

@@ -21,8 +21,8 @@ from singer_arrow.parts import CheckedPart, PartLimits, PartWriter, check_part
 from singer_arrow.records import RecordDecoder
 from target_parquet.errors import IncompleteLoad, MessageRefused
 from target_parquet.messages import Message
+from target_parquet.output_folder import OutputFolder
 from target_parquet.settings import Settings
-from target_parquet.stage import Stage
 
 Bookmark = dict[str, Any] | None
 _UNPROVEN = "the tap does not say how many rows its source has: completeness rests on its exit code"
@@ -49,9 +49,9 @@ class Load(Protocol):
 class PartsLoad:
     """Parts of one of our taps: checked (name, hash, footer, rows), linked into place, counted against its load document."""
 
-    def __init__(self, stream: str, stage: Stage) -> None:
+    def __init__(self, stream: str, output: OutputFolder) -> None:
         self.stream = stream
-        self._stage = stage
+        self._output = output
         self._parts: dict[str, CheckedPart] = {}
         self._placed: list[Path] = []
 
@@ -60,7 +60,7 @@ class PartsLoad:
         if self._parts and part.load_id != next(iter(self._parts.values())).load_id:
             raise MessageRefused(f"stream {self.stream}: parts of two loads came in one run ({part.path})")
         if part.path.name not in self._parts:
-            self._placed.append(self._stage.adopt(part.path, part.path.name, self.stream))
+            self._placed.append(self._output.adopt(part.path, part.path.name, self.stream))
             self._parts[part.path.name] = part
 
     def _document_path(self) -> Path | None:
@@ -81,7 +81,7 @@ class PartsLoad:
         document = documents.read_load_document(path)
         self._check(document, path)
         placed = [msgspec.structs.replace(f, path=f"{names.folder(self.stream)}/{f.path}") for f in document.files]
-        return documents.manifest_of(document, self._stage.source, placed, bookmark)
+        return documents.manifest_of(document, self._output.source, placed, bookmark)
 
     def _check(self, document: LoadDocument, path: Path) -> None:
         told = {f.path: (f.rows, f.bytes, f.sha256) for f in document.files}
@@ -115,9 +115,9 @@ class PartsLoad:
 class RecordsLoad:
     """RECORDs, or BATCH files of foreign taps, of one stream: complete only when the tap's output ends."""
 
-    def __init__(self, schema: Message, stage: Stage, settings: Settings, run_id: str) -> None:
+    def __init__(self, schema: Message, output: OutputFolder, settings: Settings, run_id: str) -> None:
         self.stream = schema.stream
-        self._stage = stage
+        self._output = output
         self._settings = settings
         self._run_id = run_id
         self._started = datetime.now(UTC)
@@ -127,13 +127,13 @@ class RecordsLoad:
         self.schema = arrow
         self._decoder = RecordDecoder(self.stream, arrow, json_columns, settings.extra_fields == "ignore")
         self._waiting: list[Any] = []
-        self._load_id = names.load_id(run_id, stage.source, self.stream, self._started)
+        self._load_id = names.load_id(run_id, output.source, self.stream, self._started)
         self._writer: PartWriter | None = None
         self._foreign: list[PartFile] = []
         self._facts: dict[str, FactsOfColumn] = {}
 
     def _open(self) -> PartWriter:
-        folder = self._stage.folder(self.stream)
+        folder = self._output.folder(self.stream)
         limits = PartLimits(part_rows=self._settings.file_size)
         return PartWriter(folder, self._load_id, self.schema, self._source_types, self._keys, limits=limits)
 
@@ -167,7 +167,7 @@ class RecordsLoad:
             for name, facts in self._facts.items():
                 facts.add(batch.column(name))
         name = names.part_name(self._load_id, f"{len(self._foreign) + 1:04d}", part.sha256)
-        self._stage.adopt(part.path, name, self.stream)
+        self._output.adopt(part.path, name, self.stream)
         self._foreign.append(PartFile(name, part.rows, part.bytes, part.sha256))
 
     def is_complete(self) -> bool:
@@ -203,7 +203,7 @@ class RecordsLoad:
             ended_at=utc_text(datetime.now(UTC)),
             notes=[_UNPROVEN],
         )
-        return documents.manifest_of(document, self._stage.source, document.files, bookmark)
+        return documents.manifest_of(document, self._output.source, document.files, bookmark)
 
     def close(self) -> None:
         """Nothing is left to remove."""
@@ -215,7 +215,7 @@ class RecordsLoad:
             self._writer.abandon()
             files += self._writer.files
         for file in files:
-            (self._stage.folder(self.stream) / file.path).unlink(missing_ok=True)
+            (self._output.folder(self.stream) / file.path).unlink(missing_ok=True)
 
 
 def local_path(uri: str) -> Path:

@@ -13,8 +13,8 @@ from target_parquet import loads
 from target_parquet.errors import MessageRefused
 from target_parquet.loads import Load, PartsLoad, RecordsLoad
 from target_parquet.messages import Message, decode
+from target_parquet.output_folder import OutputFolder
 from target_parquet.settings import Settings
-from target_parquet.stage import Stage
 
 log = logging.getLogger("target-parquet")
 
@@ -22,9 +22,9 @@ log = logging.getLogger("target-parquet")
 class Run:
     """One run of the target: `open` holds the loads by stream; a finished one leaves it with its manifest durable."""
 
-    def __init__(self, settings: Settings, stage: Stage, states: TextIO) -> None:
+    def __init__(self, settings: Settings, output: OutputFolder, states: TextIO) -> None:
         self._settings = settings
-        self._stage = stage
+        self._output = output
         self._states = states
         self._run_id = os.environ.get("MELTANO_RUN_ID") or str(uuid.uuid4())
         self._schemas: dict[str, Message] = {}
@@ -71,7 +71,7 @@ class Run:
     def _records(self, stream: str) -> RecordsLoad:
         load = self._open.get(stream)
         if load is None:
-            load = self._open[stream] = RecordsLoad(self._schemas[stream], self._stage, self._settings, self._run_id)
+            load = self._open[stream] = RecordsLoad(self._schemas[stream], self._output, self._settings, self._run_id)
         if not isinstance(load, RecordsLoad):
             raise MessageRefused(f"stream {stream}: records and parts came in one load")
         return load
@@ -98,7 +98,7 @@ class Run:
         if part.load_id is None:
             self._records(stream).parquet(part)
             return
-        load = self._open.setdefault(stream, PartsLoad(stream, self._stage))
+        load = self._open.setdefault(stream, PartsLoad(stream, self._output))
         if not isinstance(load, PartsLoad):
             raise MessageRefused(f"stream {stream}: records and parts came in one load")
         load.take(part)
@@ -116,7 +116,7 @@ class Run:
         bookmarks = (self._state or {}).get("bookmarks", {})
         for load in complete:
             manifest = load.manifest(bookmarks.get(load.stream))
-            self._stage.publish(manifest)
+            self._output.publish(manifest)
             load.close()
             del self._open[load.stream]
             self._done.add(load.stream)

@@ -1,4 +1,4 @@
-"""Every part's own opinion of the values that it would be handed, told by the variable or the place that the user wrote."""
+"""Every program's own opinion of the values that it would be handed, told by the variable or the place that the user wrote."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lighthouse import variables
+from lighthouse import resolve, variables
 from lighthouse.environment import Settled, read_env_file
-from lighthouse.project import Plugin, Project, Value
+from lighthouse.project import Plugin, Project, Value, nested
 from lighthouse.words import Problem
 
 LAKEHOUSE = Path(".meltano/utilities/lakehouse/venv/bin/lakehouse")
@@ -20,7 +20,7 @@ TEMPLATE = ".env.save"
 
 
 @dataclass(frozen=True)
-class Part:
+class Program:
     """A program that answers `--check`, what it would be handed, and how its settings are told to people."""
 
     executable: Path
@@ -29,7 +29,7 @@ class Part:
     values: Mapping[str, Value] | None = None
 
     def problem(self, told: Mapping[str, Any]) -> Problem:
-        """A problem as the part tells it, by where the user wrote the value, or would write it."""
+        """A problem as the program tells it, by where the user wrote the value, or would write it."""
         setting, what = str(told["setting"]), str(told["what"])
         value, example = told.get("value"), str(told.get("example") or "")
         if self.plugin is None or self.values is None:
@@ -48,12 +48,14 @@ class Part:
 
 def problems(project: Project, settled: Settled) -> list[Problem]:
     """Every problem of the configuration, without connecting anywhere."""
-    parts = [*_parts(project, settled.values), _lakehouse(settled.values)]
-    answers = list(_answers(project.folder, parts))
-    known = variables.known(project) | {name for part, answer in answers if part.plugin is None for name in answer["settings"]}
+    programs = [*_programs(project, settled.values), _lakehouse(settled.values)]
+    answers = list(_answers(project.folder, programs))
+    known = variables.known(project) | {
+        name for program, answer in answers if program.plugin is None for name in answer["settings"]
+    }
     template, _ = read_env_file(project.folder / TEMPLATE)
     unfilled = list(variables.placeholders(settled.values, template))
-    told = [part.problem(each) for part, answer in answers for each in answer["problems"]]
+    told = [program.problem(each) for program, answer in answers for each in answer["problems"]]
     named = {problem.where for problem in [*settled.problems, *unfilled]}
     return [
         *settled.problems,
@@ -63,32 +65,35 @@ def problems(project: Project, settled: Settled) -> list[Problem]:
     ]
 
 
-def _parts(project: Project, environment: Mapping[str, str]) -> Iterator[Part]:
+def _programs(project: Project, environment: Mapping[str, str]) -> Iterator[Program]:
     for plugin in dict.fromkeys(plugin.name for block in project.blocks for plugin in block):
         found = project.plugins[plugin]
         if found.can_check:
-            values = found.values(environment)
-            yield Part(found.executable, found.config(environment), found, values)
+            values = resolve.values(project, found, environment)
+            yield Program(found.executable, nested({name: value.value for name, value in values.items()}), found, values)
 
 
-def _lakehouse(environment: Mapping[str, str]) -> Part:
-    return Part(LAKEHOUSE, {name: value for name, value in environment.items() if name.partition("_")[0] in variables.OTHERS})
+def _lakehouse(environment: Mapping[str, str]) -> Program:
+    return Program(LAKEHOUSE, {name: value for name, value in environment.items() if name.partition("_")[0] in variables.OTHERS})
 
 
-def _answers(folder: Path, parts: Iterable[Part]) -> Iterator[tuple[Part, dict[str, Any]]]:
-    """Asks all parts at once; what one cannot answer is a problem of its own."""
-    asked = [(part, _ask(folder / part.executable)) for part in parts]
-    for part, process in asked:
+def _answers(folder: Path, programs: Iterable[Program]) -> Iterator[tuple[Program, dict[str, Any]]]:
+    """Asks all programs at once; what one cannot answer is a problem of its own."""
+    asked = [(program, _ask(folder / program.executable)) for program in programs]
+    for program, process in asked:
         if process is None:
-            name = part.executable.name
-            yield part, {"settings": [], "problems": [{"setting": name, "what": "is not installed; run scripts/setup pipeline"}]}
+            name = program.executable.name
+            yield (
+                program,
+                {"settings": [], "problems": [{"setting": name, "what": "is not installed; run scripts/setup pipeline"}]},
+            )
             continue
-        answer, said = process.communicate(json.dumps(part.config).encode())
+        answer, said = process.communicate(json.dumps(program.config).encode())
         try:
-            yield part, json.loads(answer)
+            yield program, json.loads(answer)
         except ValueError:
             raise SystemExit(
-                f"{part.executable} --check ended with {process.returncode}: {said.decode(errors='replace')}"
+                f"{program.executable} --check ended with {process.returncode}: {said.decode(errors='replace')}"
             ) from None
 
 

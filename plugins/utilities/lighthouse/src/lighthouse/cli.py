@@ -6,11 +6,12 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import IO
 
 import click
 
 from lighthouse import check as checks
-from lighthouse import environment, state, variables
+from lighthouse import environment, resolve, state, variables
 from lighthouse.project import Project
 from lighthouse.words import nearest, report
 
@@ -27,7 +28,7 @@ def _project() -> Project:
 
 
 @main.command()
-@click.option("--check", is_flag=True, help="Also asks every part for its opinion; exit code 2 where one has a problem.")
+@click.option("--check", is_flag=True, help="Also asks every program for its opinion; exit code 2 where one has a problem.")
 def settle(check: bool) -> None:
     """Prints the pipeline's variables as NUL-terminated NAME=value, and the names to unset with a minus before each."""
     project = _project()
@@ -53,13 +54,15 @@ def blocks() -> None:
 @click.argument("plugin")
 def config(plugin: str) -> None:
     """Prints the configuration that Meltano would hand to a plugin, secrets included, as JSON."""
-    click.echo(json.dumps(_project().plugins[plugin].config(os.environ)))
+    project = _project()
+    click.echo(json.dumps(resolve.config(project, project.plugins[plugin], os.environ)))
 
 
 @main.command(name="state")
-def state_() -> None:
-    """Reads Singer state by source from standard input, as `lakehouse bookmarks` prints it, and makes it Meltano's."""
-    state.write(_project(), os.environ, json.load(sys.stdin))
+@click.argument("file", type=click.File("r"))
+def state_(file: IO[str]) -> None:
+    """Makes Singer state by source, as `lakehouse bookmarks` prints it into FILE, Meltano's."""
+    state.write(_project(), os.environ, json.load(file))
 
 
 @main.command()

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 
+MELTANO = Path(".venv/bin/meltano")  # relative to the project
 JOB = "pipeline"  # the job in meltano.yml whose blocks are run
 _REFERENCE = re.compile(r"(?P<escape>\\)?\$(?:\{(?P<curly>\w+)\}|(?P<plain>[A-Z][A-Z0-9_]*))")  # Meltano's utils.ENV_VAR_PATTERN
 _ONE_REFERENCE = re.compile(r"\$(?:\{(\w+)\}|([A-Z][A-Z0-9_]*))")

@@ -14,10 +14,10 @@ import msgspec
 
 from singer_arrow import documents, durable, names
 from singer_arrow.documents import Manifest
-from target_parquet.errors import StageBusy
+from target_parquet.errors import FolderBusy
 
 
-class Stage:
+class OutputFolder:
     """`root` holds `<folder of a stream>/*.parquet` and the manifests."""
 
     def __init__(self, root: Path, source: str) -> None:
@@ -26,13 +26,13 @@ class Stage:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps other targets out for as long as this process lives. Raises StageBusy."""
+        """Keeps other targets out for as long as this process lives. Raises FolderBusy."""
         self.root.mkdir(parents=True, exist_ok=True)
         with (self.root / ".lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise StageBusy(f"another target-parquet writes into {self.root}") from None
+                raise FolderBusy(f"another target-parquet writes into {self.root}") from None
             yield
 
     def folder(self, stream: str) -> Path:
