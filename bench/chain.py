@@ -33,7 +33,7 @@ def main() -> None:
         Figure("chain.cpu_seconds", cpu, 12.0),
         Figure("chain.wall_seconds", statistics.median(m.wall for m in ours)),
         Figure("published.cpu_seconds", published.cpu),
-        Figure("chain.cpu_against_published", cpu / published.cpu, 0.25),
+        Figure("chain.cpu_against_published", cpu / published.cpu, 0.07),
         *(Figure(f"{p}.peak_mb", mb, None if p in ("meltano", "databricks") else 250.0) for p, mb in sorted(peaks.items())),
     ]
     raw = {"ours": [_raw(m) for m in ours], "lakehouse": _raw(lakehouse), "published": _raw(published)}

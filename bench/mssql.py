@@ -114,7 +114,10 @@ def _run(program: Program, table: Table, server: launch.Counterpart, series: Ser
 
 
 def _environment(server: launch.Counterpart) -> dict[str, str]:
+    """The driver's system libraries are where scripts/setup put them, on a machine that lacks them."""
+    libraries = launch.ROOT / ".cache/driver-libraries"
     return {
+        **({"LD_LIBRARY_PATH": str(libraries)} if libraries.is_dir() else {}),
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "LANG": "C.UTF-8",
         "TAP_MSSQL_HOST": "127.0.0.1",
