@@ -133,7 +133,7 @@ def test_a_job_that_fails_is_told_and_the_next_one_loads_everything(kept: Path, 
     assert one.run("upload").code == 0
     below_a_file = f"dbfs:/job/stage/sqlserver/_manifests/{next(one.output.glob('docker_elt/sqlserver/_manifests/*')).name}/delta"
     failed = one.run("convert", LAKEHOUSE_TARGET=below_a_file)
-    assert_refused(failed, 5, "The job did not end well")
+    assert_refused(failed, 5, "the job did not end well")
     assert not one.delta.exists()
     done = one.run("convert")
     assert done.code == 0, done.text
