@@ -23,8 +23,8 @@ UPWARD = [
     ("tap_mssql/server/session.py", "import tap_mssql.plan.statements", "tap_mssql: its rooms, from the command line"),
     ("tap_mssql/server/retry.py", "import tap_mssql.server.connection", "tap_mssql: no circle in any room BROKEN"),
     ("tap_rest_api_msdk/schemas.py", "import tap_rest_api_msdk.config", "tap_rest_api_msdk: layers BROKEN"),
-    ("target_parquet/stage.py", "import target_parquet.run", "target_parquet: layers BROKEN"),
-    ("target_parquet/stage.py", "import tap_mssql.errors", "nobody imports another BROKEN"),
+    ("target_parquet/output_folder.py", "import target_parquet.run", "target_parquet: layers BROKEN"),
+    ("target_parquet/output_folder.py", "import tap_mssql.errors", "nobody imports another BROKEN"),
     ("lighthouse/project.py", "import lighthouse.check", "lighthouse: layers BROKEN"),
 ]
 
