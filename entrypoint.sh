@@ -173,7 +173,7 @@ plan() {
   step 3 "$lighthouse" config tap-mssql >"$private/config.json"
   attempt meltano --log-level=error invoke --dump=catalog tap-mssql >"$private/catalog.json" 2>"$private/log"
   [ "$status" -eq 0 ] || {
-    sed -n 's/^\t//p' "$private/exits" >&2 || cat "$private/log" >&2
+    if grep -qs $'^\t' "$private/exits"; then sed -n 's/^\t//p' "$private/exits"; else cat "$private/log"; fi >&2
     exit "$(cause)"
   }
   step 3 "$tap" --config "$private/config.json" --catalog "$private/catalog.json" --plan "$@"

@@ -10,7 +10,6 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable
 from enum import IntEnum
 from pathlib import Path
 from typing import NoReturn
@@ -51,11 +50,10 @@ def note(program: str, code: int, message: str = "") -> None:
             notes.write("".join([f"{program} {int(code)}\n", *(f"\t{line}\n" for line in message.splitlines())]))
 
 
-def on_sigterm(program: str, first: Callable[[], None] = lambda: None) -> None:
-    """SIGTERM ends the program with 143, after `first`; in the main thread, as an exception that runs `finally` blocks."""
+def on_sigterm(program: str) -> None:
+    """SIGTERM ends the program with 143; in the main thread, as an exception that runs `finally` blocks."""
 
     def end(signum: int, frame: object) -> None:
-        first()
         note(program, Exit.TERMINATED)
         raise SystemExit(Exit.TERMINATED)
 

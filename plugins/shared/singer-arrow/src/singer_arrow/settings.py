@@ -12,7 +12,7 @@ import json
 import re
 import types
 import typing
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -74,7 +74,6 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
     label: ClassVar[str] = "name"  # the field that names one of several entries in messages
     fixed: ClassVar[Mapping[str, bool]] = {}  # published settings that have one value only here
     ignored: ClassVar[frozenset[str]] = frozenset()  # settings that others read
-    split_lists: ClassVar[bool] = True  # whether text may stand for a list: `a, b`
 
     @classmethod
     def check(cls, config: Mapping[str, Any], place: str = "") -> tuple[Self | None, list[Problem]]:
@@ -253,7 +252,7 @@ def _decoded(kind: type, value: Any) -> Any:
         if not isinstance(value, str):
             raise ValueError("Expected `str`")
         return kind(value)
-    raise NotImplementedError(kind)
+    raise NotImplementedError(kind)  # msgspec: not a type of ours
 
 
 def _is_blank(value: Any) -> bool:
@@ -329,9 +328,3 @@ def _inlined(schema: Any, components: Mapping[str, Any]) -> Any:
     if found.get("type") == "object" and "properties" in found:
         found.setdefault("additionalProperties", False)
     return found
-
-
-def iter_fields(model: type[Settings]) -> Iterator[tuple[str, msgspec.structs.FieldInfo]]:
-    """Every setting of a model with its declaration, in their order."""
-    for field in msgspec.structs.fields(model):
-        yield field.encode_name, field

@@ -154,13 +154,11 @@ class Project:
     def beyond(self) -> bool:
         """Whether meltano.yml uses something that only Meltano itself can resolve."""
         environments = self._yml.get("environments") or ()
-        return bool(self._yml.get("include_paths") or self._yml.get("env")) or any(
-            each.get("config") or each.get("env") for each in [*environments, *self._env_holders()]
+        return (
+            bool(self._yml.get("include_paths") or self._yml.get("env"))
+            or any(each.get("config") or each.get("env") for each in environments)
+            or any(plugin.declared.get("env") for plugin in self.plugins.values())
         )
-
-    def _env_holders(self) -> Iterator[dict[str, Any]]:
-        for plugin in self.plugins.values():
-            yield {"env": plugin.declared.get("env")}
 
 
 def to_variable(text: str) -> str:
