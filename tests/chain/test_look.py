@@ -47,3 +47,11 @@ def test_doctor_says_all_is_well_and_then_what_is_not(looked_at: Pipeline) -> No
 @pytest.mark.parametrize("command", [("plan", "--nope"), ("doctor", "--json", "more")])
 def test_unknown_options_are_refused(command: tuple[str, ...], looked_at: Pipeline) -> None:
     assert looked_at.run(*command).code == 2
+
+
+def test_plan_that_fails_says_what_the_tap_says_and_nothing_of_meltano(looked_at: Pipeline) -> None:
+    ill = looked_at.run("plan", TAP_MSSQL_PASSWORD="wrong")
+    assert ill.code == 3, ill.text
+    told = [line for line in ill.text.splitlines() if "failed: meltano" not in line]
+    assert len(told) == 1 and told[0].startswith("tap-mssql: SQL Server at 127.0.0.1,"), ill.text
+    assert "the login was refused" in told[0] and "What to do: check TAP_MSSQL_USER and TAP_MSSQL_PASSWORD" in told[0]
