@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from singer_sdk.singerlib import Catalog
 
+from singer_arrow.catalog import is_selected
 from tap_mssql.config.settings import parse
-from tap_mssql.plan.stream_choice import choose, is_selected
+from tap_mssql.plan.stream_choice import choose
 from tap_mssql.server.discovery import Table
 from tap_mssql.server.sql_types import SqlColumn
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from settings_kit import at
 
 from sandbox.launch import Counterpart, counterpart
-from tap_mssql.errors import SelectionRefused
+from singer_arrow.errors import SelectionRefused
 from tap_mssql.server.connection import connect
 from tap_mssql.server.sql_types import SqlColumn, quote
 

@@ -11,7 +11,7 @@ import pytest
 from settings_kit import at
 
 from sandbox.launch import Counterpart, counterpart
-from tap_mssql.errors import SelectionRefused
+from singer_arrow.errors import SelectionRefused
 from tap_mssql.server import discovery
 from tap_mssql.server.connection import Connection, connect
 from tap_mssql.server.diagnosis import diagnose

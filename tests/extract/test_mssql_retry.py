@@ -9,8 +9,9 @@ import mssql_python
 import pytest
 from mssql_python.exceptions import sqlstate_to_exception
 
+from singer_arrow.errors import SelectionRefused
 from tap_mssql.config.settings import Settings, parse
-from tap_mssql.errors import ConnectionRefused, ReadFailed, SelectionRefused, TapError
+from tap_mssql.errors import ConnectionRefused, ReadFailed, TapError
 from tap_mssql.server import retry
 from tap_mssql.server.diagnosis import diagnose, driver_text
 from tap_mssql.server.retry import retrying

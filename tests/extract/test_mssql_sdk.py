@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mssql_kit import TAP as COMMAND
 from mssql_kit import Tap, good
 
-from sandbox.launch import counterpart
+from sandbox.launch import Counterpart, counterpart
 
 TABLES = ["HumanResources.*", "Production.ProductCategory", "Production.EmptyShelf", "Sales.SalesTerritory", "dbo.AllTypes"]
 SCRIPT = """
@@ -52,3 +53,18 @@ def test_records_and_batches_have_the_same_schema(tmp_path: Path, tmp_path_facto
     assert schema_of(parts.messages, "dbo-AllTypes") == schema_of(records.messages, "dbo-AllTypes")
     assert len(records.records("dbo-AllTypes")) == parts.table("dbo-AllTypes").num_rows
     assert set(records.records("dbo-AllTypes")[0]) == set(parts.table("dbo-AllTypes").schema.names)
+
+
+def test_the_catalog_is_the_same_without_the_sdk_as_with_it(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    def catalog(server: Counterpart, batch: bool) -> dict[str, dict[str, Any]]:
+        file = tmp_path / "config.json"
+        options = [{"pattern": "Sales.*", "replication_key": "ModifiedDate"}]
+        file.write_text(json.dumps(Tap(server, tmp_path, {"stream_options": options}, batch).config()))
+        found = subprocess.run([COMMAND, "--config", str(file), "--discover"], capture_output=True, check=True, timeout=60)
+        return {entry["tap_stream_id"]: entry for entry in json.loads(found.stdout)["streams"]}
+
+    with counterpart("sqlserver", tmp_path_factory.mktemp("sdk"), "--scale", "0.001") as server:
+        plain, sdk = catalog(server, True), catalog(server, False)
+    assert plain.keys() == sdk.keys()
+    for stream, entry in sdk.items():
+        assert plain[stream] == entry

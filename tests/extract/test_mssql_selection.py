@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from singer_arrow.errors import SelectionRefused
 from tap_mssql.config.patterns import choose, refuse_twins
-from tap_mssql.errors import SelectionRefused
 
 NAMES = [
     ("Sales", "Order"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -82,6 +83,20 @@ def config(url: str, tables: list[str], spool: Path | None = None, **more: Any) 
         **({"batch_config": batch} if spool else {}),
         **more,
     }
+
+
+KEYLESS = {
+    "name": "keyless",
+    "path": "x",
+    "schema": {
+        "type": "object",
+        "properties": {
+            "id": {"type": "integer", "x-sql-datatype": "int"},
+            "at": {"type": "string", "format": "date-time", "x-sql-datatype": "datetime"},
+            "note": {"type": ["string", "null"]},
+        },
+    },
+}
 
 
 def run(folder: Path, settings: dict[str, Any], *options: str) -> subprocess.CompletedProcess[str]:
@@ -163,6 +178,39 @@ def test_records_are_the_same_as_batches(url: str, tmp_path: Path, batched: tupl
     rows = pq.read_table(part).to_pylist()
     assert records == [{k: v.isoformat() if hasattr(v, "isoformat") else v for k, v in row.items()} for row in rows]
     assert f'"SubTotal":{rows[0]["SubTotal"]},' in result.stdout
+
+
+def test_the_catalog_is_the_same_without_the_sdk_as_with_it(tmp_path: Path) -> None:
+    def catalog(spool: Path | None) -> dict[str, Any]:
+        more = {"streams": [KEYLESS, {**KEYLESS, "name": "keyed", "primary_keys": ["id"], "replication_key": "at"}]}
+        found = run(tmp_path, config("http://127.0.0.1:1", [], spool, **more), "--discover")
+        assert found.returncode == 0, found.stderr
+        return {entry["tap_stream_id"]: entry for entry in json.loads(found.stdout)["streams"]}
+
+    assert catalog(tmp_path / "spool") == catalog(None)
+
+
+def test_a_stream_that_fails_stops_no_other(url: str, tmp_path: Path) -> None:
+    wanted = config(url, list(KEYS), tmp_path / "spool")
+    wanted["streams"][0]["path"] = "/nowhere"
+    result = run(tmp_path, wanted)
+    said = failed(result)
+    assert "1 of 4 streams failed:" in said
+    assert "The other 3 are complete and staged" in said
+    assert {m["stream"] for m in messages(result.stdout) if m["type"] == "BATCH"} == {s["name"] for s in wanted["streams"][1:]}
+
+
+def test_sigterm_ends_a_run_with_143_and_without_a_load(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        file = tmp_path / "config.json"
+        file.write_text(json.dumps(config(f"http://127.0.0.1:{silent.getsockname()[1]}", list(KEYS), tmp_path / "spool")))
+        with subprocess.Popen([tap(), "--config", str(file)], stdout=subprocess.PIPE) as running:
+            silent.accept()
+            running.terminate()
+            assert running.wait(5) == 143
+            assert running.stdout is not None
+            assert running.stdout.read() == b""
+    assert not list(tmp_path.rglob("*.load.json"))
 
 
 def test_a_wrong_password_is_told_at_once(url: str, tmp_path: Path) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,8 +17,8 @@ import pytest
 from lakehouse_kit import fits
 
 from singer_arrow.errors import ValueRefused
+from tap_rest_api_msdk import batch_output, config
 from tap_rest_api_msdk.errors import AnswerRefused, ApiUnavailable, ShortLoad
-from tap_rest_api_msdk.tap import TapRestApi
 
 ROWS = [{"id": i, "price": i / 4, "at": f"2026-01-{1 + i:02d}T00:00:00"} for i in range(25)]
 CAP = 10
@@ -78,10 +77,13 @@ def sync(url: str, spool: Path, state: dict[str, Any] | None = None, **more: Any
         "streams": [{**stream, **more.pop("stream", {})}],
         **more,
     }
-    output = io.TextIOWrapper(io.BytesIO())
-    with redirect_stdout(output):
-        TapRestApi(config=settings, state=state).sync_all()
-    return [json.loads(line) for line in output.buffer.getvalue().decode().splitlines()]
+    sent: list[dict[str, Any]] = []
+
+    def write(message: dict[str, Any]) -> None:
+        sent.append(json.loads(json.dumps(message)))
+
+    batch_output.sync(config.parse(settings), settings["batch_config"], None, state or {}, write)
+    return sent
 
 
 def documents(spool: Path) -> list[dict[str, Any]]:

@@ -2,11 +2,9 @@
 
 TapError                exit 3, one message for people, no traceback; a refused configuration is singer_arrow's SettingsRefused
 ├── ConnectionRefused   host, certificate, login or database: nothing was read
-├── SelectionRefused    exit 2: a stream, key or column that cannot be read as asked
 ├── SpoolBusy           another tap reads into the same folder
 ├── ReadFailed          a query that broke; finished parts stay, nothing is staged
-├── Drifted             a table that is not what was discovered any more
-└── SomeFailed          some streams failed, the others are staged
+└── Drifted             a table that is not what was discovered any more
 
 Stopped                 not an error: a reader leaves its range because the run ends, and nobody is told
 """
@@ -25,12 +23,6 @@ class TapError(Failure):
 
 class ConnectionRefused(TapError):
     """Host, certificate, login or database: nothing was read."""
-
-    SAFE = "Nothing was read"
-
-
-class SelectionRefused(TapError):
-    """A stream, key or column that cannot be read as asked."""
 
     SAFE = "Nothing was read"
 
@@ -60,10 +52,6 @@ class Drifted(TapError):
             f"stream {stream}: {table} changed while it was read: {'; '.join(changes)}",
             action="run again to read the table as it is now, or set on_schema_drift to evolve",
         )
-
-
-class SomeFailed(TapError):
-    """Some streams failed; the text names them, and what is safe."""
 
 
 class Stopped(Exception):

@@ -1,4 +1,4 @@
-"""The command line: the SDK's, with errors for people instead of tracebacks."""
+"""The command line: errors for people instead of tracebacks, and a short way for what Meltano runs."""
 
 from __future__ import annotations
 
@@ -6,20 +6,24 @@ import logging
 import os
 import sys
 
-from singer_arrow import exits
-from singer_arrow.errors import ArrowSingerError, SettingsRefused
+from singer_arrow import batch, exits
+from singer_arrow.errors import ArrowSingerError, SelectionRefused, SettingsRefused
 from singer_arrow.exits import Exit
 from tap_rest_api_msdk.errors import TapError
 from tap_rest_api_msdk.settings import PROGRAM
-from tap_rest_api_msdk.tap import TapRestApi
 
 
-def main() -> None:
-    """Runs the tap. Exit code 2 for a refused configuration, 3 for any other error, with one message on standard error."""
-    _quiet()
+def main(command: batch.Command | None) -> None:
+    """Runs the tap; what is not a run with BATCH output is the SDK's.
+
+    Exit code 2 for a refused configuration, 3 for any other error, with one message on standard error.
+    """
     try:
-        TapRestApi.cli()
-    except SettingsRefused as error:
+        if command is None:
+            _of_the_sdk()
+        else:
+            _run(command)
+    except (SettingsRefused, SelectionRefused) as error:
         exits.leave(PROGRAM, error, Exit.CONFIGURATION)
     except (TapError, ArrowSingerError) as error:
         exits.leave(PROGRAM, error, Exit.EXTRACT)
@@ -27,6 +31,25 @@ def main() -> None:
         # The reader is gone, and says itself why; nothing may be written to it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         exits.leave(PROGRAM, "the program that read this tap's output has gone", Exit.EXTRACT)
+
+
+def _run(command: batch.Command) -> None:
+    from tap_rest_api_msdk import batch_output, config
+
+    batch.log_as_the_sdk()
+    exits.on_sigterm(PROGRAM)
+    parsed = config.parse(command.config)
+    if command.discover:
+        batch.write(batch_output.discover(parsed))
+    else:
+        batch_output.sync(parsed, command.config["batch_config"], command.catalog, command.state, batch.write)
+
+
+def _of_the_sdk() -> None:
+    from tap_rest_api_msdk.tap import TapRestApi
+
+    _quiet()
+    TapRestApi.cli()
 
 
 def _quiet() -> None:

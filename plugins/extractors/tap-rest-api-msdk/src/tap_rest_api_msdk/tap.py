@@ -33,4 +33,4 @@ class TapRestApi(Tap):
         """The configured streams; no request is made."""
         model = self._model
         client = ApiClient(model.headers, model.timeout, model.patience)
-        return [RestStream(self, stream, model.api_url, client, model.extra_fields) for stream in model.streams]
+        return [RestStream(self, stream, model, client) for stream in model.streams]

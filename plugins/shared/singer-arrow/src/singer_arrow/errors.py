@@ -3,6 +3,8 @@
 Failure                     base of every package's errors: what happened and where, what is safe, what to do
 └── ArrowSingerError
     ├── SettingsRefused     a configuration, with every problem it has
+    ├── SelectionRefused    a stream, key or column that cannot be read as asked
+    ├── SomeFailed          some streams failed, the others are staged
     ├── NameRefused         two names meet, or a name cannot be used
     ├── TypeRefused         a declared type that no Arrow type holds exactly
     ├── ValueRefused        a value that its declared type does not hold exactly
@@ -54,6 +56,16 @@ class SettingsRefused(ArrowSingerError):
         self.problems = list(problems)
         count = f"{len(self.problems)} problem{'s' if len(self.problems) > 1 else ''}"
         super().__init__("\n  - ".join([f"the configuration of {program} has {count}:", *self.problems]))
+
+
+class SelectionRefused(ArrowSingerError):
+    """A stream, key or column that cannot be read as asked; nothing was read. A tap ends with exit 2 for it."""
+
+    SAFE = "Nothing was read"
+
+
+class SomeFailed(ArrowSingerError):
+    """Some streams failed; the text names them, and what is safe."""
 
 
 class NameRefused(ArrowSingerError):

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from tap_mssql.errors import SelectionRefused
+from singer_arrow.errors import SelectionRefused
 
 Name = tuple[str, str]
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from singer_arrow import compute as pc
-from singer_arrow.errors import ValueRefused
+from singer_arrow.errors import SelectionRefused, ValueRefused
 from tap_mssql.config.settings import Settings
-from tap_mssql.errors import SelectionRefused
 from tap_mssql.server.sql_types import SqlColumn, quote
 
 _DRIVER_BUFFER = 16  # bytes of a value of fixed size with its length indicator, in the driver and in Arrow together

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
 
-from singer_arrow import names, types
+from singer_arrow import catalog, names, types
+from singer_arrow.catalog import FULL_TABLE, INCREMENTAL, Entry
+from singer_arrow.errors import SelectionRefused
 from tap_mssql.config.settings import Settings
 from tap_mssql.config.stream_options import StreamOptions
-from tap_mssql.errors import SelectionRefused
 from tap_mssql.plan.select_list import select_list
 from tap_mssql.plan.table_request import TableRequest
 from tap_mssql.server.discovery import Table
 from tap_mssql.server.sql_types import SqlColumn
-
-INCREMENTAL, FULL_TABLE = "INCREMENTAL", "FULL_TABLE"
-Entry = Mapping[str, Any]  # of a Singer catalog, as JSON
 
 
 @dataclass(frozen=True)
@@ -136,7 +134,7 @@ class StreamChoice:
 def choose(table: Table, settings: Settings, entry: Entry | None) -> StreamChoice:
     """What the settings say of a table, then its catalog entry, then the table itself."""
     options = settings.options_of(table.schema, table.name)
-    root = _root(entry or {})
+    root = catalog.root(entry or {})
     key = options.key or _given(entry, "key_properties") or root.get("table-key-properties") or table.key
     replication_key = options.replication_key or _given(entry, "replication_key") or root.get("replication-key")
     method = options.replication_method or (INCREMENTAL if options.replication_key else None)
@@ -144,38 +142,11 @@ def choose(table: Table, settings: Settings, entry: Entry | None) -> StreamChoic
         method = method or _given(entry, "replication_method") or root.get(name)
     method = method or (INCREMENTAL if replication_key else settings.default_replication_method)
     method = str(method).strip().upper()
-    return StreamChoice(table, options, tuple(key), replication_key, method, frozenset(_deselected(entry or {})))
+    return StreamChoice(table, options, tuple(key), replication_key, method, catalog.deselected(entry or {}))
 
 
 def _given(entry: Entry | None, name: str) -> Any:
     return (entry or {}).get(name)
-
-
-def _root(entry: Entry) -> Mapping[str, Any]:
-    return next((m.get("metadata", {}) for m in entry.get("metadata", ()) if not m["breadcrumb"]), {})
-
-
-def is_selected(entry: Entry) -> bool:
-    """Whether a catalog selects a stream (hub.meltano.com/singer/spec: selected, selected-by-default, inclusion)."""
-    if not entry.get("metadata"):
-        return True
-    return _selects(_root(entry), inherited=False)
-
-
-def _deselected(entry: Entry) -> Iterable[str]:
-    for each in entry.get("metadata", ()):
-        if len(each["breadcrumb"]) == 2 and not _selects(each.get("metadata", {}), inherited=True):
-            yield each["breadcrumb"][1]
-
-
-def _selects(metadata: Mapping[str, Any], inherited: bool) -> bool:
-    inclusion = metadata.get("inclusion")
-    if inclusion in ("unsupported", "automatic"):
-        return bool(inclusion == "automatic")
-    for name in ("selected", "selected-by-default"):
-        if metadata.get(name) is not None:
-            return bool(metadata[name])
-    return inherited
 
 
 def check(choices: Sequence[StreamChoice], settings: Settings) -> list[str]:
@@ -205,3 +176,15 @@ def json_schema(schema: pa.Schema, source_types: Mapping[str, str]) -> dict[str,
     """The JSON Schema of a stream's records."""
     properties = {f.name: types.to_json_schema(f.type, source_types[f.name], f.nullable) for f in schema}
     return {"type": "object", "properties": properties}
+
+
+def discovered_schema(table: Table, settings: Settings) -> dict[str, Any]:
+    """The schema of all columns, unreadable ones among them, so that they can be deselected; with the server's descriptions."""
+    items = select_list(table.stream, [c for c in table.columns if not c.unreadable], settings)
+    schema = json_schema(pa.schema([i.field for i in items]), {i.name: i.source_type for i in items})
+    for column in table.columns:
+        if column.unreadable:
+            schema["properties"][column.name] = {"type": ["string", "null"], "x-sql-datatype": column.declared}
+        if column.description:
+            schema["properties"][column.name]["description"] = column.description
+    return schema | ({"description": table.description} if table.description else {})

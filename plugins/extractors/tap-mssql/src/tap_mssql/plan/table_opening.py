@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
+from singer_arrow.errors import SelectionRefused
 from tap_mssql.config.settings import Settings
-from tap_mssql.errors import SelectionRefused
 from tap_mssql.plan import drift, statements, strategy, window
 from tap_mssql.plan.select_list import select_list
 from tap_mssql.plan.table_plan import TablePlan, plan_table

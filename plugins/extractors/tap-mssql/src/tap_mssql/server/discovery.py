@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from singer_arrow.errors import SelectionRefused
 from tap_mssql.config import patterns
 from tap_mssql.config.settings import Settings
-from tap_mssql.errors import SelectionRefused
 from tap_mssql.server.connection import Connection
 from tap_mssql.server.discovery_sql import ELSEWHERE, SYNONYM, TABLE, TABLES, WITH_SYNONYMS
 from tap_mssql.server.sql_types import SqlColumn, quote

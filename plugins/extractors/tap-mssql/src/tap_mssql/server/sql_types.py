@@ -9,8 +9,7 @@ from functools import cached_property, lru_cache
 import pyarrow as pa
 
 from singer_arrow import types
-from singer_arrow.errors import TypeRefused
-from tap_mssql.errors import SelectionRefused
+from singer_arrow.errors import SelectionRefused, TypeRefused
 
 _AS_TEXT = frozenset({"hierarchyid", "geography", "geometry"})
 _STRINGS = frozenset({"char", "varchar", "nchar", "nvarchar"})

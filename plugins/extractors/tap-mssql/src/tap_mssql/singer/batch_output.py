@@ -1,4 +1,4 @@
-"""BATCH output without the SDK: the same messages, the same state.
+"""Discovery and BATCH output without the SDK: the same catalog, the same messages, the same state.
 
 Gain: 0.4 of 0.7 CPU seconds of each start, which is more than reading a small table takes (median of 13).
 """
@@ -9,24 +9,46 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from singer_arrow import batch, catalog
+from singer_arrow.batch import Message, State
+from singer_arrow.errors import Failure
+from tap_mssql.config.settings import Settings
 from tap_mssql.plan import stream_choice
-from tap_mssql.plan.stream_choice import StreamChoice, is_selected, json_schema
+from tap_mssql.plan.stream_choice import StreamChoice, json_schema
 from tap_mssql.read.load import Load
-from tap_mssql.singer.run import Run, failure
+from tap_mssql.server.discovery import Table
+from tap_mssql.singer.run import Run
 
 log = logging.getLogger("tap-mssql")
-Message = dict[str, Any]
-State = dict[str, Any]
-_ENCODING = {"format": "parquet", "compression": "zstd"}
-_IN_PROGRESS = ("progress_markers", "replication_key_signpost", "starting_replication_value")  # the SDK's own
 
 
-def choices(run: Run, catalog: Mapping[str, Any] | None) -> list[StreamChoice]:
+def discover(run: Run) -> dict[str, Any]:
+    """The Singer catalog of the source's tables and views, with what the server says of each in its metadata."""
+    return {"streams": [_discovered(stream_choice.choose(table, run.settings, None), run.settings) for table in run.tables]}
+
+
+def _discovered(choice: StreamChoice, settings: Settings) -> dict[str, Any]:
+    schema = stream_choice.discovered_schema(choice.table, settings)
+    method = choice.replication_method
+    more = table_metadata(choice.table)
+    if choice.is_incremental:  # by the settings, which come before what a catalog says
+        more["forced-replication-method"] = method
+    return catalog.entry(choice.stream, schema, choice.key, choice.replication_key, method, more)
+
+
+def table_metadata(table: Table) -> dict[str, Any]:
+    """What the server says of a table, for its metadata in the catalog: rows and bytes are the server's estimates."""
+    facts = {"row-count": table.row_estimate, "size-bytes": table.byte_estimate, "description": table.description or None}
+    known = {name: value for name, value in facts.items() if value is not None}
+    return {"schema-name": table.schema, "is-view": table.is_view, **known}
+
+
+def choices(run: Run, given: Mapping[str, Any] | None) -> list[StreamChoice]:
     """The streams that a Singer catalog selects, all of them without one; in the order of their names."""
     tables = {table.stream: table for table in run.tables}
-    if catalog is None:
+    if given is None:
         return [stream_choice.choose(tables[name], run.settings, None) for name in sorted(tables)]
-    entries = {entry["tap_stream_id"]: entry for entry in catalog.get("streams", []) if is_selected(entry)}
+    entries = {entry["tap_stream_id"]: entry for entry in given.get("streams", []) if catalog.is_selected(entry)}
     gone = sorted(entries.keys() - tables.keys())
     for name in gone:
         log.warning("stream %s is in the catalog, but not in the database: it is not read", name)
@@ -40,21 +62,18 @@ def sync(run: Run, chosen: Sequence[StreamChoice], state: State, write: Callable
     """
     for line in stream_choice.check(chosen, run.settings):
         log.warning("left out (on_unreadable: skip): %s", line)
-    bookmarks = state.setdefault("bookmarks", {})
-    for bookmark in bookmarks.values():
-        for name in _IN_PROGRESS:
-            bookmark.pop(name, None)
-    failed: list[Load] = []
+    bookmarks = batch.bookmarks(state)
+    failed: list[Failure] = []
     with run.reading(chosen, bookmarks) as scheduler:
         for load in scheduler.ended():
             if load.error is not None:
-                failed.append(load)
+                failed.append(load.error)
                 continue
             for message in messages(load, bookmarks.setdefault(load.stream, {})):
                 write(message)
             write({"type": "STATE", "value": state})
     if failed:
-        raise failure(failed, len(chosen))
+        raise batch.failure(failed, len(chosen))
 
 
 def messages(load: Load, bookmark: dict[str, Any]) -> list[Message]:
@@ -62,16 +81,9 @@ def messages(load: Load, bookmark: dict[str, Any]) -> list[Message]:
     assert load.document is not None
     move(bookmark, load)
     plan = load.opened
-    schema = {
-        "type": "SCHEMA",
-        "stream": load.stream,
-        "schema": json_schema(plan.schema, plan.source_types),
-        "key_properties": list(plan.key_columns),
-    }
-    if plan.window:
-        schema["bookmark_properties"] = [plan.window.column]
-    parts = [(load.folder / part.path).absolute().as_uri() for part in load.document.files]
-    return [schema, {"type": "BATCH", "stream": load.stream, "encoding": _ENCODING, "manifest": parts}]
+    schema = json_schema(plan.schema, plan.source_types)
+    parts = [load.folder / part.path for part in load.document.files]
+    return batch.messages(load.stream, schema, plan.key_columns, plan.window.column if plan.window else None, parts)
 
 
 def move(bookmark: dict[str, Any], load: Load) -> None:

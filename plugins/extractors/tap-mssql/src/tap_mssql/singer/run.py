@@ -10,10 +10,9 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
 
+from singer_arrow import batch
 from tap_mssql.config.settings import Settings
-from tap_mssql.errors import SelectionRefused, SomeFailed
 from tap_mssql.plan.stream_choice import StreamChoice
 from tap_mssql.plan.table_source import TableSource
 from tap_mssql.read import spool
@@ -73,14 +72,7 @@ class Run:
             with tempfile.TemporaryDirectory(prefix="tap-mssql-") as folder:
                 yield Path(folder)
             return
-        storage = self._batch_config.get("storage") or {}
-        root = urlparse(str(storage.get("root") or ""))
-        if root.scheme not in ("", "file") or not root.path:
-            raise SelectionRefused(
-                f"batch_config.storage.root is {storage.get('root')}, which is not a folder of this machine",
-                action="set it to a file:// URL, such as file:///project/output",
-            )
-        yield Path(unquote(root.path), storage.get("prefix") or "")
+        yield batch.folder(self._batch_config)
 
 
 def _isolation(connection: Connection, settings: Settings) -> str:
@@ -90,18 +82,6 @@ def _isolation(connection: Connection, settings: Settings) -> str:
     with connection.execute("SELECT snapshot_isolation_state FROM sys.databases WHERE name = DB_NAME()") as cursor:
         row = cursor.fetchone()
     return "SNAPSHOT" if row and row[0] == 1 else "READ COMMITTED"
-
-
-def failure(failed: Sequence[Load], streams: int) -> Exception:
-    """What to raise for the streams that failed: one error that names them, and what is safe."""
-    errors = [load.error for load in failed if load.error is not None]
-    if streams == 1:
-        return errors[0]
-    lines = "".join(f"\n  {error}" for error in errors)
-    safe = f"The other {streams - len(failed)} are complete and staged" if len(failed) < streams else "Nothing is staged"
-    return SomeFailed(
-        f"{len(failed)} of {streams} streams failed:{lines}", safe=safe, action="solve these problems, and run again"
-    )
 
 
 def _limits(settings: Settings) -> ReadLimits:

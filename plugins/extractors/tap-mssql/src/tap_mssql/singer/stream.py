@@ -6,11 +6,8 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-import pyarrow as pa
-
 from tap_mssql.config.settings import Settings
 from tap_mssql.plan import stream_choice
-from tap_mssql.plan.select_list import select_list
 from tap_mssql.plan.stream_choice import json_schema
 from tap_mssql.plan.table_plan import TablePlan
 from tap_mssql.plan.table_request import TableRequest
@@ -42,7 +39,7 @@ class TableStream(Stream):
         self.table = table
         self.load: Load | None = None
         self._reader = reader
-        super().__init__(tap, schema=_discovered(table, reader.settings), name=table.stream)
+        super().__init__(tap, schema=stream_choice.discovered_schema(table, reader.settings), name=table.stream)
         self._choose(None)
 
     def _choose(self, entry: Mapping[str, Any] | None) -> None:
@@ -114,15 +111,3 @@ class TableStream(Stream):
     def get_replication_key_signpost(self, context: Any = None) -> None:
         """None: the window's end is read from the source."""
         return
-
-
-def _discovered(table: Table, settings: Settings) -> dict[str, Any]:
-    """The schema of all columns, unreadable ones among them, so that they can be deselected; with the server's descriptions."""
-    items = select_list(table.stream, [c for c in table.columns if not c.unreadable], settings)
-    schema = json_schema(pa.schema([i.field for i in items]), {i.name: i.source_type for i in items})
-    for column in table.columns:
-        if column.unreadable:
-            schema["properties"][column.name] = {"type": ["string", "null"], "x-sql-datatype": column.declared}
-        if column.description:
-            schema["properties"][column.name]["description"] = column.description
-    return schema | ({"description": table.description} if table.description else {})

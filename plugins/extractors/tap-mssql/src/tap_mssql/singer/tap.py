@@ -10,15 +10,17 @@ from typing import Any, ClassVar
 
 import click
 
+from singer_arrow import batch
+from singer_arrow.errors import Failure
 from singer_arrow.settings import json_schema
 from tap_mssql.config import settings
 from tap_mssql.plan import statements, stream_choice
 from tap_mssql.plan.select_list import in_declared_types, select_list
 from tap_mssql.plan.table_request import TableRequest
 from tap_mssql.read.load import Load
-from tap_mssql.singer import record_output
+from tap_mssql.singer import batch_output, record_output
 from tap_mssql.singer.late_sdk import Tap, _ConfigInput
-from tap_mssql.singer.run import Run, failure
+from tap_mssql.singer.run import Run
 from tap_mssql.singer.stream import TableStream
 
 
@@ -84,11 +86,8 @@ class TapMssql(Tap):
         catalog = super().catalog_dict
         tables = {table.stream: table for table in self.run.tables}
         for entry in catalog.get("streams", []):
-            table = tables[entry["tap_stream_id"]]
             [root] = [m["metadata"] for m in entry["metadata"] if not m["breadcrumb"]]
-            root |= {"schema-name": table.schema, "is-view": table.is_view}
-            facts = {"row-count": table.row_estimate, "size-bytes": table.byte_estimate, "description": table.description or None}
-            root |= {name: value for name, value in facts.items() if value is not None}
+            root |= batch_output.table_metadata(tables[entry["tap_stream_id"]])
         return catalog
 
     def sync_all(self) -> None:  # type: ignore[misc]  # final in the SDK, which knows only streams one after the other
@@ -100,18 +99,18 @@ class TapMssql(Tap):
         if self.state:
             self._state_writer.write_state(self.state)
         streams = self.selected()
-        failed: list[Load] = []
+        failed: list[Failure] = []
         with self.run.reading([s.choice for s in streams.values()], self.state.get("bookmarks", {})) as scheduler:
             for load in scheduler.ended():
                 if load.error is not None:
-                    failed.append(load)
+                    failed.append(load.error)
                     continue
                 stream = streams[load.stream]
                 stream.adopt(load)
                 stream.sync()
                 stream.finalize_state_progress_markers()
         if failed:
-            raise failure(failed, len(streams))
+            raise batch.failure(failed, len(streams))
 
     def selected(self) -> dict[str, TableStream]:
         """The selected streams by name. Raises SelectionRefused or NameRefused for what could not arrive; no row is read."""

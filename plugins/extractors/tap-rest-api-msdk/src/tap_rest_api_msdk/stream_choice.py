@@ -1,0 +1,98 @@
+"""What a Singer catalog and the settings choose of a stream: key, replication key and method, columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from singer_arrow import catalog
+from singer_arrow.catalog import FULL_TABLE, INCREMENTAL, Entry
+from singer_arrow.errors import SelectionRefused
+from tap_rest_api_msdk.config import StreamConfig
+from tap_rest_api_msdk.schemas import JsonSchema
+
+
+@dataclass(frozen=True)
+class StreamChoice:
+    """One stream. `deselected` are the columns that the catalog leaves out; keys and the replication key never are."""
+
+    config: StreamConfig
+    key: tuple[str, ...]
+    replication_key: str | None
+    replication_method: str
+    deselected: frozenset[str] = frozenset()
+
+    @property
+    def stream(self) -> str:
+        """The stream's name."""
+        return self.config.name
+
+    @property
+    def is_incremental(self) -> bool:
+        """Whether only what is new by the replication key is read."""
+        return self.replication_method == INCREMENTAL
+
+    @property
+    def columns(self) -> list[str]:
+        """The selected columns, in the schema's order."""
+        needed = {*self.key, self.replication_key}
+        return [name for name in self.config.schema["properties"] if name in needed or name not in self.deselected]
+
+    @property
+    def schema(self) -> JsonSchema:
+        """The JSON Schema of the selected columns."""
+        properties = {name: self.config.schema["properties"][name] for name in self.columns}
+        return {**self.config.schema, "properties": properties}
+
+    def start(self, bookmark: Mapping[str, Any]) -> str | None:
+        """What the load reads from: the bookmark, or start_date without one; None for a full load."""
+        if not self.is_incremental:
+            return None
+        value = bookmark.get("replication_key_value") if bookmark.get("replication_key") == self.replication_key else None
+        return self.config.start_date if value is None else str(value)
+
+
+def choose(config: StreamConfig, entry: Entry | None) -> StreamChoice:
+    """What a catalog entry says of a stream, then what its settings say."""
+    entry = entry or {}
+    root = catalog.root(entry)
+    key = entry.get("key_properties") or root.get("table-key-properties") or config.primary_keys
+    replication_key = entry.get("replication_key") or root.get("replication-key") or config.replication_key
+    method = entry.get("replication_method") or root.get("replication-method") or root.get("forced-replication-method")
+    method = str(method or (INCREMENTAL if replication_key else FULL_TABLE)).strip().upper()
+    return StreamChoice(config, tuple(key), replication_key, method, catalog.deselected(entry))
+
+
+def chosen(streams: Sequence[StreamConfig], given: Mapping[str, Any] | None) -> list[StreamChoice]:
+    """The streams that a catalog selects, all of them without one. Raises SelectionRefused for what cannot be read as asked."""
+    if given is None:
+        choices = [choose(stream, None) for stream in streams]
+    else:
+        entries = {entry["tap_stream_id"]: entry for entry in given.get("streams", ()) if catalog.is_selected(entry)}
+        choices = [choose(stream, entries[stream.name]) for stream in streams if stream.name in entries]
+    for each in choices:
+        check(each)
+    return choices
+
+
+def check(choice: StreamChoice) -> None:
+    """Raises SelectionRefused for a stream that cannot be read as asked."""
+    if choice.replication_method not in (FULL_TABLE, INCREMENTAL):
+        raise SelectionRefused(
+            f"stream {choice.stream}: replication method {choice.replication_method} is not supported",
+            action=f"set replication-method to {FULL_TABLE} or {INCREMENTAL} in the catalog",
+        )
+    properties = choice.config.schema["properties"]
+    needed = {*choice.key, *([choice.replication_key] if choice.is_incremental and choice.replication_key else [])}
+    unknown = sorted(needed - properties.keys())
+    if unknown:
+        raise SelectionRefused(
+            f"stream {choice.stream}: {', '.join(unknown)} is not one of its columns ({', '.join(properties)})",
+            action="name columns of the schema as primary_keys and replication_key, in the settings and in the catalog",
+        )
+    if choice.is_incremental and not choice.replication_key:
+        raise SelectionRefused(
+            f"stream {choice.stream} is INCREMENTAL but has no replication key",
+            action="set replication_key in the stream's settings, or choose FULL_TABLE",
+        )
