@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 VERSION = 1
 Mode = Literal["overwrite", "append", "merge"]
-Status = Literal["applied", "already", "failed"]
+Status = Literal["applied", "already", "superseded", "refused", "damaged", "failed", "blocked"]
+LedgerStatus = Literal["applied", "superseded", "refused"]
 
 Version = Annotated[int, Meta(extra_json_schema={"const": VERSION})]
 Count = Annotated[int, Meta(ge=0)]
@@ -35,6 +36,17 @@ Bookmark = Annotated[
     Meta(description='What Singer\'s state["bookmarks"][stream] holds once this load is in Delta; null for none.'),
 ]
 SourceRows = Annotated[int | None, Meta(description="null where the source cannot say")]
+RowNumber = Annotated[
+    str | None,
+    Meta(
+        description="A column of the parts, int64 and not among `schema`, that numbers the load's rows in the order they were "
+        "read: of two rows with one key the later counts. null for none."
+    ),
+]
+Collation = Annotated[
+    str | None, Meta(description="By which the source compares this text column; null: byte by byte, or not known.")
+]
+Ledger = Annotated[str, Meta(description="The ledger's own id, a UUID: another one is another ledger")]
 
 
 class ColumnFacts(msgspec.Struct, omit_defaults=True):
@@ -45,6 +57,7 @@ class ColumnFacts(msgspec.Struct, omit_defaults=True):
     min: str | None = None
     max: str | None = None
     length: int | None = None
+    nan: int | None = None
 
 
 class Column(msgspec.Struct):
@@ -55,6 +68,7 @@ class Column(msgspec.Struct):
     type: str
     nullable: bool
     source_type: str
+    collation: Collation = None
 
     def arrow(self) -> pa.Field:
         """The Arrow field of this column. Raises TypeRefused for a type outside the contract."""
@@ -102,6 +116,7 @@ class LoadDocument(msgspec.Struct, kw_only=True):
     source_rows: SourceRows
     columns: dict[str, ColumnFacts]
     dead_letters: Count = 0
+    row_number: RowNumber = None
     started_at: UtcText
     ended_at: UtcText
     notes: list[str] = []
@@ -125,6 +140,10 @@ class Manifest(msgspec.Struct, kw_only=True):
     source_rows: SourceRows
     columns: dict[str, ColumnFacts]
     dead_letters: Count
+    row_number: RowNumber = None
+    target: Annotated[
+        str | None, Meta(description="LAKEHOUSE_TARGET when the load was staged; null where it was not set: any target")
+    ] = None
     bookmark: Bookmark
     started_at: UtcText
     ended_at: UtcText
@@ -145,6 +164,7 @@ class LoadResult(msgspec.Struct, kw_only=True, frozen=True):
     status: Status
     equal: bool | None
     problems: list[str]
+    action: Annotated[str, Meta(description="what settles a load that is refused, damaged, failed or blocked")] = ""
 
 
 class PublishedDocument(msgspec.Struct, kw_only=True, frozen=True):
@@ -154,13 +174,14 @@ class PublishedDocument(msgspec.Struct, kw_only=True, frozen=True):
     published_at: UtcText
     order: Annotated[str, Meta(pattern="^[0-9a-f]{12}$", description="first 12 hex of the SHA-256 of the job's order")]
     target: Annotated[str, Meta(description="where the Delta tables are, as configured")]
+    ledger: Ledger
     bookmarks: Annotated[dict[str, dict[str, Any]], Meta(description="by source, then by stream")]
     loads: list[LoadResult]
-    committed: Annotated[list[LoadId], Meta(description="those of the order's staged loads that have a ledger row")]
+    committed: Annotated[list[LoadId], Meta(description="those of the order's staged loads that are applied or superseded")]
 
 
 class LedgerRow(msgspec.Struct, kw_only=True, frozen=True):
-    """A row of the Delta table `_loads`: the load is applied, checked and committed."""
+    """A row of the Delta table `_loads`: what became of a load for good. `applied`: its data is in Delta, checked and committed."""
 
     load_id: LoadId
     manifest_sha256: Sha256
@@ -170,10 +191,14 @@ class LedgerRow(msgspec.Struct, kw_only=True, frozen=True):
     mode: Mode
     rows: Count
     source_rows: SourceRows
-    delta_rows: Annotated[int | None, Meta(description="null for a load that a later one made needless")]
+    delta_rows: Annotated[int | None, Meta(description="null for a load that is not applied")]
     delta_version: Annotated[int | None, Meta(description="null where the engine cannot say")]
     bookmark: Annotated[str | None, Meta(description="JSON")]
     committed_at: datetime
+    ledger: Ledger
+    status: LedgerStatus
+    reason: Annotated[str | None, Meta(description="why the load was refused, or what made it needless")]
+    columns: Annotated[str, Meta(description="JSON: the source's columns by name, each with its Arrow type as text")]
 
 
 def columns_of(stream: str, schema: pa.Schema, source_types: dict[str, str]) -> list[Column]:
