@@ -3,6 +3,7 @@
 LakehouseError
 ├── UploadError      4    a local file, or the way to the stage
 ├── ConvertError     5    the job, or what it published
+│   └── TargetBusy   7    another job writes into the target
 ├── VerifyError      6    figures differ
 └── WorkspaceError        the workspace's answer; the command that asked gives the exit code
     └── AccessDenied 2    the workspace refused the token
@@ -37,6 +38,13 @@ class ConvertError(LakehouseError):
 
     ACTION = "run convert again"
     exit_code = Exit.CONVERT
+
+
+class TargetBusy(ConvertError):
+    """Another job holds the target's lease."""
+
+    ACTION = "wait until it has ended, and convert again"
+    exit_code = Exit.LOCKED
 
 
 class VerifyError(LakehouseError):

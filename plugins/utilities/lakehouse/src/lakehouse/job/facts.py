@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lakehouse.job.loads import Load
@@ -30,7 +30,8 @@ def fact_sql(column: str, arrow: str) -> dict[str, str]:
         summed = {"sum": f"sum({name})"} if int(re.findall(r"\d+", arrow)[1]) <= 28 else {}
         return facts | summed | {"min": f"min({name})", "max": f"max({name})"}
     if what in ("float", "double"):
-        return facts | {"min": f"min({name})", "max": f"max({name})"}
+        number = f"CASE WHEN isnan({name}) THEN NULL ELSE {name} END"
+        return facts | {"nan": f"count_if(isnan({name}))", "min": f"min({number})", "max": f"max({number})"}
     if what == "date32":
         days = f"cast(datediff({name}, DATE'1970-01-01') as bigint)"
         return facts | {
@@ -62,19 +63,34 @@ class Facts:
 
 def measure(frame: DataFrame, load: Load) -> Facts:
     """Every fact of the load's columns over a frame with its Delta columns: one pass, one row."""
-    plan = [(c["name"], c["type"], fact, sql) for c in load.columns for fact, sql in fact_sql(c["column"], c["type"]).items()]
-    selected = [F.expr(sql).alias(f"f{number}") for number, (_, _, _, sql) in enumerate(plan)]
-    row = frame.agg(F.count(F.lit(1)).alias("n"), *selected).collect()[0]
-    columns: dict[str, dict[str, str | None]] = {}
-    for number, (name, arrow, fact, _) in enumerate(plan):
-        columns.setdefault(name, {})[fact] = fact_text(row[f"f{number}"], arrow, fact)
+    return facts_of_row(frame.agg(*fact_columns(load)).collect()[0].asDict(), load)
+
+
+def measure_by(frame: DataFrame, load: Load, column: str) -> dict[str, Facts]:
+    """The same for each value of a column that is not among them: one pass, one row per value."""
+    by = F.col(quoted(column)).alias("group")
+    return {str(row["group"]): facts_of_row(row.asDict(), load) for row in frame.groupBy(by).agg(*fact_columns(load)).collect()}
+
+
+def fact_columns(load: Load) -> list[Column]:
+    """The aggregates, named f0, f1…, and `n`, the rows."""
+    facts = [sql for c in load.columns for sql in fact_sql(c["column"], c["type"]).values()]
+    return [F.count(F.lit(1)).alias("n"), *(F.expr(sql).alias(f"f{number}") for number, sql in enumerate(facts))]
+
+
+def facts_of_row(row: dict[str, Any], load: Load) -> Facts:
+    """The facts in a row of these aggregates."""
+    columns: dict[str, dict[str, str | None]] = {each["name"]: {} for each in load.columns}
+    plan = [(c["name"], c["type"], fact) for c in load.columns for fact in fact_sql(c["column"], c["type"])]
+    for number, (name, arrow, fact) in enumerate(plan):
+        columns[name][fact] = fact_text(row[f"f{number}"], arrow, fact)
     return Facts(int(row["n"]), columns)
 
 
 def fact_text(value: Any, arrow: str, fact: str) -> str | None:
     """A measured value as the manifest writes it; sum and length of nothing are 0."""
     if value is None:
-        return "0" if fact in ("sum", "length") else None
+        return "0" if fact in ("sum", "length", "nan") else None
     if type_family(arrow) == "timestamp" and fact in ("min", "max"):
         text = (EPOCH + timedelta(microseconds=int(value))).isoformat(timespec="microseconds")
         return text + "Z" if "tz" in arrow else text
@@ -115,10 +131,12 @@ def is_same(one: str, other: str | None, arrow: str, fact: str) -> bool:
         return False
     if one == other:
         return True
+    if fact in ("non_null", "nan"):
+        return int(one) == int(other)
     if type_family(arrow) == "float":
         return bool(struct.pack("<f", float(one) + 0.0) == struct.pack("<f", float(other) + 0.0))
     if type_family(arrow) == "double":
         return float(one) == float(other)
-    if fact in ("non_null", "sum", "length") or type_family(arrow) in ("int16", "int32", "int64", "decimal128"):
+    if fact in ("sum", "length") or type_family(arrow) in ("int16", "int32", "int64", "decimal128"):
         return Decimal(one) == Decimal(other)
     return False

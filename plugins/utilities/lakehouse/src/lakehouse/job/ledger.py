@@ -1,66 +1,167 @@
-"""The ledger: the Delta table whose rows are the commits (docs/contracts.md, Ledger)."""
+"""The ledger: the Delta table whose rows say what became of loads for good (docs/contracts.md, Ledger)."""
 
 from __future__ import annotations
 
 import json
-from datetime import datetime, timezone
+import threading
+import uuid
 from typing import Any
 
 from pyspark.sql import SparkSession
 
+from lakehouse.job.clock import utc_now
 from lakehouse.job.loads import Load
-from lakehouse.job.session import configure
+from lakehouse.job.order import Applied, is_reached
+from lakehouse.job.session import die_if_asked
 from lakehouse.job.tables import Target
 from lakehouse.job.types import quoted
 
-UTC = timezone.utc  # noqa: UP017  (DBR 13.3 has Python 3.10)
 LEDGER = "_loads"
 LEDGER_SCHEMA = (
     "load_id string, manifest_sha256 string, source string, stream string, table_name string, mode string, "
-    "rows bigint, source_rows bigint, delta_rows bigint, delta_version bigint, bookmark string, committed_at timestamp"
+    "rows bigint, source_rows bigint, delta_rows bigint, delta_version bigint, bookmark string, committed_at timestamp, "
+    "ledger string, status string, reason string, columns string"
 )
-READ = ("load_id", "source", "stream", "table_name", "mode", "rows", "source_rows", "delta_rows", "bookmark")
+FILES = 24  # of the ledger: more are written together
+LOST = "the table that it continues is gone or was made anew"
+NAMES = [each.split()[0] for each in LEDGER_SCHEMA.split(", ")]
+Row = dict[str, Any]
 
 
 class Ledger:
-    """The ledger's rows, oldest load first; it grows with every commit."""
+    """The ledger's rows. Threads may write into it at the same time: what waits is written together."""
 
     def __init__(self, spark: SparkSession, target: Target) -> None:
         self._spark, self._target = spark, target
-        self.rows: list[dict[str, Any]] = []
-        if target.fields(LEDGER):
-            rows = [row.asDict() for row in target.read(LEDGER).select(*READ).collect()]
-            self.rows = sorted(rows, key=lambda row: str(row["load_id"]))
+        self._rows: dict[str, Row] = {}
+        there = target.fields(LEDGER)
+        if there:
+            names = [name for name in NAMES if name in there]
+            for row in target.read(LEDGER).select(*map(quoted, names)).collect():
+                self._rows[row["load_id"]] = dict.fromkeys(NAMES) | row.asDict()
+        known = next((row["ledger"] for row in self._rows.values() if row["ledger"]), None)
+        self.id = str(known or uuid.uuid4())
+        self._waiting: list[Row] = []
+        self._queue, self._writing = threading.Lock(), threading.Lock()
 
-    def row_of(self, load: Load) -> dict[str, Any] | None:
-        """The row of a load, None for one that is not committed."""
-        return next((row for row in self.rows if row["load_id"] == load.load_id), None)
+    def prepare(self) -> None:
+        """Makes the table, or adds the columns that an older one lacks."""
+        there = self._target.fields(LEDGER)
+        if any(name not in there for name in NAMES):
+            self._target.append(self._spark.createDataFrame([], LEDGER_SCHEMA), LEDGER, {"userMetadata": "ledger"})
 
-    def has_later(self, load: Load) -> bool:
-        """Whether a load of the same stream that began later is committed."""
-        return any(row["load_id"] > load.load_id for row in self._of_stream(load))
+    @property
+    def rows(self) -> list[Row]:
+        """Its rows, oldest load first."""
+        return sorted(self._rows.values(), key=lambda row: str(row["load_id"]))
 
-    def bookmark_of(self, load: Load) -> dict[str, Any] | None:
-        """The newest bookmark of the load's stream."""
-        rows = [row for row in self._of_stream(load) if row["bookmark"]]
-        return dict(json.loads(max(rows, key=lambda row: str(row["load_id"]))["bookmark"])) if rows else None
+    def row_of(self, load: Load) -> Row | None:
+        """The row of a load, None for one that it says nothing of."""
+        return self._rows.get(load.load_id)
 
-    def commit(self, load: Load, delta_rows: int | None) -> None:
-        """Writes the row of a load; `delta_rows` is None for one that a later one made needless."""
+    def applied(self, stream: tuple[str, str]) -> Applied:
+        """What is applied of a stream."""
+        found = Applied()
+        for row in self.rows:
+            if (row["source"], row["stream"]) == stream and status_of(row) == "applied":
+                whole = row["load_id"] if row["mode"] == "overwrite" else found.last_whole
+                bookmark = json.loads(row["bookmark"]) if row["bookmark"] else found.bookmark
+                found = Applied(row["load_id"], whole, bookmark)
+        return found
+
+    def last_row(self, stream: tuple[str, str]) -> Row | None:
+        """The row of the newest applied load of a stream."""
+        last = self.applied(stream).last
+        return self._rows[last] if last else None
+
+    def is_lost(self, row: Row) -> bool:
+        """Whether the table of an applied load is gone, or younger than it."""
+        if not self._target.fields(row["table_name"]):
+            return True
+        known, now = row["delta_version"], self._target.version(row["table_name"])
+        return known is not None and now is not None and now < known
+
+    def bookmarks(self) -> dict[str, dict[str, Any]]:
+        """The bookmarks by source and stream; none of a stream whose table was found lost and not read whole since."""
+        found: dict[str, dict[str, Any]] = {}
+        for row in self.rows:
+            streams = found.setdefault(row["source"], {})
+            if status_of(row) == "applied" and row["bookmark"]:
+                streams[row["stream"]] = json.loads(row["bookmark"])
+            elif status_of(row) == "refused" and str(row["reason"]).startswith(LOST):
+                streams.pop(row["stream"], None)
+        return {source: streams for source, streams in sorted(found.items()) if streams}
+
+    def compact(self) -> None:
+        """Writes the table anew as one file where it has become many."""
+        table = self._target.read(LEDGER)
+        try:
+            files = len(table.inputFiles())
+        except Exception:
+            files = len(self._rows)
+        if files > FILES:
+            self._target.replace(table.coalesce(1), LEDGER, {"userMetadata": "compacted"})
+
+    def commit(self, rows: list[Row]) -> None:
+        """Writes rows durably; on return these rows stand, together with what other threads had waiting."""
+        with self._queue:
+            self._waiting += rows
+        with self._writing:
+            with self._queue:
+                batch, self._waiting = self._waiting, []
+            if batch:
+                self._write(batch)
+        die_if_asked("ledger-written")
+
+    def row(
+        self, load: Load, status: str, delta_rows: int | None = None, reason: str | None = None, version: int | None = None
+    ) -> Row:
+        """The row of a load, to be committed."""
         m = load.manifest
-        bookmark = None if m["bookmark"] is None else json.dumps(m["bookmark"], sort_keys=True)
-        version = None if delta_rows is None else self._target.version(m["table"])
-        row = (m["load_id"], load.sha256, m["source"], m["stream"], m["table"], m["mode"], m["rows"], m["source_rows"],
-               delta_rows, version, bookmark, datetime.now(UTC))  # fmt: skip
-        configure(self._spark, {"spark.databricks.delta.commitInfo.userMetadata": load.load_id})
-        self._spark.createDataFrame([row], LEDGER_SCHEMA).createOrReplaceTempView("_ledger_row")
-        names = [each.split()[0] for each in LEDGER_SCHEMA.split(", ")]
-        columns, values = ", ".join(map(quoted, names)), ", ".join(f"s.{quoted(name)}" for name in names)
-        self._spark.sql(
-            f"MERGE INTO {self._target.sql(LEDGER)} t USING _ledger_row s ON t.load_id = s.load_id "
-            f"WHEN NOT MATCHED THEN INSERT ({columns}) VALUES ({values})"
-        ).collect()
-        self.rows.append(dict(zip(names, row, strict=True)))
+        values = (
+            m["load_id"], load.sha256, m["source"], m["stream"], m["table"], m["mode"], m["rows"], m["source_rows"], delta_rows,
+            version, None if m["bookmark"] is None else json.dumps(m["bookmark"], sort_keys=True), utc_now(), self.id, status,
+            reason, json.dumps({each["column"]: each["type"] for each in load.columns}),
+        )  # fmt: skip
+        return dict(zip(NAMES, values, strict=True))
 
-    def _of_stream(self, load: Load) -> list[dict[str, Any]]:
-        return [row for row in self.rows if (row["source"], row["stream"]) == load.stream]
+    def superseded(self, load: Load) -> list[Row]:
+        """The refused loads of a stream that a load, now applied, covers: their rows as they are from then on."""
+        found = []
+        for row in self._rows.values():
+            if (row["source"], row["stream"]) != load.stream or status_of(row) != "refused" or row["load_id"] > load.load_id:
+                continue
+            bookmark = json.loads(row["bookmark"]) if row["bookmark"] else {}
+            value, now = bookmark.get("replication_key_value"), (load.manifest["bookmark"] or {}).get("replication_key_value")
+            covers = None not in (value, now) and load.manifest["cursor"] and is_reached(load, value, now)
+            if load.mode == "overwrite" or covers:
+                found.append(row | {"status": "superseded", "reason": f"covered by load {load.load_id}; {row['reason']}"})
+        return found
+
+    def _write(self, rows: list[Row]) -> None:
+        view = "_ledger_rows"
+        values = [tuple(row[name] for name in NAMES) for row in rows]
+        frame = self._spark.createDataFrame(values, LEDGER_SCHEMA)
+        frame.coalesce(1).createOrReplaceTempView(view)
+        columns, given = ", ".join(map(quoted, NAMES)), ", ".join(f"s.{quoted(name)}" for name in NAMES)
+        sets = ", ".join(f"t.{quoted(name)} = s.{quoted(name)}" for name in NAMES)
+        die_if_asked("ledger-waiting")
+        self._spark.sql(
+            f"MERGE INTO {self._target.sql(LEDGER)} t USING {view} s ON t.load_id = s.load_id "
+            f"WHEN MATCHED AND t.status = 'refused' THEN UPDATE SET {sets} "
+            f"WHEN NOT MATCHED THEN INSERT ({columns}) VALUES ({given})"
+        ).collect()
+        for row in rows:
+            self._rows[row["load_id"]] = row
+
+
+def status_of(row: Row) -> str:
+    """The status of a ledger row; older versions wrote none, and a row without rows in Delta for what was superseded."""
+    if row["status"]:
+        return str(row["status"])
+    return "superseded" if row["delta_rows"] is None else "applied"
+
+
+def columns_of(row: Row | None) -> list[str]:
+    """The columns, in Delta, of the load of a row."""
+    return list(json.loads(row["columns"])) if row and row["columns"] else []

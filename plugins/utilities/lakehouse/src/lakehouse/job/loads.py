@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -13,14 +14,18 @@ from pyspark.sql import types as T
 from lakehouse.job.errors import Refused
 from lakehouse.job.types import delta_type
 
+MANIFEST_VERSION = 1
+START = datetime(1970, 1, 1)
+
 
 @dataclass(frozen=True)
 class Load:
-    """One manifest; `folder` is where its files lie, `sha256` the manifest's own."""
+    """One manifest; `folder` is where its files lie, `sha256` the manifest's own; `again`: it was sent a second time."""
 
     manifest: dict[str, Any]
     sha256: str
     folder: str
+    again: bool = False
 
     @property
     def load_id(self) -> str:
@@ -31,6 +36,21 @@ class Load:
     def stream(self) -> tuple[str, str]:
         """Source and stream: what a bookmark belongs to."""
         return str(self.manifest["source"]), str(self.manifest["stream"])
+
+    @property
+    def mode(self) -> str:
+        """overwrite, append or merge."""
+        return str(self.manifest["mode"])
+
+    @property
+    def table(self) -> str:
+        """The table's name in Delta."""
+        return str(self.manifest["table"])
+
+    @property
+    def rows(self) -> int:
+        """The rows of its parts."""
+        return int(self.manifest["rows"])
 
     @property
     def columns(self) -> list[dict[str, Any]]:
@@ -44,9 +64,15 @@ class Load:
 
     @property
     def cursor(self) -> str | None:
-        """The cursor column under its name in Delta, None for a load without."""
+        """The replication key under its name in Delta, None for a load without."""
         cursor = self.manifest["cursor"]
         return self.column(cursor["column"]) if cursor else None
+
+    @property
+    def number(self) -> int:
+        """The load's start in microseconds since 1970, UTC: of two loads of a stream the later has the greater one."""
+        started = datetime.strptime(str(self.manifest["started_at"]).rstrip("Z"), "%Y-%m-%dT%H:%M:%S.%f")
+        return (started - START) // timedelta(microseconds=1)
 
     def column(self, name: str) -> str:
         """The name in Delta of a column of the source. Raises Refused for an unknown one."""
@@ -58,6 +84,14 @@ class Load:
     def schema(self) -> T.StructType:
         """The table's columns; all may be NULL in Delta."""
         return T.StructType([T.StructField(c["column"], delta_type(c["type"]), True) for c in self.columns])
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A load of the order whose manifest is not on the stage, or another one; `told` is what the order says of it."""
+
+    told: dict[str, Any]
+    reason: str
 
 
 def read_texts(spark: SparkSession, paths: list[str]) -> list[str]:
@@ -74,21 +108,36 @@ def read_order(spark: SparkSession, stage: str, file: str, digest: str) -> dict[
     """The order that was sent with the run. Ends the job when it is another one."""
     for text in read_texts(spark, [f"{stage}/{file}"]):
         if sha256(text) == digest:
-            return dict(json.loads(text))
+            return dict(json.loads(text)) | {"id": digest[:12]}
     raise SystemExit(f"The order {stage}/{file} is missing or not the one that was sent. Nothing was changed.")
 
 
-def read_loads(spark: SparkSession, stage: str, wanted: list[dict[str, str]]) -> tuple[list[Load], list[str]]:
-    """The loads of an order, oldest first, and the manifests that are missing or changed."""
-    paths = {each["sha256"]: each["manifest"] for each in wanted}
-    texts = {sha256(text): text for text in read_texts(spark, [f"{stage}/{path}" for path in paths.values()])}
-    loads = []
-    for digest, path in paths.items():
+def read_loads(spark: SparkSession, stage: str, wanted: list[dict[str, Any]]) -> tuple[list[Load], list[Missing]]:
+    """The loads of an order, oldest first, and those whose manifest is missing or another one."""
+    texts = {sha256(text): text for text in _manifests(spark, [f"{stage}/{each['manifest']}" for each in wanted])}
+    loads: list[Load] = []
+    missing: list[Missing] = []
+    for each in wanted:
+        digest, path = each["sha256"], each["manifest"]
         if digest not in texts:
+            missing.append(Missing(each, f"its manifest {path} is not on the stage, or is not the one that was sent"))
             continue
         manifest = json.loads(texts[digest])
-        if manifest.get("version") != 1:
-            raise SystemExit(f"{path}: manifest version {manifest.get('version')}, this job knows version 1.")
-        loads.append(Load(manifest, digest, f"{stage}/{path.split('/')[0]}"))
-    loads.sort(key=lambda load: (load.manifest["started_at"], load.load_id))
-    return loads, [path for digest, path in paths.items() if digest not in texts]
+        if manifest.get("version") != MANIFEST_VERSION:
+            missing.append(
+                Missing(each, f"{path}: manifest version {manifest.get('version')}, this job knows {MANIFEST_VERSION}")
+            )
+            continue
+        loads.append(Load(manifest, digest, f"{stage}/{path.split('/')[0]}", bool(each.get("again"))))
+    loads.sort(key=lambda load: load.load_id)
+    return loads, missing
+
+
+def _manifests(spark: SparkSession, paths: list[str]) -> list[str]:
+    """All at once; one by one where the engine says that one is missing."""
+    try:
+        return read_texts(spark, paths)
+    except Exception:
+        if len(paths) == 1:
+            return []
+        return [text for path in paths for text in _manifests(spark, [path])]

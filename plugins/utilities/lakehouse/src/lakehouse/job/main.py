@@ -1,86 +1,129 @@
 """The conversion: staged Parquet parts to Delta tables, checked, then one ledger row per load.
 
-    job.py --stage STAGE --target TARGET --order FILE --order-sha256 HEX [--check-only]
+    job.py --stage STAGE --target TARGET --order FILE --order-sha256 HEX [--check-only] [--lease-seconds N] [--lease-wait N]
 
 Sent as one file (lakehouse.job_file) to Databricks (DBR 13.3 and later), open-source Spark with Delta, or Sail: DataFrames,
 SQL and the standard library. FILE, relative to STAGE, is JSON:
 
-    {"target": "as configured", "staged": [load ids on the stage],
-     "loads": [{"manifest": "path relative to STAGE", "sha256": "of the manifest"}]}
+    {"target": "as configured", "staged": [load ids on the stage], "loads": [{"manifest": "path relative to STAGE",
+     "sha256": "of the manifest", "again": "sent a second time?", and of the manifest: "load_id", "source", "stream", "table",
+     "mode", "rows", "source_rows"}]}
 
-Each load: manifest checked, parts recomputed against the manifest, data written, Delta recomputed against the manifest,
-ledger row. The ledger row is the commit; a load that has one is skipped. Killed anywhere, the job may run again:
-overwrite and merge repeat harmlessly, an append is found by its `_load_id`. What happened is published under
-STAGE/_published; exit code 1 when a load failed. Manifest, ledger and published document: docs/contracts.md.
+The job takes the target's lease, then each stream's loads in their order: parts proven byte by byte, data written, Delta
+recomputed against the manifest, ledger row. The ledger row is the commit; a load that has one is passed over. Killed anywhere,
+the job may run again: whatever it repeats leaves the same rows. A load that cannot be applied is refused, with its reason, in
+the ledger, and stops nothing but itself. What happened is published under STAGE/_published; exit code 1 when a load was not
+applied. Manifest, ledger, lease and published document: docs/contracts.md.
 """
 
 from __future__ import annotations
 
 import argparse
-import time
+import os
+import uuid
 from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Any
 
 from pyspark.sql import SparkSession
 
-from lakehouse.job.converter import Converter
-from lakehouse.job.errors import Refused
-from lakehouse.job.ledger import LEDGER, LEDGER_SCHEMA, Ledger
+from lakehouse.job.clock import utc_now
+from lakehouse.job.errors import LeaseLost
+from lakehouse.job.lease import Lease
+from lakehouse.job.ledger import Ledger
 from lakehouse.job.loads import Load, read_loads, read_order
-from lakehouse.job.outcome import Outcome
+from lakehouse.job.outcome import Outcome, outcome_of, outcome_of_missing
 from lakehouse.job.published import document_of, publish
-from lakehouse.job.session import configure
+from lakehouse.job.session import SETTINGS, configure, die_if_asked, own_session
+from lakehouse.job.streams import StreamLoads
 from lakehouse.job.tables import Target
+from lakehouse.job.writer import Writer
 
 PUBLISH_EVERY_S = 30.0  # between two published documents while loads go on
+STREAMS_AT_ONCE = 4
+LEASE_S = float(os.environ.get("LAKEHOUSE_LEASE_SECONDS", "600"))  # how long a lease holds without being renewed
+GOOD = ("applied", "already", "superseded")
+
+
+@dataclass
+class Run:
+    """One order on its way; what is known of its loads can be published at any time."""
+
+    spark: SparkSession
+    stage: str
+    order: dict[str, Any]
+    ledger: Ledger
+    told: list[Outcome]
+    streams: list[StreamLoads] = field(default_factory=list)
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """What is known so far."""
+        return [*self.told, *(outcome for each in self.streams for outcome in list(each.outcomes.values()))]
+
+    def publish(self) -> None:
+        """Publishes it."""
+        publish(self.spark, self.stage, self.order["id"], document_of(self.order, self.ledger, self.outcomes))
+
+    def work(self, target: str, lease: Lease, loads: list[Load], step: Callable[[StreamLoads], None]) -> None:
+        """Does a step for each stream's loads, of some streams at once; publishes now and then."""
+        for of_stream in by_stream(loads):
+            session, own = own_session(self.spark)
+            self.streams.append(StreamLoads(Writer(session, own, Target(session, target), lease), self.ledger, of_stream))
+        with ThreadPoolExecutor(STREAMS_AT_ONCE) as pool:
+            left = {pool.submit(step, each) for each in self.streams}
+            while left:
+                done, left = wait(left, PUBLISH_EVERY_S, FIRST_EXCEPTION)
+                for each in done:
+                    each.result()
+                if left:
+                    self.publish()
 
 
 def run(spark: SparkSession, options: argparse.Namespace) -> list[Outcome]:
-    """Applies (or only checks) the loads of the order; one outcome per load, oldest load first."""
-    stage = options.stage.rstrip("/")
+    """Applies (or only checks) the loads of the order; one outcome per load."""
+    stage, where = options.stage.rstrip("/"), options.target.rstrip("/")
     order = read_order(spark, stage, options.order, options.order_sha256)
-    order["id"] = options.order_sha256[:12]
-    target = Target(spark, options.target.rstrip("/"))
-    target.prepare()
-    if not options.check_only:
-        target.ensure(LEDGER, spark.createDataFrame([], LEDGER_SCHEMA).schema, "ledger")
-    ledger = Ledger(spark, target)
-    converter = Converter(spark, target, ledger)
+    target = Target(spark, where)
     loads, missing = read_loads(spark, stage, order["loads"])
-    if missing:
-        raise SystemExit(f"Not on the stage, or changed there: {', '.join(missing)}. Nothing was done; upload again.")
-    outcomes: list[Outcome] = []
-    publish(spark, stage, order["id"], document_of(order, ledger.rows, outcomes))
-    published = time.monotonic()
-    blocked: set[tuple[str, str]] = set()
+    told = [outcome_of_missing(each) for each in missing]
+    owner = f"order {order['id']} of {utc_now():%Y-%m-%d %H:%M:%S} UTC, {uuid.uuid4()}"
+    lease = Lease(spark, target, owner, options.lease_seconds)
+    if options.check_only:
+        whole = Run(spark, stage, order, Ledger(spark, target), told)
+        whole.work(where, lease, loads, StreamLoads.check)
+        whole.publish()
+        return whole.outcomes
+    target.prepare()
+    holder = lease.take(options.lease_wait)
+    if holder:
+        busy = LeaseLost(f"another job writes into this target: {holder}", "convert again when it has ended")
+        told += [outcome_of(load, busy) for load in loads]
+        Run(spark, stage, order, Ledger(spark, target), told).publish()
+        return told
+    die_if_asked("lease-taken")
+    whole = Run(spark, stage, order, Ledger(spark, target), told)
+    whole.ledger.prepare()
+    die_if_asked("ledger-made")
+    whole.publish()
+    die_if_asked("published-first")
+    whole.work(where, lease, loads, StreamLoads.apply)
+    whole.ledger.compact()
+    die_if_asked("ledger-compacted")
+    whole.publish()
+    die_if_asked("published-last")
+    lease.give_back()
+    die_if_asked("lease-given-back")
+    return whole.outcomes
+
+
+def by_stream(loads: list[Load]) -> list[list[Load]]:
+    """The loads of each stream, in their order."""
+    found: dict[tuple[str, str], list[Load]] = {}
     for load in loads:
-        began = time.monotonic()
-        if load.stream in blocked:
-            outcome = Outcome(load, "failed", None, None, ["an earlier load of this stream failed"])
-        else:
-            outcome = outcome_of(converter.check if options.check_only else converter.apply, load)
-        if outcome.status == "failed" and load.manifest["mode"] != "overwrite":
-            blocked.add(load.stream)
-        outcomes.append(outcome)
-        told = "; ".join(outcome.problems) or f"{outcome.delta_rows} rows in Delta"
-        seconds = time.monotonic() - began
-        print(f"{outcome.status}: {load.load_id} {load.manifest['table']}: {told} ({seconds:.1f} s)", flush=True)
-        if time.monotonic() - published > PUBLISH_EVERY_S:
-            publish(spark, stage, order["id"], document_of(order, ledger.rows, outcomes))
-            published = time.monotonic()
-    publish(spark, stage, order["id"], document_of(order, ledger.rows, outcomes))
-    return outcomes
-
-
-def outcome_of(step: Callable[[Load], Outcome], load: Load) -> Outcome:
-    """One load's failure is that load's: the others go on."""
-    try:
-        return step(load)
-    except Refused as refused:
-        return Outcome(load, "failed", None, None, [str(refused)])
-    except Exception as error:
-        text = str(error).strip() or type(error).__name__
-        print(f"{load.load_id}: {type(error).__name__}: {text}", flush=True)
-        return Outcome(load, "failed", None, None, [text.splitlines()[0][:500]])
+        found.setdefault(load.stream, []).append(load)
+    return list(found.values())
 
 
 def main() -> None:
@@ -91,22 +134,15 @@ def main() -> None:
     parser.add_argument("--order", required=True)
     parser.add_argument("--order-sha256", required=True)
     parser.add_argument("--check-only", action="store_true")
+    parser.add_argument("--lease-seconds", type=float, default=LEASE_S)
+    parser.add_argument("--lease-wait", type=float, default=LEASE_S + 10)
     options = parser.parse_args()
     spark = SparkSession.builder.getOrCreate()
-    configure(
-        spark,
-        {
-            "spark.sql.session.timeZone": "UTC",
-            "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
-            # INT96, the default, is nanoseconds to many readers: they overflow before 1678 and after 2262.
-            "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
-            "spark.databricks.delta.schema.autoMerge.enabled": "false",
-        },
-    )
+    configure(spark, SETTINGS)
     outcomes = run(spark, options)
-    failed = [each for each in outcomes if each.status == "failed"]
-    if failed:
-        raise SystemExit(f"{len(failed)} of {len(outcomes)} loads failed: no ledger row for them, their bookmarks stay.")
+    bad = [each for each in outcomes if each.status not in GOOD]
+    if bad:
+        raise SystemExit(f"{len(bad)} of {len(outcomes)} loads were not applied; their bookmarks stay.")
     print(f"{len(outcomes)} loads done.")
 
 

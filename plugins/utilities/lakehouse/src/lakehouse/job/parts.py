@@ -1,4 +1,4 @@
-"""A load's parts, read under their names and types in Delta."""
+"""A load's parts: proven byte by byte, and read under their names and types in Delta."""
 
 from __future__ import annotations
 
@@ -8,40 +8,60 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from lakehouse.job.errors import Damaged
 from lakehouse.job.loads import Load
+from lakehouse.job.session import cause_of
 from lakehouse.job.types import delta_type, quoted, type_family
+
+HASHED_BYTES = 1 << 30  # an engine holds a file in memory to hash it: larger ones (no tap of ours writes any) are only measured
+NUMBER = "row number"  # how the frame of parts calls the column that numbers rows; with a space, no column in Delta has the name
 
 
 class StagedParts:
-    """Reads a load's parts, and nothing else, under their names and types in Delta."""
+    """Reads loads' parts, and nothing else, under their names and types in Delta."""
 
     def __init__(self, spark: SparkSession) -> None:
         self._spark = spark
         self._times_as_bigint: bool | None = None  # does this engine read TIME columns as bigint?
 
-    def read(self, load: Load, paths: list[str] | None = None) -> DataFrame:
-        """The rows of all parts of a load (or of `paths`), with the table's columns."""
-        paths = [f"{load.folder}/{each['path']}" for each in load.manifest["files"]] if paths is None else paths
+    def prove(self, loads: list[Load]) -> None:
+        """Raises Damaged where the stage does not hold the very bytes that the manifests name."""
+        files = [(load, each) for load in loads for each in load.manifest["files"] if each["bytes"] < HASHED_BYTES]
+        if not files:
+            return
+        paths = [f"{load.folder}/{each['path']}" for load, each in files]
+        try:
+            hashed = self._spark.read.format("binaryFile").load(paths).select("path", F.sha2("content", 256).alias("hash"))
+            found = {name_of(row["path"]): row["hash"] for row in hashed.collect()}
+        except Exception as error:
+            raise Damaged(f"its parts cannot be read: {cause_of(error)}", SEND_AGAIN) from None
+        wanted = {name_of(each["path"]): each["sha256"] for _, each in files}
+        wrong = sorted(name for name, digest in wanted.items() if found.get(name) != digest)
+        if wrong:
+            what = "is missing on the stage" if wrong[0] not in found else "is not on the stage as its manifest says"
+            more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+            raise Damaged(f"part {wrong[0]} {what}{more}", SEND_AGAIN)
+
+    def read(self, load: Load, numbered: bool = False) -> DataFrame:
+        """The rows of a load with the table's columns; `numbered`: and NUMBER, where its parts have one (else NULL)."""
+        number = load.manifest.get("row_number")
+        schema = load.schema()
+        paths = [f"{load.folder}/{each['path']}" for each in load.manifest["files"]]
         if not paths:
-            return self._spark.createDataFrame([], load.schema())
-        return self._parquet(load, paths).select(*(F.expr(staged_sql(each)).alias(each["column"]) for each in load.columns))
+            if numbered:
+                schema.add(T.StructField(NUMBER, T.LongType(), True))
+            return self._spark.createDataFrame([], schema)
+        columns = [F.expr(staged_sql(each)).alias(each["column"]) for each in load.columns]
+        if numbered:
+            columns.append((F.col(quoted(number)) if number else F.lit(None)).cast("bigint").alias(NUMBER))
+        return self._parquet(load, paths, number if numbered else None).select(*columns)
 
-    def read_in_order(self, load: Load) -> DataFrame:
-        """The same rows with `_file` and `_row`, the order in which the tap wrote them."""
-        whole: DataFrame | None = None
-        for number, file in enumerate(load.manifest["files"]):
-            one = self.read(load, [f"{load.folder}/{file['path']}"])
-            one = one.withColumn("_file", F.lit(number)).withColumn("_row", F.monotonically_increasing_id())
-            whole = one if whole is None else whole.unionByName(one)
-        assert whole is not None
-        return whole
-
-    def _parquet(self, load: Load, paths: list[str]) -> DataFrame:
+    def _parquet(self, load: Load, paths: list[str], number: str | None) -> DataFrame:
         times = [each["name"] for each in load.columns if type_family(each["type"]) == "time64"]
         if times and self._times_as_bigint is None:
             # Spark reads TIME only where the schema says bigint; Sail only where no schema is given.
             try:
-                self._with_schema(load, paths).select(*(F.col(quoted(name)) for name in times)).limit(1).collect()
+                self._with_schema(load, paths, number).select(*(F.col(quoted(name)) for name in times)).limit(1).collect()
                 self._times_as_bigint = True
             except Exception as error:
                 if "MISMATCH" not in str(error).upper():
@@ -49,16 +69,26 @@ class StagedParts:
                 self._times_as_bigint = False
         if times and not self._times_as_bigint:
             return self._spark.read.parquet(*paths)
-        return self._with_schema(load, paths)
+        return self._with_schema(load, paths, number)
 
-    def _with_schema(self, load: Load, paths: list[str]) -> DataFrame:
+    def _with_schema(self, load: Load, paths: list[str], number: str | None) -> DataFrame:
         fields = []
         for each in load.columns:
             read_as = T.LongType() if type_family(each["type"]) == "time64" else delta_type(each["type"])
             fields.append(T.StructField(each["name"], read_as, True))
+        if number:
+            fields.append(T.StructField(number, T.LongType(), True))
         # The parts come from Arrow, whose calendar is Gregorian throughout: no rebasing of dates before 1582.
         reader = self._spark.read.schema(T.StructType(fields)).option("datetimeRebaseMode", "CORRECTED")
         return reader.option("int96RebaseMode", "CORRECTED").parquet(*paths)
+
+
+SEND_AGAIN = "entrypoint.sh upload sends it again, if its files are still here; else the next run reads it again"
+
+
+def name_of(path: str) -> str:
+    """The name of a file; no two parts have the same."""
+    return path.rsplit("/", 1)[-1]
 
 
 def staged_sql(column: dict[str, Any]) -> str:

@@ -4,45 +4,57 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
 from pyspark.sql import SparkSession
 
-from lakehouse.job.ledger import UTC
+from lakehouse.job.clock import utc_now
+from lakehouse.job.ledger import Ledger, Row, status_of
 from lakehouse.job.outcome import Outcome
 
+NAMED = ("load_id", "source", "stream", "mode", "rows", "source_rows")
 
-def document_of(order: dict[str, Any], ledger: list[dict[str, Any]], outcomes: Iterable[Outcome]) -> dict[str, Any]:
-    """What is published: bookmarks and loads of the ledger, and what became of this order's loads."""
-    newest = {(row["source"], row["stream"]): row for row in sorted(ledger, key=lambda row: str(row["load_id"]))}
-    bookmarks: dict[str, dict[str, Any]] = {}
-    loads: dict[str, dict[str, Any]] = {}
-    for (source, stream), row in sorted(newest.items()):
-        if row["bookmark"]:
-            bookmarks.setdefault(source, {})[stream] = json.loads(row["bookmark"])
-        names = ("load_id", "source", "stream", "mode", "rows", "source_rows", "delta_rows")
-        loads[row["load_id"]] = {name: row[name] for name in names} | {
-            "table": row["table_name"], "status": "already", "equal": True, "problems": []}  # fmt: skip
+
+def document_of(order: dict[str, Any], ledger: Ledger, outcomes: Iterable[Outcome]) -> dict[str, Any]:
+    """Bookmarks and loads of the ledger, and what became of this order's loads."""
+    rows = ledger.rows
+    newest = {(row["source"], row["stream"]): row["load_id"] for row in rows if status_of(row) == "applied"}
+    staged = set(order["staged"])
+    refused = [row for row in rows if status_of(row) == "refused" and row["load_id"] in staged]
+    told = [*(row for row in rows if row["load_id"] in newest.values()), *refused]
+    loads = {row["load_id"]: _of_ledger(row) for row in told}
     for outcome in outcomes:
-        m = outcome.load.manifest
-        loads[outcome.load.load_id] = {
-            **{name: m[name] for name in ("load_id", "source", "stream", "table", "mode", "rows", "source_rows")},
+        loads[outcome.load_id] = {
+            **{name: outcome.told[name] for name in (*NAMED, "table")},
             "delta_rows": outcome.delta_rows, "status": outcome.status, "equal": outcome.equal, "problems": outcome.problems,
+            "action": outcome.action,
         }  # fmt: skip
+    done = {row["load_id"] for row in rows if status_of(row) != "refused"}
     return {
         "version": 1,
-        "published_at": datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "published_at": utc_now().isoformat(timespec="microseconds").replace("+00:00", "Z"),
         "order": order["id"],
         "target": order["target"],
-        "bookmarks": bookmarks,
+        "ledger": ledger.id,
+        "bookmarks": ledger.bookmarks(),
         "loads": list(loads.values()),
-        "committed": sorted({row["load_id"] for row in ledger} & set(order["staged"])),
+        "committed": sorted(done & staged),
+    }
+
+
+def _of_ledger(row: Row) -> dict[str, Any]:
+    refused = status_of(row) == "refused"
+    return {name: row[name] for name in (*NAMED, "delta_rows")} | {
+        "table": row["table_name"],
+        "status": "refused" if refused else "already",
+        "equal": None if refused else True,
+        "problems": [str(row["reason"])] if refused else [],
+        "action": f"entrypoint.sh drop {row['load_id']}" if refused else "",
     }
 
 
 def publish(spark: SparkSession, stage: str, job: str, content: dict[str, Any]) -> None:
     """Writes the document as one line into a folder of its own; the newest folder counts."""
-    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+    now = utc_now().strftime("%Y%m%dT%H%M%S%fZ")
     line = json.dumps(content, ensure_ascii=True, separators=(",", ":"))
     spark.createDataFrame([(line,)], "value string").coalesce(1).write.text(f"{stage}/_published/{now}-{job}")

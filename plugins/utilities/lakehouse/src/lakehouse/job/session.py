@@ -1,8 +1,19 @@
-"""Settings of the Spark session."""
+"""Spark sessions: settings, one of its own for each thread, and what an engine's error says."""
 
 from __future__ import annotations
 
+import os
+import sys
+
 from pyspark.sql import SparkSession
+
+SETTINGS = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
+    # INT96, the default, is nanoseconds to many readers: they overflow before 1678 and after 2262.
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    "spark.databricks.delta.schema.autoMerge.enabled": "false",
+}
 
 
 def configure(spark: SparkSession, settings: dict[str, str]) -> None:
@@ -11,4 +22,34 @@ def configure(spark: SparkSession, settings: dict[str, str]) -> None:
         try:
             spark.conf.set(name, value)
         except Exception as error:
-            print(f"setting {name}: {str(error).splitlines()[0]}")
+            print(f"setting {name}: {cause_of(error)}")
+
+
+def own_session(spark: SparkSession) -> tuple[SparkSession, bool]:
+    """A session with settings and views of its own, for a thread; else the same one, and False (Connect)."""
+    try:
+        mine = spark.newSession()
+    except Exception:
+        return spark, False
+    configure(mine, SETTINGS)
+    return mine, True
+
+
+def cause_of(error: BaseException) -> str:
+    """What went wrong, in the words of the innermost cause: the first line of an engine's error often names only the call."""
+    java = getattr(error, "java_exception", None)
+    if java is not None:
+        while java.getCause() is not None:
+            java = java.getCause()
+        text = str(java.getMessage() or java.toString())
+    else:
+        text = str(error)
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:500]
+
+
+def die_if_asked(point: str) -> None:
+    """Dies at once where a test asks for it."""
+    if os.environ.get("LAKEHOUSE_CRASH") == point:
+        sys.stdout.flush()
+        os._exit(9)

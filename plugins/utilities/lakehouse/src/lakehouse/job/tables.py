@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from lakehouse.job.errors import Refused
 from lakehouse.job.types import quoted
+
+ABSENT = ("NOT_FOUND", "No commit files", "not exist", "not a Delta table", "MISSING_DELTA_TABLE")
 
 
 @dataclass(frozen=True)
@@ -30,9 +33,16 @@ class Target:
         return ".".join(quoted(part) for part in (*self.where.split("."), table))
 
     def prepare(self) -> None:
-        """Makes the schema, where tables have names."""
-        if not self.by_path:
-            self.spark.sql("CREATE SCHEMA IF NOT EXISTS " + ".".join(quoted(p) for p in self.where.split("."))).collect()
+        """Makes the schema where it is missing: only then is the right to make one needed."""
+        if self.by_path:
+            return
+        name = ".".join(quoted(part) for part in self.where.split("."))
+        try:
+            there = bool(self.spark.catalog.databaseExists(self.where))
+        except Exception:
+            there = False
+        if not there:
+            self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {name}").collect()
 
     def read(self, table: str) -> DataFrame:
         """A whole table."""
@@ -40,36 +50,69 @@ class Target:
             return self.spark.read.format("delta").load(f"{self.where}/{table}")
         return self.spark.read.table(self.sql(table))
 
-    def fields(self, table: str) -> dict[str, T.DataType]:
-        """Column types of a table, {} when there is none. A wrong {} does no harm: see `ensure`."""
+    def schema(self, table: str) -> T.StructType | None:
+        """A table's columns; None where there is no table."""
         try:
-            return {each.name: each.dataType for each in self.read(table).schema.fields}
+            found = self.read(table).schema
         except Exception as error:
-            if any(sign in str(error) for sign in ("NOT_FOUND", "No commit files", "not exist", "not a Delta table")):
-                return {}
+            if any(sign in str(error) for sign in ABSENT):
+                return None
             raise
+        return found if found.fields else None
 
-    def write(self, frame: DataFrame, table: str, mode: str, mark: str) -> None:
-        """Overwrites (data and schema) or appends (new columns allowed); `mark` goes into the Delta log."""
-        option = "overwriteSchema" if mode == "overwrite" else "mergeSchema"
-        writer = frame.write.format("delta").mode(mode).option(option, "true").option("userMetadata", mark)
+    def fields(self, table: str) -> dict[str, T.DataType]:
+        """Column types of a table, {} where there is none."""
+        found = self.schema(table)
+        return {each.name: each.dataType for each in found.fields} if found else {}
+
+    def append(self, frame: DataFrame, table: str, options: dict[str, str]) -> None:
+        """Adds rows, and columns that the table lacks; makes the table where there is none."""
+        writer = frame.write.format("delta").mode("append").option("mergeSchema", "true").options(**options)
         if self.by_path:
             writer.save(f"{self.where}/{table}")
         else:
             writer.saveAsTable(self.sql(table))
 
-    def ensure(self, table: str, schema: T.StructType, mark: str) -> None:
-        """Makes the table, or adds columns it lacks, by appending no rows. Refuses a column of another type."""
-        there = self.fields(table)
-        for each in schema.fields:
-            if each.name in there and there[each.name] != each.dataType:
-                raise Refused(
-                    f"column {each.name} is {there[each.name].simpleString()} in {table} and "
-                    f"{each.dataType.simpleString()} in the load; load the stream in overwrite mode once, "
-                    "or change the column in Delta"
-                )
-        if any(each.name not in there for each in schema.fields):
-            self.write(self.spark.createDataFrame([], schema), table, "append", mark)
+    def replace(self, frame: DataFrame, table: str, options: dict[str, str], where: str | None = None) -> None:
+        """Puts rows in place of all, or of those that a condition names, in one commit; makes the table where there is none.
+
+        Types and columns become the frame's where all rows are replaced. What its owner has set (properties, comments,
+        clustering, partitions) stays.
+        """
+        there = self.schema(table)
+        if there is None:
+            self.append(frame, table, options)
+            return
+        options = dict(options)
+        if where is None:
+            frame = with_comments(frame, there)
+            if {f.name: f.dataType for f in there.fields} != {f.name: f.dataType for f in frame.schema.fields}:
+                options["overwriteSchema"] = "true"
+        if self.by_path:
+            if where is not None:
+                options["replaceWhere"] = where
+            frame.write.format("delta").mode("overwrite").options(**options).save(f"{self.where}/{table}")
+        else:
+            frame.writeTo(self.sql(table)).options(**options).overwrite(F.expr(where or "true"))
+
+    def allow_local_timestamps(self, table: str, there: dict[str, T.DataType]) -> None:
+        """Lets a table that was made without timestamps of no zone have them: real Delta refuses such a column until then."""
+        if there and not any(isinstance(kind, T.TimestampNTZType) for kind in there.values()):
+            self._try(f"ALTER TABLE {self.sql(table)} SET TBLPROPERTIES ('delta.feature.timestampNtz' = 'supported')")
+
+    def widen(self, table: str, column: str, kind: T.DataType) -> bool:
+        """Widens a column in place where its owner lets Delta do that (delta.enableTypeWidening); says whether it did."""
+        detail = self.detail(table)
+        if str((detail.get("properties") or {}).get("delta.enableTypeWidening", "")).lower() != "true":
+            return False
+        return self._try(f"ALTER TABLE {self.sql(table)} ALTER COLUMN {quoted(column)} TYPE {kind.simpleString()}")
+
+    def detail(self, table: str) -> dict[str, Any]:
+        """What DESCRIBE DETAIL says; {} where the engine cannot say (Sail)."""
+        try:
+            return dict(self.spark.sql(f"DESCRIBE DETAIL {self.sql(table)}").collect()[0].asDict())
+        except Exception:
+            return {}
 
     def version(self, table: str) -> int | None:
         """The table's newest version, None where the engine cannot say (Sail has no DESCRIBE HISTORY)."""
@@ -77,3 +120,24 @@ class Target:
             return int(self.spark.sql(f"DESCRIBE HISTORY {self.sql(table)} LIMIT 1").collect()[0]["version"])
         except Exception:
             return None
+
+    def _try(self, statement: str) -> bool:
+        """Whether the engine takes a statement; Sail knows none of them, and does not need them."""
+        try:
+            self.spark.sql(statement).collect()
+        except Exception:
+            return False
+        return True
+
+
+def with_comments(frame: DataFrame, table: T.StructType) -> DataFrame:
+    """The frame, its columns with the comments that the table's columns of the same name have."""
+    comments = {f.name.lower(): f.metadata["comment"] for f in table.fields if f.metadata and "comment" in f.metadata}
+    if not comments:
+        return frame
+    columns = []
+    for each in frame.schema.fields:
+        comment = comments.get(each.name.lower())
+        column = F.col(quoted(each.name))
+        columns.append(column.alias(each.name, metadata={"comment": comment}) if comment else column)
+    return frame.select(*columns)

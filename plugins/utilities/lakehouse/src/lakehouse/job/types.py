@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from pyspark.sql import types as T
 
@@ -23,6 +24,7 @@ SIMPLE = {
     "string": T.StringType(),
     "binary": T.BinaryType(),
 }
+WHOLE_DIGITS = {"smallint": 5, "int": 10, "bigint": 19}  # decimal digits that hold every value
 
 
 def delta_type(arrow: str) -> T.DataType:
@@ -40,6 +42,28 @@ def type_family(arrow: str) -> str:
     return re.split(r"[\[(]", arrow)[0]
 
 
+def holds(wide: T.DataType, narrow: T.DataType) -> bool:
+    """Whether every value of the narrow type is one of the wide type exactly."""
+    if wide == narrow:
+        return True
+    one, other = wide.simpleString(), narrow.simpleString()
+    if isinstance(wide, T.DecimalType):
+        if isinstance(narrow, T.DecimalType):
+            return wide.scale >= narrow.scale and wide.precision - wide.scale >= narrow.precision - narrow.scale
+        return other in WHOLE_DIGITS and wide.precision - wide.scale >= WHOLE_DIGITS[other]
+    if one in WHOLE_DIGITS and other in WHOLE_DIGITS:
+        return WHOLE_DIGITS[one] > WHOLE_DIGITS[other]
+    return (one, other) == ("double", "float")
+
+
 def quoted(name: str) -> str:
     """A name for SQL, whatever is in it."""
     return "`" + name.replace("`", "``") + "`"
+
+
+def spare(name: str, taken: Iterable[str]) -> str:
+    """The name, with underscores behind it until no taken one is like it; case does not count in Delta."""
+    known = {each.lower() for each in taken}
+    while name.lower() in known:
+        name += "_"
+    return name

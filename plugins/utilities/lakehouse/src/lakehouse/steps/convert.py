@@ -13,11 +13,13 @@ from lakehouse.errors import ConvertError, WorkspaceError
 from lakehouse.loads import StagedLoad, parse
 from lakehouse.published import newest
 from lakehouse.stages.base import Stage
+from lakehouse.steps.verify import DONE
 from lakehouse.workspace.jobs import Jobs, Run, identity_of
 from singer_arrow import names
 from singer_arrow.documents import LoadResult, PublishedDocument
 
 JOB_FOLDER = "_job"
+TOLD = ("load_id", "source", "stream", "table", "mode", "rows", "source_rows")
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,11 @@ class Conversion:
         """
         self.jobs.wait_for_others(self.say)
         known = newest(self.stage, self.target)
-        committed = set(known.committed) if known else set()
+        settled = set(known.committed) if known else set()
+        if known:
+            settled |= {load.load_id for load in known.loads if load.status == "refused"}
         staged = staged_loads(self.stage)
-        pending = {load_id: source for load_id, source in staged.items() if load_id not in committed}
+        pending = {load_id: source for load_id, source in staged.items() if load_id not in settled}
         if not pending:
             return []
         self.say(f"{len(pending)} loads to convert, {len(staged) - len(pending)} are in Delta")
@@ -59,7 +63,7 @@ class Conversion:
 
     def _run(self, loads: list[StagedLoad], staged: list[str], check_only: bool) -> list[LoadResult]:
         script_path = self._send_script()
-        wanted = [{"manifest": load.path, "sha256": load.sha256} for load in loads]
+        wanted = [told(load) for load in loads]
         order = json.dumps({"target": self.target, "staged": staged, "loads": wanted}, indent=1).encode()
         digest = hashlib.sha256(order).hexdigest()
         order_path = f"{JOB_FOLDER}/{digest[:12]}.json"
@@ -92,7 +96,7 @@ class Conversion:
         all_told = len(results) == len(loads)
         if run.succeeded and (all_told or (document and {load.load_id for load in loads} <= set(document.committed))):
             return results
-        if all_told and any(result.status == "failed" for result in results):
+        if all_told and any(result.status not in DONE for result in results):
             return results
         raise ConvertError(
             f"the job did not end well: {run.message}\n{run.page}\n{self._log_tail(run)}",
@@ -106,12 +110,17 @@ class Conversion:
             return f"(no log: {error})"
 
 
+def told(load: StagedLoad) -> dict[str, object]:
+    """What the job's order says of a load."""
+    return {"manifest": load.path, "sha256": load.sha256, **{name: getattr(load.manifest, name) for name in TOLD}}
+
+
 def latest_per_stream(known: PublishedDocument) -> list[LoadResult]:
     """The newest load of each stream that is in the ledger."""
     committed = set(known.committed)
     found: dict[tuple[str, str], LoadResult] = {}
     for load in sorted(known.loads, key=lambda load: load.load_id):
-        if load.load_id in committed:
+        if load.load_id in committed and load.status != "refused":
             found[load.source, load.stream] = load
     return list(found.values())
 

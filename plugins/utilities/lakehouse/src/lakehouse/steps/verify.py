@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from lakehouse.errors import ConvertError, VerifyError
+from lakehouse.errors import ConvertError, TargetBusy, VerifyError
 from lakehouse.loads import StagedLoad
 from lakehouse.terminal import show_table
 from singer_arrow.documents import LoadResult, PublishedDocument
 
-_NOT_COMMITTED = "No ledger row was written for these loads and their bookmarks stay; the other loads are in Delta"
+DONE = ("applied", "already", "superseded")
+BUSY = "another job writes into this target"
+_NOT_COMMITTED = "The bookmarks of these streams stay where the ledger has them; the other loads are in Delta"
+_EACH = "settle each as its line says; entrypoint.sh loads lists them"
 
 
 def show_results(title: str, results: list[LoadResult]) -> None:
@@ -36,27 +39,29 @@ def results_of(local: list[StagedLoad], known: PublishedDocument | None) -> list
 
 
 def refuse_failures(results: list[LoadResult], again: bool = False) -> None:
-    """VerifyError when figures differ, ConvertError when a load failed otherwise; each problem on a line.
+    """Nothing where every load is in Delta; else what each lacks, on a line, and what settles it.
 
-    `again` says that the loads were equal once, when they were applied.
+    Raises TargetBusy when another job holds the target, VerifyError when figures differ, ConvertError otherwise. `again` says
+    that the loads were equal once, when they were applied.
     """
-    failed = [each for each in results if each.status == "failed" or each.equal is False]
+    failed = [each for each in results if each.status not in DONE]
     if not failed:
         return
-    lines = [f"  {each.source}/{each.stream} → {each.table} ({each.load_id}): {problem}"
-             for each in failed for problem in each.problems]  # fmt: skip
+    lines = [line for each in failed for line in _lines(each)]
+    if all(problem.startswith(BUSY) for each in failed for problem in each.problems):
+        raise TargetBusy(failed[0].problems[0], safe="Nothing was written by this run")
+    count = f"{len(failed)} load{'s' if len(failed) > 1 else ''}"
     if not any(each.equal is False for each in failed):
-        raise ConvertError(
-            "\n".join([f"{len(failed)} loads failed:", *lines]), safe=_NOT_COMMITTED, action="correct this, and run convert again"
-        )
+        raise ConvertError("\n".join([f"{count} not in Delta:", *lines]), safe=_NOT_COMMITTED, action=_EACH)
     if again:
         raise VerifyError(
-            "\n".join([f"figures of {len(failed)} loads differ, which were equal when they were applied:", *lines]),
+            "\n".join([f"figures of {count} differ, which were equal when they were applied:", *lines]),
             safe="Nothing was written now",
-            action="find out who has changed these tables since; a full load of the stream restores one",
+            action="find out who has changed these tables since; entrypoint.sh refresh STREAM restores one",
         )
-    raise VerifyError(
-        "\n".join([f"figures of {len(failed)} loads differ:", *lines]),
-        safe=_NOT_COMMITTED,
-        action="run again, which compares anew; if they differ again, remove their manifests here and on the stage, and extract",
-    )
+    raise VerifyError("\n".join([f"figures of {count} differ:", *lines]), safe=_NOT_COMMITTED, action=_EACH)
+
+
+def _lines(load: LoadResult) -> list[str]:
+    where = f"  {load.source}/{load.stream} → {load.table} ({load.load_id}, {load.status}): "
+    return [where + problem for problem in load.problems] + ([f"    what settles it: {load.action}"] if load.action else [])

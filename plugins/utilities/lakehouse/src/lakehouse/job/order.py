@@ -1,0 +1,93 @@
+"""Whether a load continues what the ledger holds of its stream (docs/contracts.md, Order of loads). Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from lakehouse.job.errors import Refused
+from lakehouse.job.loads import Load
+from lakehouse.job.types import type_family
+
+NEXT = "the next run reads on from where the ledger ends, and covers it"
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What is known of a stream's applied loads: the last one, the last one read whole, and the bookmark T."""
+
+    last: str | None = None
+    last_whole: str | None = None
+    bookmark: dict[str, Any] | None = None
+
+    @property
+    def value(self) -> Any:
+        """T; None for a stream without."""
+        return (self.bookmark or {}).get("replication_key_value")
+
+    def after(self, load: Load) -> Applied:
+        """The same when this load is applied, too."""
+        whole = load.load_id if load.mode == "overwrite" else self.last_whole
+        return Applied(load.load_id, whole, load.manifest["bookmark"] or self.bookmark)
+
+
+def superseded_by(load: Load, applied: Applied) -> str | None:
+    """What makes a load needless that is older than the last applied one; or None. Raises Refused for an older one."""
+    if applied.last is None or load.load_id > applied.last:
+        return None
+    if applied.last_whole and applied.last_whole > load.load_id:
+        return f"the stream was read whole later, by load {applied.last_whole}"
+    cursor = load.manifest["cursor"]
+    if cursor and cursor["to"] is not None and applied.value is not None and is_reached(load, cursor["to"], applied.value):
+        return f"later loads cover it: the ledger ends at {applied.value}"
+    raise Refused(
+        f"it comes after the later load {applied.last}, and would put its older rows over newer ones",
+        f"entrypoint.sh drop {load.load_id} gives it up, entrypoint.sh refresh {load.manifest['stream']} reads the stream anew",
+    )
+
+
+def check_continues(load: Load, applied: Applied) -> None:
+    """Raises Refused for an append or merge that does not begin where the ledger ends: rows would be missing, or double."""
+    cursor, bookmark = load.manifest["cursor"], load.manifest["bookmark"] or {}
+    if load.mode == "overwrite" or not cursor:
+        return
+    start = cursor["from"]
+    if load.mode == "merge" and cursor["to"] != bookmark.get("replication_key_value", cursor["to"]):
+        return  # a backfill: it leaves the bookmark where it is
+    whole = f"entrypoint.sh refresh {load.manifest['stream']} reads the stream whole"
+    if applied.value is None:
+        if start is not None:
+            raise Refused(f"it starts behind {start}, and the ledger holds nothing of this stream up to there", whole)
+        if applied.last is not None and load.mode == "append":
+            raise Refused("it starts at the beginning, and the ledger holds loads of this stream: rows would be double", whole)
+        return
+    key, known = bookmark.get("replication_key"), (applied.bookmark or {}).get("replication_key")
+    if key and known and key != known:
+        raise Refused(f"its replication key is {key}, and the ledger's bookmark is of {known}", whole)
+    if load.mode == "append" and (start is None or in_one_spelling(start) != in_one_spelling(applied.value)):
+        raise Refused(f"it starts at {start}, the ledger ends at {applied.value}: rows would be missing or double", NEXT)
+    if load.mode == "merge" and start is not None and not is_reached(load, start, applied.value):
+        raise Refused(f"it starts behind {start}, the ledger ends at {applied.value}: what lies between is missing", NEXT)
+
+
+def is_reached(load: Load, value: Any, bookmark: Any) -> bool:
+    """Whether a bookmark is at or behind a value of the load's replication key."""
+    name = load.manifest["cursor"]["column"]
+    family = next((type_family(each["type"]) for each in load.columns if each["name"] == name), "string")
+    one, other = in_one_spelling(value), in_one_spelling(bookmark)
+    if family in ("int16", "int32", "int64", "decimal128"):
+        return Decimal(one) <= Decimal(other)
+    if family in ("float", "double"):
+        return float(one) <= float(other)
+    return one <= other
+
+
+def in_one_spelling(value: object) -> str:
+    """A cursor value in one spelling: `2026-01-01 00:00:00` and `2026-01-01T00:00:00.000000Z` are the same."""
+    text = str(value)
+    if re.match(r"\d{4}-\d\d-\d\d[T ]", text):
+        text = re.sub(r"(Z|[+-]00:00)$", "", text.replace(" ", "T", 1))
+        return re.sub(r"\.0*$|(\.\d*?)0+$", r"\1", text)
+    return text

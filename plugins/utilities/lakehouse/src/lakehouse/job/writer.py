@@ -1,0 +1,231 @@
+"""One stream's loads into its table: what each mode writes, and the proof that Delta holds it afterwards."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from lakehouse.job.errors import Refused, Unequal
+from lakehouse.job.facts import Facts, differences, facts_of_manifest, measure, measure_by, short_of_source
+from lakehouse.job.keys import ORDER, count_keys, newest_of_each_key, refuse_doubtful_keys, rows_of_keys, same_key
+from lakehouse.job.lease import Lease
+from lakehouse.job.loads import Load
+from lakehouse.job.parts import StagedParts
+from lakehouse.job.session import configure, die_if_asked
+from lakehouse.job.shape import Shape, shape_of
+from lakehouse.job.tables import Target
+from lakehouse.job.types import quoted, spare
+
+MARK = "_load_id"  # the column that tells which load an appended row came with
+TXN = "spark.databricks.delta.write.txn"
+
+
+class Writer:
+    """Writes loads of one stream and mode; on return Delta holds them, by count and by every fact of their manifests."""
+
+    def __init__(self, spark: SparkSession, own_settings: bool, target: Target, lease: Lease) -> None:
+        self.spark, self.target, self.lease = spark, target, lease
+        self._own_settings = own_settings  # may settings be set that another thread's statements would see?
+        self.parts = StagedParts(spark)
+
+    def overwrite(self, load: Load) -> list[int]:
+        """The stream read whole: its rows in place of all."""
+        self._prove([load])
+        there = self.target.fields(load.table)
+        if not load.rows and load.manifest["source_rows"] != 0 and there and self.target.read(load.table).limit(1).collect():
+            raise Refused(
+                "it has no rows, and its source does not say that it is empty: the table keeps its rows",
+                f"if the source is empty, delete the table's rows, or drop the table; else entrypoint.sh drop {load.load_id}",
+            )
+        frame = self.parts.read(load)
+        if any(isinstance(each.dataType, T.TimestampNTZType) for each in load.schema().fields):
+            self.target.allow_local_timestamps(load.table, there)
+        self.lease.check()
+        die_if_asked("overwrite-waiting")
+        self.target.replace(frame, load.table, self._marks(load))
+        die_if_asked("overwrite-written")
+        return [self._equal(load, facts_of_manifest(load), measure(self.target.read(load.table), load))]
+
+    def append(self, loads: list[Load], former: list[str], first: bool) -> list[int]:
+        """Rows of an incremental stream without a key, each with its load's id: written twice, they are there once."""
+        last = loads[-1]
+        self._prove(loads)
+        mark = mark_of(last)
+        ids = ", ".join(f"'{load.load_id}'" for load in loads)
+        there = self.target.fields(last.table)
+        if first and there:
+            others = self.target.read(last.table)
+            if mark in there:
+                others = others.where(f"{quoted(mark)} IS NULL OR {quoted(mark)} NOT IN ({ids})")
+            if others.limit(1).collect():
+                raise Refused(
+                    "the table has rows, and the ledger no load of this stream: rows would be double",
+                    f"entrypoint.sh refresh {last.manifest['stream']} reads the stream whole, and replaces them",
+                )
+        shape = self._fit(last, there, former, [T.StructField(mark, T.StringType(), True)])
+        frames = [self.parts.read(load).withColumn(mark, F.lit(load.load_id)) for load in loads if load.rows]
+        if frames:
+            self.lease.check()
+            die_if_asked("append-waiting")
+            frame = as_spelled(all_of(frames), shape)
+            self.target.replace(frame, last.table, self._marks(last), f"{quoted(mark)} IN ({ids})")
+            die_if_asked("append-written")
+        table = self.target.read(last.table).where(f"{quoted(mark)} IN ({ids})")
+        found = measure_by(table, last, mark)
+        nothing = measure(table.where("false"), last) if len(found) < len(loads) else Facts(0, {})
+        return [self._equal(load, facts_of_manifest(load), found.get(load.load_id, nothing)) for load in loads]
+
+    def merge(self, loads: list[Load], former: list[str]) -> list[int]:
+        """Rows with keys over those with the same; of several rows with one key the newest counts."""
+        last = loads[-1]
+        if not last.keys:
+            raise Refused("mode merge without key columns", f"set the key of stream {last.manifest['stream']}")
+        self._prove(loads)
+        expected, frame = self._one_per_key(loads)
+        there = self.target.fields(last.table)
+        refuse_doubtful_keys(self.target.read(last.table) if there else None, frame, last)
+        shape = self._fit(last, there, former, [])
+        if any(load.rows for load in loads):
+            self.lease.check()
+            die_if_asked("merge-waiting")
+            view = f"_staged_{last.load_id.replace('-', '_')}"
+            frame.createOrReplaceTempView(view)
+            self._with_marks(last, merge_sql(self.target.sql(last.table), view, last, shape))
+            die_if_asked("merge-written")
+        found = measure(rows_of_keys(self.target.read(last.table), frame, last), last)
+        self._equal(last, expected, found)
+        if len(loads) == 1:
+            return [found.rows]
+        counts = {int(row[0]): int(row[1]) for row in frame.groupBy(ORDER).count().collect()}
+        return [counts.get(place, 0) for place in range(len(loads))]
+
+    def compare(self, load: Load) -> int:
+        """The rows of Delta that an applied load answers for, compared again; nothing is written. Raises Unequal."""
+        table = self.target.read(load.table)
+        if load.mode == "merge":
+            expected, frame = self._one_per_key([load])
+            return self._equal(load, expected, measure(rows_of_keys(table, frame, load), load))
+        if load.mode == "append":
+            table = table.where(F.col(quoted(mark_of(load))) == load.load_id)
+        return self._equal(load, facts_of_manifest(load), measure(table, load))
+
+    def _prove(self, loads: list[Load]) -> None:
+        for load in loads:
+            short = short_of_source(load)
+            if short:
+                raise Refused("; ".join(short), "the next run reads the stream again")
+        self.parts.prove(loads)
+        die_if_asked("parts-proven")
+
+    def _one_per_key(self, loads: list[Load]) -> tuple[Facts, DataFrame]:
+        """The rows to merge, one per key, and their facts: the manifest's own where there was one load without doubles."""
+        last = loads[-1]
+        frames = [self.parts.read(load, True).withColumn(ORDER, F.lit(place)) for place, load in enumerate(loads)]
+        frame = all_of(frames)
+        missing, keys = count_keys(frame, last)
+        if missing:
+            raise Refused(
+                f"{missing} rows have no value in key column {' or '.join(last.keys)}",
+                f"correct them at the source, or choose another key for stream {last.manifest['stream']}",
+            )
+        if keys != sum(load.rows for load in loads):
+            frame = newest_of_each_key(frame, last)
+        elif len(loads) == 1:
+            return facts_of_manifest(last), frame
+        return measure(frame, last), frame
+
+    def _fit(self, load: Load, there: dict[str, T.DataType], former: list[str], more: list[T.StructField]) -> Shape:
+        """Makes the table, or makes it hold the load's columns (and `more`)."""
+        shape = shape_of(there, load, former)
+        known = {name.lower() for name in there}
+        added = [*shape.added, *(each for each in more if each.name.lower() not in known)]
+        if any(isinstance(each.dataType, T.TimestampNTZType) for each in added):
+            self.target.allow_local_timestamps(load.table, there)
+        if added:
+            self.lease.check()
+            die_if_asked("columns-waiting")
+            frame = self.spark.createDataFrame([], T.StructType(added))
+            self.target.append(frame, load.table, {"userMetadata": load.load_id})
+            die_if_asked("columns-added")
+        left = {name: kind for name, kind in shape.widened.items() if not self.target.widen(load.table, name, kind)}
+        if left:
+            self._rewrite(load, left)
+        return shape
+
+    def _rewrite(self, load: Load, kinds: dict[str, T.DataType]) -> None:
+        """Writes the table anew with wider columns: the way that leaves it open to every reader."""
+        told = ", ".join(f"{name} {kind.simpleString()}" for name, kind in kinds.items())
+        print(f"rewriting {load.table}: {told}", flush=True)
+        table = self.target.read(load.table)
+        columns = []
+        for each in table.schema.fields:
+            column = F.col(quoted(each.name))
+            columns.append(column.cast(kinds[each.name]).alias(each.name) if each.name in kinds else column)
+        self.lease.check()
+        die_if_asked("rewrite-waiting")
+        self.target.replace(table.select(*columns), load.table, {"userMetadata": load.load_id})
+        die_if_asked("rewritten")
+
+    def _equal(self, load: Load, expected: Facts, found: Facts) -> int:
+        problems = differences(load, expected, found, "Delta")
+        if problems:
+            raise Unequal(problems, found.rows)
+        die_if_asked("proven")
+        return found.rows
+
+    def _marks(self, load: Load) -> dict[str, str]:
+        """Options of a data commit: Delta passes over a commit of a load that is not newer than the stream's last."""
+        return {"userMetadata": load.load_id, "txnAppId": app_of(load), "txnVersion": str(load.number)}
+
+    def _with_marks(self, load: Load, statement: str) -> None:
+        """The same for a statement, which takes them from the session's settings."""
+        if self._own_settings:
+            configure(
+                self.spark,
+                {
+                    "spark.databricks.delta.commitInfo.userMetadata": load.load_id,
+                    f"{TXN}AppId": app_of(load),
+                    f"{TXN}Version": str(load.number),
+                },
+            )
+        try:
+            self.spark.sql(statement).collect()
+        finally:
+            if self._own_settings:
+                for name in ("AppId", "Version"):
+                    self.spark.conf.unset(TXN + name)
+
+
+def app_of(load: Load) -> str:
+    """The name under which Delta counts the commits of a stream."""
+    return "lighthouse:" + "/".join(load.stream)
+
+
+def mark_of(load: Load) -> str:
+    """The column that marks the rows of appends: `_load_id`, or a name that no column of the source has."""
+    return spare(MARK, (each["column"] for each in load.columns))
+
+
+def all_of(frames: list[DataFrame]) -> DataFrame:
+    """All rows of frames that have the same columns."""
+    whole = frames[0]
+    for each in frames[1:]:
+        whole = whole.unionByName(each)
+    return whole
+
+
+def as_spelled(frame: DataFrame, shape: Shape) -> DataFrame:
+    """The frame, its columns spelled as the table spells them."""
+    return frame.select(*(F.col(quoted(name)).alias(shape.spelling.get(name, name)) for name in frame.columns))
+
+
+def merge_sql(table: str, view: str, load: Load, shape: Shape) -> str:
+    """MERGE of a view that has one row per key. Columns that the source has no more become NULL in the rows that it updates."""
+    names = [(quoted(shape.spelling[each["column"]]), quoted(each["column"])) for each in load.columns]
+    sets = [f"t.{ours} = s.{theirs}" for ours, theirs in names] + [f"t.{quoted(name)} = NULL" for name in shape.gone]
+    into, values = ", ".join(ours for ours, _ in names), ", ".join(f"s.{theirs}" for _, theirs in names)
+    return (
+        f"MERGE INTO {table} t USING {view} s ON {same_key(load, 't', 's')} WHEN MATCHED THEN UPDATE SET {', '.join(sets)} "
+        f"WHEN NOT MATCHED THEN INSERT ({into}) VALUES ({values})"
+    )
