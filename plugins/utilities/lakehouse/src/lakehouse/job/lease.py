@@ -9,7 +9,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from lakehouse.job.clock import UTC, utc_now
+from lakehouse.job.clock import utc_now
 from lakehouse.job.errors import LeaseLost
 from lakehouse.job.session import cause_of
 from lakehouse.job.tables import Target
@@ -32,30 +32,23 @@ class Lease:
 
     def take(self, wait_s: float) -> str:
         """Takes the lease: "" when it is held now, else who holds it and until when, after waiting `wait_s` seconds."""
-        if not self._target.fields(LEASE):
-            try:
-                self._target.append(self._spark.createDataFrame([], LEASE_SCHEMA), LEASE, {"userMetadata": "lease"})
-            except Exception as error:  # another one made it in the same moment
-                print(f"lease: {cause_of(error)}")
         until = time.monotonic() + wait_s
+        free = f"owner IS NULL OR expires_at < {sql_of(utc_now())}"
+        self._prepare()
         while True:
-            row = self._row()
-            if row is None or row["owner"] in (None, self.owner) or ended(row):
-                self._write(
-                    "t.owner IS NULL OR t.expires_at < s.taken_at OR t.owner = s.owner",
-                    "t.owner = s.owner, t.taken_at = s.taken_at, t.expires_at = s.expires_at, t.fence = t.fence + 1",
-                )
-                row = self._row()
-            if row and row["owner"] == self.owner:
+            now = utc_now()
+            if self._update(f"owner = {text(self.owner)}, taken_at = {sql_of(now)}, fence = fence + 1", free):
                 threading.Thread(target=self._keep, daemon=True).start()
                 return ""
+            row = self._row()
             if time.monotonic() > until:
                 return (
                     f"{row['owner']} holds it since {row['taken_at']} until {row['expires_at']} UTC"
                     if row
-                    else "nobody can be read"
+                    else "it cannot be read"
                 )
             time.sleep(POLL_S)
+            free = f"owner IS NULL OR expires_at < {sql_of(utc_now())}"
 
     def check(self) -> None:
         """Raises LeaseLost where the lease is another one's, or has run out. Called before each write."""
@@ -70,7 +63,11 @@ class Lease:
         """Ends the hold; another one need not wait until it runs out."""
         self._given_back.set()
         with self._turn:
-            self._write("t.owner = s.owner", "t.owner = NULL, t.expires_at = s.taken_at")
+            self._update("owner = NULL", self._mine)
+
+    @property
+    def _mine(self) -> str:
+        return f"owner = {text(self.owner)}"
 
     def _keep(self) -> None:
         while not self._given_back.wait(self._seconds / 3):
@@ -78,37 +75,56 @@ class Lease:
 
     def _renew(self) -> None:
         with self._turn:
-            if self._given_back.is_set() or self._lost:
+            if self._given_back.is_set() or self._lost or self._update("fence = fence", self._mine):
                 return
-            self._write("t.owner = s.owner", "t.expires_at = s.expires_at")
             row = self._row()
             if row is None or row["owner"] != self.owner:
                 self._lost = f"{row['owner']} since {row['taken_at']}" if row else "the lease is gone"
 
-    def _write(self, condition: str, sets: str) -> None:
-        """One conditional commit; one that lost against another commit has done nothing, and the row says so."""
+    def _update(self, sets: str, condition: str) -> bool:
+        """One conditional commit, which also sets when the lease runs out; whether it was done.
+
+        Delta refuses it where another commit came in between.
+        """
         begun = time.monotonic()
-        now = utc_now()
-        row = (NAME, self.owner, now, now + timedelta(seconds=self._seconds), 1)
-        self._spark.createDataFrame([row], LEASE_SCHEMA).createOrReplaceTempView("_lease_row")
+        expires = sql_of(utc_now() + timedelta(seconds=self._seconds))
+        table = self._target.sql(LEASE)
+        statement = f"UPDATE {table} SET {sets}, expires_at = {expires} WHERE name = '{NAME}' AND ({condition})"
         try:
+            done = int(self._spark.sql(statement).collect()[0][0]) > 0
+        except Exception as error:
+            print(f"lease: {cause_of(error)}")
+            return False
+        if done:
+            self._until = begun + self._seconds
+        return done
+
+    def _prepare(self) -> None:
+        """Makes the table with its one row; of two who do so at once, Delta lets one."""
+        if self._target.fields(LEASE) and self._row():
+            return
+        row = (NAME, None, utc_now(), utc_now(), 0)
+        try:
+            if not self._target.fields(LEASE):
+                self._target.append(self._spark.createDataFrame([], LEASE_SCHEMA), LEASE, {"userMetadata": "lease"})
+            self._spark.createDataFrame([row], LEASE_SCHEMA).createOrReplaceTempView("_lease_row")
             self._spark.sql(
-                f"MERGE INTO {self._target.sql(LEASE)} t USING _lease_row s ON t.name = s.name "
-                f"WHEN MATCHED AND ({condition}) THEN UPDATE SET {sets} "
-                "WHEN NOT MATCHED THEN INSERT (name, owner, taken_at, expires_at, fence) "
-                "VALUES (s.name, s.owner, s.taken_at, s.expires_at, s.fence)"
+                f"MERGE INTO {self._target.sql(LEASE)} t USING _lease_row s ON t.name = s.name WHEN NOT MATCHED THEN "
+                "INSERT (name, owner, taken_at, expires_at, fence) VALUES (s.name, s.owner, s.taken_at, s.expires_at, s.fence)"
             ).collect()
         except Exception as error:
             print(f"lease: {cause_of(error)}")
-            return
-        self._until = begun + self._seconds
 
     def _row(self) -> dict[str, Any] | None:
         rows = self._target.read(LEASE).where(f"name = '{NAME}'").collect()
         return dict(rows[0].asDict()) if rows else None
 
 
-def ended(row: dict[str, Any]) -> bool:
-    """Whether a lease has run out."""
-    moment: datetime = row["expires_at"]
-    return moment.replace(tzinfo=moment.tzinfo or UTC) < utc_now()
+def sql_of(moment: datetime) -> str:
+    """A moment in SQL."""
+    return f"TIMESTAMP'{moment:%Y-%m-%d %H:%M:%S.%f}Z'"
+
+
+def text(value: str) -> str:
+    """Text in SQL; owners are made of letters, digits and punctuation without quotes."""
+    return f"'{value}'"

@@ -22,7 +22,7 @@ LEDGER_SCHEMA = (
     "rows bigint, source_rows bigint, delta_rows bigint, delta_version bigint, bookmark string, committed_at timestamp, "
     "ledger string, status string, reason string, columns string"
 )
-FILES = 24  # of the ledger: more are written together
+FILES = 24  # rows, of which each may be a file: so many are written together
 LOST = "the table that it continues is gone or was made anew"
 NAMES = [each.split()[0] for each in LEDGER_SCHEMA.split(", ")]
 Row = dict[str, Any]
@@ -41,6 +41,7 @@ class Ledger:
                 self._rows[row["load_id"]] = dict.fromkeys(NAMES) | row.asDict()
         known = next((row["ledger"] for row in self._rows.values() if row["ledger"]), None)
         self.id = str(known or uuid.uuid4())
+        self._first = len(self._rows)
         self._waiting: list[Row] = []
         self._queue, self._writing = threading.Lock(), threading.Lock()
 
@@ -93,14 +94,9 @@ class Ledger:
         return {source: streams for source, streams in sorted(found.items()) if streams}
 
     def compact(self) -> None:
-        """Writes the table anew as one file where it has become many."""
-        table = self._target.read(LEDGER)
-        try:
-            files = len(table.inputFiles())
-        except Exception:
-            files = len(self._rows)
-        if files > FILES:
-            self._target.replace(table.coalesce(1), LEDGER, {"userMetadata": "compacted"})
+        """Writes the table anew as one file once it has become many: each time so many rows more."""
+        if self._first // FILES != len(self._rows) // FILES:
+            self._target.replace(self._target.read(LEDGER).coalesce(1), LEDGER, {"userMetadata": "compacted"})
 
     def commit(self, rows: list[Row]) -> None:
         """Writes rows durably; on return these rows stand, together with what other threads had waiting."""
@@ -129,7 +125,7 @@ class Ledger:
         """The refused loads of a stream that a load, now applied, covers: their rows as they are from then on."""
         found = []
         for row in self._rows.values():
-            if (row["source"], row["stream"]) != load.stream or status_of(row) != "refused" or row["load_id"] > load.load_id:
+            if (row["source"], row["stream"]) != load.stream or status_of(row) != "refused" or row["load_id"] >= load.load_id:
                 continue
             bookmark = json.loads(row["bookmark"]) if row["bookmark"] else {}
             value, now = bookmark.get("replication_key_value"), (load.manifest["bookmark"] or {}).get("replication_key_value")
