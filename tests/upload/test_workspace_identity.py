@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +12,9 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from lakehouse_kit import CLIENT_ID, CLIENT_SECRET, TOKEN, VOLUME, Workspace, invocation, lakehouse, make_load
+from lakehouse_kit import CLIENT_ID, CLIENT_SECRET, ROOT, TOKEN, VOLUME, Workspace, invocation, lakehouse, make_load
 
-from lakehouse.authentication import chosen
+from lakehouse.authentication import VARIABLES, chosen
 from lakehouse.errors import AccessDenied
 from lakehouse.settings import Settings, load_settings
 from lakehouse.stages.dbfs import cli_environment, executable
@@ -189,3 +190,12 @@ def test_the_check_knows_every_variable_of_an_identity() -> None:
     config = json.dumps(HOST | {"ARM_CLIENT_ID": "i", "ARM_CLIENT_SECRET": "s"})
     done = subprocess.run([sys.executable, "-m", "lakehouse.cli", "--check"], input=config, capture_output=True, text=True)
     assert done.returncode == 0 and json.loads(done.stdout)["problems"] == []
+
+
+def test_the_security_page_shows_complete_settings_and_names_every_variable_of_an_identity() -> None:
+    page = (ROOT / "docs/security.md").read_text()
+    [block] = re.findall(r"^```dotenv\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    _, problems = Settings.check(dict(line.split("=", 1) for line in block.splitlines()) | {"DATABRICKS_CLUSTER_ID": "c"})
+    assert problems == []
+    others = {"host", "azure_resource_id"}  # where the workspace is, not who calls
+    assert [name for key, name in VARIABLES.items() if key not in others and f"`{name}`" not in page] == []

@@ -32,13 +32,13 @@ def volume(path: str, principal: str, writes: bool) -> str:
         f"GRANT USE SCHEMA ON SCHEMA {_quoted(catalog, schema)} TO {to}",
         f"GRANT {may} ON VOLUME {_quoted(catalog, schema, name)} TO {to}",
     ]
-    return _paste("have the owner of the volume", grants)
+    return _run("run", grants, "the owner of the volume")
 
 
 def dbfs(principal: str) -> str:
     """What DBFS takes. Whether a workspace has a DBFS root at all is a setting of its administrators."""
-    who = "set LAKEHOUSE_STAGE to a folder in a volume; or have an administrator switch on the DBFS root (Settings, Security) and"
-    return _paste(who, [f"GRANT SELECT, MODIFY ON ANY FILE TO {_quoted(principal)}"])
+    first = "set LAKEHOUSE_STAGE to a folder in a volume; or switch on the DBFS root (Settings, Security) and run"
+    return _run(first, [f"GRANT SELECT, MODIFY ON ANY FILE TO {_quoted(principal)}"], "an administrator of the workspace")
 
 
 def _compute(path: str, settings: Settings, principal: str) -> str:
@@ -54,8 +54,8 @@ def _compute(path: str, settings: Settings, principal: str) -> str:
     return f"have an administrator allow {principal} serverless compute for jobs, or set DATABRICKS_CLUSTER_ID"
 
 
-def _paste(who: str, statements: list[str]) -> str:
-    return "\n".join([f"{who} paste", *(f"  {each};" for each in statements), "and run again"])
+def _run(first: str, statements: list[str], who: str) -> str:
+    return "\n".join([first, *(f"  {each};" for each in statements), f"as {who}"])
 
 
 def _quoted(*names: str) -> str:
