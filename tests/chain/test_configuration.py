@@ -144,6 +144,8 @@ def test_an_entra_application_needs_its_id_and_secret(project: Pipeline) -> None
         {"TAP_MSSQL__SELECT": '["Sales-*.*"]'},
         {"TAP_REST_API_MSDK_LOGLEVEL": "DEBUG"},
         {"DATABRICKS_CLIENT_ID": "somebody-else's"},
+        {"DATABRICKS_TOKEN": "", "DATABRICKS_CONFIG_PROFILE": "p", "DATABRICKS_CONFIG_FILE": "/its/own/name"},
+        {"DATABRICKS_TOKEN": "", "ARM_CLIENT_ID": "i", "ARM_CLIENT_SECRET": "'s'"},
     ],
 )
 def test_what_is_right_is_accepted_however_it_is_written(changes: dict[str, str], project: Pipeline) -> None:

@@ -11,12 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+import msgspec
 import uvicorn
 
 from sandbox.ready import write_ready
 from sandbox.workspace.app import build
+from sandbox.workspace.faults import Faults, Order
 from sandbox.workspace.runs import Runs
 from sandbox.workspace.storage import Storage
+from sandbox.workspace.tokens import LIFETIME_S, Tokens
 
 
 class Server(uvicorn.Server):
@@ -30,7 +33,9 @@ class Server(uvicorn.Server):
         yield
 
 
-@click.command(help="A Databricks workspace on this machine. The token it accepts is in SANDBOX_TOKEN.")
+@click.command(
+    help="A Databricks workspace on this machine. It accepts SANDBOX_TOKEN, and OAuth tokens for SANDBOX_CLIENT_ID and _SECRET."
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option("--port", default=0, show_default=True, help="0 takes a free port.")
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Where files and runs are stored.")
@@ -54,6 +59,8 @@ class Server(uvicorn.Server):
     show_default=True,
     help="A cluster that exists.",
 )
+@click.option("--token-lifetime", default=LIFETIME_S, show_default=True, help="Seconds that an OAuth token is valid.")
+@click.option("--faults", "faults_file", type=click.Path(path_type=Path, exists=True), help="JSON: see faults.py.")
 def main(
     host: str,
     port: int,
@@ -62,6 +69,8 @@ def main(
     quota: int | None,
     volumes: tuple[str, ...],
     clusters: tuple[str, ...],
+    token_lifetime: int,
+    faults_file: Path | None,
 ) -> None:
     """Serves until SIGTERM."""
     token = os.environ.pop("SANDBOX_TOKEN", "")
@@ -73,11 +82,20 @@ def main(
         storage.prepare(volumes)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    runs = Runs(storage)
+    client_id, client_secret = (os.environ.pop(name, "") for name in ("SANDBOX_CLIENT_ID", "SANDBOX_CLIENT_SECRET"))
+    runs, tokens = Runs(storage), Tokens(token, client_id, client_secret, token_lifetime)
+    faults = Faults(runs, storage, tokens)
+    if faults_file:
+        try:
+            faults.add(msgspec.json.decode(faults_file.read_bytes(), type=Order))
+        except msgspec.DecodeError as error:
+            raise click.UsageError(f"--faults {faults_file}: {error}") from None
     listener = socket.create_server((host, port), backlog=256)
     # Connections inherit it; asyncio sets it only on sockets made another way, and each answer would wait 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    config = uvicorn.Config(build(storage, runs, clusters, token), http="httptools", log_level="warning", access_log=False)
+    config = uvicorn.Config(
+        build(storage, runs, clusters, tokens, faults), http="httptools", log_level="warning", access_log=False
+    )
     if ready:
         # connections already wait in the listener's queue
         write_ready(ready, {"host": host, "port": listener.getsockname()[1], "volumes": volumes, "clusters": clusters})

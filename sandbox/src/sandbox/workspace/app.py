@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -13,35 +12,37 @@ from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from sandbox.workspace.dbfs import Dbfs
 from sandbox.workspace.errors import ApiError, answer
+from sandbox.workspace.faults import ADMIN, Faults, FaultyServer
 from sandbox.workspace.files import Files
 from sandbox.workspace.jobs import Jobs
 from sandbox.workspace.runs import Runs
 from sandbox.workspace.storage import Storage
+from sandbox.workspace.tokens import Tokens
 
-PUBLIC = ("/presigned/", "/.well-known/")  # the URL itself is the permission, or the content is public
+# The URL itself is the permission, the content is public, or the endpoint checks the caller itself.
+PUBLIC = ("/presigned/", "/.well-known/", "/oidc/", ADMIN)
 
 
-def build(storage: Storage, runs: Runs, clusters: tuple[str, ...], token: str) -> Starlette:
-    """The application; `token` is the one personal access token it accepts."""
+def build(storage: Storage, runs: Runs, clusters: tuple[str, ...], tokens: Tokens, faults: Faults) -> ASGIApp:
+    """The application; `tokens` are what callers show, `faults` what is to go wrong."""
 
     async def check(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        given = request.headers.get("authorization", "")
         if not request.url.path.startswith(PUBLIC):
-            if not given.startswith("Bearer "):
-                message = "Credential was not sent or was of an unsupported type for this API."
-                return answer({"error_code": 401, "message": message}, 401)
-            if not secrets.compare_digest(given[7:].encode(), token.encode()):
-                return answer({"error_code": "403", "message": "Invalid access token."}, 403)
+            refusal = tokens.refusal(request.headers.get("authorization", ""))
+            if refusal is not None:
+                return refusal
         return await call_next(request)
 
     async def me(_: Request) -> Response:
         return answer({"id": "1", "userName": "sandbox@example.com", "displayName": "Sandbox", "active": True})
 
-    routes = [*Dbfs(storage).routes(), *Files(storage).routes(), *Jobs(runs, clusters).routes()]
-    return Starlette(
+    routes = [*Dbfs(storage).routes(), *Files(storage).routes(), *Jobs(runs, clusters).routes(), *tokens.routes()]
+    routes += [Route(f"{ADMIN}faults", faults.admin, methods=["POST"]), Route(f"{ADMIN}requests", faults.admin, methods=["GET"])]
+    app = Starlette(
         routes=[*routes, Route("/api/2.0/preview/scim/v2/Me", me)],
         middleware=[Middleware(BaseHTTPMiddleware, dispatch=check)],
         exception_handlers={
@@ -51,6 +52,7 @@ def build(storage: Storage, runs: Runs, clusters: tuple[str, ...], token: str) -
             msgspec.ValidationError: _malformed,
         },
     )
+    return FaultyServer(app, faults)
 
 
 def _refused(_: Request, error: Exception) -> Response:

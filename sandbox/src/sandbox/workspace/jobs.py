@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +18,9 @@ from sandbox.workspace.runs import Run, Runs
 
 VERSIONS = ("2.0", "2.1", "2.2")
 PARAMETER_LIMIT = 10_000  # bytes of JSON that all parameters of a task may have
-PAGE_LIMIT = 25  # runs in one answer of runs/list
+PAGE, PAGE_LIMIT = 20, 25  # runs in one answer of runs/list: usually, and at most
+RUN_TYPES = ("JOB_RUN", "WORKFLOW_RUN", "SUBMIT_RUN")
+STATUS = {"INTERNAL_ERROR": "TERMINATED", "SKIPPED": "TERMINATED"}  # life cycle states that Jobs 2.2's status words another way
 
 
 class Jobs:
@@ -83,8 +86,11 @@ class Jobs:
                     raise invalid(f"Missing required field: settings.cluster_spec.new_cluster.{name}")
             return {"new_cluster": new}, {str(k): str(v) for k, v in (new.get("spark_env_vars") or {}).items()}
         if key := task.get("environment_key"):
-            if key not in [each.get("environment_key") for each in body.get("environments") or []]:
+            defined = {each.get("environment_key"): each.get("spec") or {} for each in body.get("environments") or []}
+            if key not in defined:
                 raise invalid(f"The environment {key} is not defined.")
+            if not defined[key].get("environment_version") and not defined[key].get("client"):
+                raise invalid("Missing required field: environment_version in the spec of a serverless environment.")
             if file.startswith("dbfs:/"):
                 raise invalid("Python files in DBFS are not supported with serverless compute; use a volume or a workspace file.")
             return {"environment_key": key}, {}
@@ -106,20 +112,26 @@ class Jobs:
         return output
 
     def list(self, query: dict[str, Any], base: str) -> dict[str, Any]:
-        """Runs, newest first, a page at a time."""
-        limit, start = int(query.get("limit") or PAGE_LIMIT), int(query.get("page_token") or query.get("offset") or 0)
+        """Runs, newest first, a page at a time. Of 2.0 and 2.1 also by `offset`."""
+        limit, wanted = int(query.get("limit") or PAGE), query.get("run_type")
         if not 0 < limit <= PAGE_LIMIT:
             raise invalid(f"limit must be from 1 to {PAGE_LIMIT}")
-        runs = self._runs.newest_first()
+        if wanted and wanted not in RUN_TYPES:
+            raise invalid(f"run_type must be one of {', '.join(RUN_TYPES)}")
+        runs = [run for run in self._runs.newest_first() if not wanted or run.run_type == wanted]
         if query.get("active_only") == "true":
             runs = [run for run in runs if run.active]
         if query.get("completed_only") == "true":
             runs = [run for run in runs if not run.active]
-        page: dict[str, Any] = {"has_more": start + limit < len(runs)}
-        if runs[start : start + limit]:
-            page["runs"] = [_described(run, base) for run in runs[start : start + limit]]
+        if token := query.get("page_token"):
+            last = _page_end(token)
+            runs = [run for run in runs if run.run_id < last]
+        runs = runs[int(query.get("offset") or 0) :]
+        page: dict[str, Any] = {"has_more": len(runs) > limit}
+        if runs:
+            page["runs"] = [_described(run, base) for run in runs[:limit]]
         if page["has_more"]:
-            page["next_page_token"] = str(start + limit)
+            page["next_page_token"] = base64.urlsafe_b64encode(f"before {runs[limit - 1].run_id}".encode()).decode()
         return page
 
     def cancel(self, body: dict[str, Any], _: str) -> dict[str, Any]:
@@ -137,15 +149,38 @@ class Jobs:
         return run
 
 
+def _page_end(token: str) -> int:
+    try:
+        return int(base64.urlsafe_b64decode(token).decode().removeprefix("before "))
+    except ValueError:
+        raise invalid("Invalid page_token") from None
+
+
 def _described(run: Run, base: str) -> dict[str, Any]:
     state: dict[str, Any] = {"life_cycle_state": run.life_cycle_state, "state_message": run.state_message}
+    status: dict[str, Any] = {"state": STATUS.get(run.life_cycle_state, run.life_cycle_state)}
     if run.result_state:
         state["result_state"] = run.result_state
-    shared = {"state": state, "start_time": run.start_time, "end_time": run.end_time}
+        kind = "SUCCESS" if run.termination == "SUCCESS" else "CLIENT_ERROR"
+        status["termination_details"] = {"code": run.termination, "type": kind, "message": run.state_message}
+    times = {"start_time": run.start_time, "end_time": run.end_time}
+    setup = run.running_since - run.start_time if run.running_since else 0
+    of_task = {"setup_duration": setup, "execution_duration": run.end_time - run.start_time - setup if run.end_time else 0}
+    of_run = {"run_duration": run.end_time - run.start_time} if run.end_time else {}
+    shared = {"state": state, "status": status, **times}
     python = {"python_file": run.python_file, "parameters": run.parameters}
-    task = {"run_id": run.task_run_id, "task_key": run.task_key, "spark_python_task": python, **run.cluster, **shared}
-    names = {"job_id": run.run_id, "run_id": run.run_id, "run_name": run.name, "run_type": "SUBMIT_RUN"}
-    return {**names, "run_page_url": f"{base}/?o=0#job/{run.run_id}/run/1", "tasks": [task], **shared}
+    task = {
+        "run_id": run.task_run_id,
+        "task_key": run.task_key,
+        "spark_python_task": python,
+        **run.cluster,
+        **shared,
+        **of_task,
+        "cleanup_duration": 0,
+    }
+    names = {"job_id": run.run_id, "run_id": run.run_id, "run_name": run.name, "run_type": run.run_type}
+    page = {"run_page_url": f"{base}/?o=1#job/{run.run_id}/run/1", "format": "MULTI_TASK"}
+    return {**names, **page, **shared, **of_run, "tasks": [task]}
 
 
 _Call = Callable[[dict[str, Any], str], dict[str, Any]]

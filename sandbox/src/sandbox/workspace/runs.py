@@ -45,6 +45,9 @@ class Run(msgspec.Struct, kw_only=True):
     state_message: str = ""
     error: str | None = None
     error_trace: str | None = None
+    run_type: str = "SUBMIT_RUN"
+    running_since: int = 0
+    termination: str = ""  # Jobs 2.2's code of why it ended
 
     @property
     def active(self) -> bool:
@@ -62,6 +65,7 @@ class Runs:
         self._lock = threading.Lock()
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._runs: dict[int, Run] = {}
+        self.fates: list[str] = []  # of the next runs: fails, cluster-dies, hangs
         for file in sorted(self._folder.glob("*/run.json")):
             run = msgspec.json.decode(file.read_bytes(), type=Run)
             self._runs[run.run_id] = run
@@ -78,8 +82,19 @@ class Runs:
             run = Run(run_id=number, task_run_id=number + 1, token=token, start_time=_now(), **what)
             self._runs[run.run_id] = run
             self._save(run)
-        threading.Thread(target=self._execute, args=(run,), daemon=True).start()
+            fate = self.fates.pop(0) if self.fates else ""
+        threading.Thread(target=self._meet if fate else self._execute, args=(run, fate), daemon=True).start()
         return run
+
+    def add_foreign(self, name: str) -> None:
+        """An active run that has nothing to do with anything that was submitted; the runs of jobs are among them."""
+        with self._lock:
+            number = 1000 + 2 * len(self._runs)
+            run = Run(run_id=number, task_run_id=number + 1, name=name, task_key="main", token=None, python_file="dbfs:/other.py",
+                      parameters=[], environment={}, cluster={}, timeout_seconds=0, start_time=_now(), running_since=_now(),
+                      life_cycle_state="RUNNING", run_type="SUBMIT_RUN" if number % 4 else "JOB_RUN")  # fmt: skip
+            self._runs[run.run_id] = run
+            self._save(run)
 
     def get(self, run_id: int) -> Run | None:
         """A run by its own id or by its task's."""
@@ -117,11 +132,33 @@ class Runs:
             except subprocess.TimeoutExpired:
                 process.kill()
 
-    def _execute(self, run: Run) -> None:
+    def _meet(self, run: Run, fate: str) -> None:
+        """What a fault makes of a run, without running it; a run that hangs does not even heed its timeout."""
+        home = self._home(run)
+        (home / "logs").write_text("the job began\n")
+        with self._lock:
+            if not run.active:
+                return
+            run.life_cycle_state, run.running_since = "RUNNING", _now()
+            self._save(run)
+            if fate == "fails":
+                run.error = "RuntimeError: the sandbox was asked to fail"
+                self._end(
+                    run,
+                    "TERMINATED",
+                    "FAILED",
+                    f"Workload failed, see run output for details: {run.error}",
+                    "RUN_EXECUTION_ERROR",
+                )
+            elif fate == "cluster-dies":
+                why = "Cluster became unusable during the run since the driver became unhealthy. Reason: Cloud provider shutdown."
+                self._end(run, "INTERNAL_ERROR", "FAILED", why, "CLUSTER_ERROR")
+
+    def _execute(self, run: Run, _: str) -> None:
         script = Path(self._storage.mounted(run.python_file))
         if not script.is_file():
             why = f"Cannot read the python file {run.python_file}. Please check driver logs for more details."
-            self._end(run, "INTERNAL_ERROR", "FAILED", why)
+            self._end(run, "INTERNAL_ERROR", "FAILED", why, "RESOURCE_NOT_FOUND")
             return
         home = self._home(run)
         failure = home / "failure.json"
@@ -138,7 +175,7 @@ class Runs:
         with self._lock:
             self._processes[run.run_id] = process
             if run.active:
-                run.life_cycle_state = "RUNNING"
+                run.life_cycle_state, run.running_since = "RUNNING", _now()
                 self._save(run)
             else:
                 process.terminate()
@@ -157,10 +194,12 @@ class Runs:
             told = json.loads(failure.read_text()) if failure.exists() else {}
             run.error = told.get("error") or f"The Python process exited with code {code}."
             run.error_trace = told.get("trace")
-            self._end(run, "TERMINATED", "FAILED", f"Workload failed, see run output for details: {run.error}")
+            why = f"Workload failed, see run output for details: {run.error}"
+            self._end(run, "TERMINATED", "FAILED", why, "RUN_EXECUTION_ERROR")
 
-    def _end(self, run: Run, state: str, result: str, message: str) -> None:
+    def _end(self, run: Run, state: str, result: str, message: str, code: str = "") -> None:
         run.life_cycle_state, run.result_state, run.state_message, run.end_time = state, result, message, _now()
+        run.termination = code or {"CANCELED": "USER_CANCELED"}.get(result, result)
         self._save(run)
 
     def _save(self, run: Run) -> None:

@@ -20,7 +20,7 @@ from sandbox.workspace.errors import ApiError, invalid
 MOUNTS = (("dbfs:/", "dbfs"), ("/dbfs/", "dbfs"), ("/Volumes/", "volumes"), ("/Workspace/", "workspace"))
 
 
-@dataclass(frozen=True)
+@dataclass
 class Storage:
     """Local folders behind the workspace's paths; `quota` is in bytes over DBFS and all volumes, None for no limit."""
 

@@ -5,8 +5,10 @@ LakehouseError
 ├── ConvertError     5    the job, or what it published
 │   └── TargetBusy   7    another job writes into the target
 ├── VerifyError      6    figures differ
+├── IdentityRefused  2    the identity of the settings cannot be used
 └── WorkspaceError        the workspace's answer; the command that asked gives the exit code
     └── AccessDenied 2    the workspace refused the token
+        └── PermissionMissing    it took the token, and its owner may not do this
 """
 
 from __future__ import annotations
@@ -54,6 +56,14 @@ class VerifyError(LakehouseError):
     exit_code = Exit.VERIFY
 
 
+class IdentityRefused(LakehouseError):
+    """The identity of the settings cannot be used: a profile that is not there, an Azure or Google login that fails."""
+
+    SAFE = "Nothing was asked of the workspace"
+    ACTION = "correct the variables of this identity; docs/security.md lists them"
+    exit_code = Exit.CONFIGURATION
+
+
 class WorkspaceError(LakehouseError):
     """An answer other than success: HTTP status (0: no answer at all), error code and message of the workspace.
 
@@ -82,5 +92,14 @@ class AccessDenied(WorkspaceError):
     ACTION = "check DATABRICKS_TOKEN: it may be mistyped or expired, or lack a permission"
     exit_code = Exit.CONFIGURATION
 
-    def __init__(self, host: str, status: int, message: str) -> None:
-        super().__init__(f"{host} refused the token", status, "access denied", message)
+    def __init__(self, host: str, status: int, message: str, action: str = "") -> None:
+        super().__init__(f"{host} refused the token", status, "access denied", message, action=action)
+
+
+class PermissionMissing(AccessDenied):
+    """The workspace knows the token's owner, who may not do this (403); `needed` says what settles it."""
+
+    ACTION = "grant what is missing; docs/security.md lists what each step needs"
+
+    def __init__(self, what: str, code: str, message: str, needed: str) -> None:
+        WorkspaceError.__init__(self, what, 403, code, message, action=needed)

@@ -11,20 +11,21 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
+from lakehouse import authentication
+from lakehouse.authentication import AuthType
 from singer_arrow import settings
-from singer_arrow.settings import Secret
+from singer_arrow.settings import Secret, no_secret
 
 PROGRAM = "lakehouse"
 _NAME = re.compile(r"[^`./\s\\]+")  # of a catalog or schema; the job writes it between backticks
-_VARIABLES = {
-    "host": "DATABRICKS_HOST",
-    "token": "DATABRICKS_TOKEN",
+_VARIABLES = authentication.VARIABLES | {
     "cluster_id": "DATABRICKS_CLUSTER_ID",
     "new_cluster": "LAKEHOUSE_NEW_CLUSTER",
     "stage": "LAKEHOUSE_STAGE",
     "target": "LAKEHOUSE_TARGET",
     "job_timeout": "LAKEHOUSE_JOB_TIMEOUT",
     "output": "LAKEHOUSE_OUTPUT",
+    "cli": "LAKEHOUSE_CLI",
 }
 
 
@@ -37,8 +38,54 @@ class Settings(settings.Settings, kw_only=True, frozen=True, rename=_VARIABLES):
             description="URL of the workspace; https:// unless it says otherwise.",
             examples=["https://adb-1234567890123456.7.azuredatabricks.net"],
         ),
-    ]
-    token: Annotated[Secret, Meta(description="Personal access token.", examples=["dapi0123456789abcdef"])]
+    ] = ""
+    token: Annotated[Secret, Meta(description="Personal access token.", examples=["dapi0123456789abcdef"])] = no_secret()
+    client_id: Annotated[
+        str,
+        Meta(description="Service principal: its application ID, for OAuth.", examples=["4c2b0d8e-6a6c-4a3e-9a55-0f4c4f0c5a11"]),
+    ] = ""
+    client_secret: Annotated[
+        Secret, Meta(description="OAuth secret of the service principal.", examples=["dose0123456789abcdef"])
+    ] = no_secret()
+    profile: Annotated[
+        str, Meta(description="Profile of the configuration file: host and identity come from it.", examples=["lighthouse"])
+    ] = ""
+    config_file: Annotated[
+        Path | None, Meta(description="Configuration file of the profile; `~/.databrickscfg`.", examples=["/run/databrickscfg"])
+    ] = None
+    auth_type: Annotated[
+        AuthType,
+        Meta(
+            description="Which identity to use, where several are set or one that databricks-sdk finds by itself is meant.",
+            examples=["oauth-m2m"],
+        ),
+    ] = ""
+    azure_client_id: Annotated[
+        str,
+        Meta(description="Entra application that is a user of the workspace.", examples=["0c7b3f0e-6a6c-4a3e-9a55-0f4c4f0c5a11"]),
+    ] = ""
+    azure_client_secret: Annotated[
+        Secret, Meta(description="Secret of the Entra application.", examples=["an application's secret"])
+    ] = no_secret()
+    azure_tenant_id: Annotated[
+        str,
+        Meta(description="Tenant of the Entra application; the workspace's.", examples=["9a550f4c-6a6c-4a3e-9a55-0f4c4f0c5a11"]),
+    ] = ""
+    azure_resource_id: Annotated[
+        str,
+        Meta(
+            description="Azure resource ID of the workspace, in place of its host.",
+            examples=["/subscriptions/…/resourceGroups/…/providers/Microsoft.Databricks/workspaces/lighthouse"],
+        ),
+    ] = ""
+    google_service_account: Annotated[
+        str,
+        Meta(description="Google service account to act as.", examples=["lighthouse@project.iam.gserviceaccount.com"]),
+    ] = ""
+    google_credentials: Annotated[
+        Secret,
+        Meta(description="Key of a Google service account: a file's path, or its JSON.", examples=["/run/secrets/google.json"]),
+    ] = no_secret()
     cluster_id: Annotated[
         str,
         Meta(
@@ -68,11 +115,20 @@ class Settings(settings.Settings, kw_only=True, frozen=True, rename=_VARIABLES):
     output: Annotated[Path, Meta(description="Folder of the staged files on this machine.")] = msgspec.field(
         default_factory=lambda: Path("output/docker_elt")
     )
+    cli: Annotated[
+        str,
+        Meta(
+            description="Databricks CLI for a stage on DBFS, 0.18 or later: a path, or a name on PATH. "
+            "`databricks` beside this Python, else on PATH.",
+            examples=["/usr/local/bin/databricks"],
+        ),
+    ] = ""
 
     @classmethod
     def contradictions(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """What types cannot tell: addresses, places, and that the job has one thing to run on."""
-        if "host" in values and not _host(values["host"]):
+        yield from authentication.problems(values)
+        if values.get("host") and not _host(values["host"]):
             yield _VARIABLES["host"], "must be the address of the workspace, without a path"
         if "stage" in values and not _stage(values["stage"]):
             yield (
@@ -84,6 +140,11 @@ class Settings(settings.Settings, kw_only=True, frozen=True, rename=_VARIABLES):
         yield from _compute(values)
 
     @property
+    def identity(self) -> str:
+        """The authentication type that these settings mean, `profile` for one of the configuration file."""
+        return authentication.chosen(msgspec.structs.asdict(self))
+
+    @property
     def on_volume(self) -> bool:
         """Whether the stage is in a Unity Catalog volume."""
         return self.stage.startswith("/Volumes/")
@@ -92,7 +153,9 @@ class Settings(settings.Settings, kw_only=True, frozen=True, rename=_VARIABLES):
 def load_settings(environment: Mapping[str, str]) -> Settings:
     """The settings in an environment. Raises SettingsRefused with every variable that is missing or wrong."""
     found = Settings.parse({name: environment.get(name) for name in _VARIABLES.values()}, PROGRAM)
-    return msgspec.structs.replace(found, host=_host(found.host), stage=_stage(found.stage), target=_target(found.target))
+    return msgspec.structs.replace(
+        found, host=_host(found.host) if found.host else "", stage=_stage(found.stage), target=_target(found.target)
+    )
 
 
 def _compute(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -33,7 +33,7 @@ def settle(check: bool) -> None:
     """Prints the pipeline's variables as NUL-terminated NAME=value, and the names to unset with a minus before each."""
     project = _project()
     pattern = variables.ours(project)
-    settled = environment.settle(os.environ, project.folder / ".env", pattern, variables.known(project))
+    settled = environment.settle(os.environ, project.folder / ".env", pattern, variables.known(project) | set(variables.FILES))
     found = checks.problems(project, settled) if check else settled.problems
     if found:
         click.echo(report(found), err=True)

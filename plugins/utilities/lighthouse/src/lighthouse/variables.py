@@ -8,10 +8,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from lighthouse.project import Project
 from lighthouse.words import Problem, nearest
 
-OTHERS = ("DATABRICKS", "LAKEHOUSE")  # what begins so is the lakehouse's, or the Databricks SDK's
-_OF_THE_SDK = re.compile(  # databricks-sdk, Config: they change nothing here, and are no misspellings
-    r"DATABRICKS_(ACCOUNT_ID|AUTH_TYPE|AZURE_RESOURCE_ID|CLIENT_(ID|SECRET)|CONFIG_(FILE|PROFILE)|DEBUG_HEADERS|PASSWORD|USERNAME"
-    r"|GOOGLE_SERVICE_ACCOUNT|METADATA_SERVICE_URL|OIDC_TOKEN_ENV|RATE_LIMIT|SERVERLESS_COMPUTE_ID|WAREHOUSE_ID)"
+OTHERS = ("DATABRICKS", "LAKEHOUSE", "ARM", "GOOGLE")  # what begins so is the lakehouse's, or the Databricks SDK's
+FILES = ("DATABRICKS_CONFIG_FILE", "DATABRICKS_OIDC_TOKEN_FILE")  # theirs, whose names end in _FILE by themselves
+_OF_THE_SDK = re.compile(  # databricks-sdk, Config: the lakehouse does not read them itself, and they are no misspellings
+    r"DATABRICKS_(ACCOUNT_ID|DEBUG_HEADERS|PASSWORD|USERNAME|METADATA_SERVICE_URL|OIDC_TOKEN_(ENV|FILE|FILEPATH)|RATE_LIMIT"
+    r"|SERVERLESS_COMPUTE_ID|TOKEN_AUDIENCE|WAREHOUSE_ID|WORKSPACE_ID)"
 )
 _OF_SINGER_SDK = ("LOGLEVEL",)
 _ALIKE = 0.85  # from 0 to 1: how near a name must be to count as a misspelling where strange names are allowed

@@ -20,6 +20,7 @@ from lakehouse.stages.databricks import answer
 from lakehouse.workspace.rest import Workspace
 
 BLOCK = 1 << 20  # bytes DBFS gives at once
+IDENTITIES = ("DATABRICKS_", "ARM_", "GOOGLE_CREDENTIALS")  # what these variables say is settled already
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
@@ -60,6 +61,7 @@ class DbfsStage(Stage):
 
         The CLI's exit code is no evidence, since 0.18 swallows some errors: only what it says is handed on.
         """
+        token = self._workspace.identity.bearer()
         with tempfile.TemporaryDirectory(prefix=".sending-", dir=self._settings.output) as name:
             tree = Path(name, "tree")
             for path, file in files.items():
@@ -67,51 +69,65 @@ class DbfsStage(Stage):
                 link.parent.mkdir(parents=True, exist_ok=True)
                 _link(file, link)
             done = subprocess.run(
-                [executable(), "fs", "cp", "--recursive", "--overwrite", str(tree), f"{self.url}/{folder}"],
-                env=cli_environment(self._settings, Path(name, "no-config-file"), os.environ),
+                [executable(self._settings.cli), "fs", "cp", "--recursive", "--overwrite", str(tree), f"{self.url}/{folder}"],
+                env=cli_environment(self._workspace.identity.host, token, Path(name, "no-config-file"), os.environ),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
             )
-        said = done.stdout.replace(self._settings.token.reveal(), "***")
-        return answer("\n".join(line for line in said.splitlines() if " -> " not in line))  # those say what was copied
+        said = done.stdout.replace(token, "***")
+        words = "\n".join(line for line in said.splitlines() if " -> " not in line)  # those say what was copied
+        return answer(words, self._workspace.identity.settled_by, lambda: self._workspace.needed("POST", "/2.0/dbfs/put"))
 
     def _path(self, path: str) -> str:
         return f"{self.url}/{path}".rstrip("/").removeprefix("dbfs:")
 
 
-def executable() -> str:
-    """`databricks` beside this Python first, then on PATH."""
+def executable(cli: str = "") -> str:
+    """The CLI that the setting names; without it `databricks` beside this Python, then on PATH.
+
+    Raises UploadError where there is none.
+    """
+    if cli:
+        found = shutil.which(cli)
+        if not found:
+            raise UploadError(
+                f"LAKEHOUSE_CLI is {cli}, and there is no such program",
+                action="set it to the path of the Databricks CLI, or unset it",
+            )
+        return found
     beside = Path(sys.executable).with_name("databricks")
-    found = str(beside) if os.access(beside, os.X_OK) else shutil.which("databricks")
-    if not found:
+    beside_or_on_path = str(beside) if os.access(beside, os.X_OK) else shutil.which("databricks")
+    if not beside_or_on_path:
         raise UploadError(
             f"the Databricks CLI is missing: there is no program `databricks` beside {sys.executable} or on PATH",
-            action="install it (pip install databricks-cli==0.18.0) and run the upload again",
+            action="install it (pip install databricks-cli==0.18.0), or set LAKEHOUSE_CLI, and run the upload again",
         )
-    return found
+    return beside_or_on_path
 
 
-def cli_environment(settings: Settings, config: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """The CLI's environment: host and token, no config file.
+def cli_environment(host: str, token: str, config: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """The CLI's environment: host and token, no config file, and nothing that would be another identity.
+
+    The token is a personal one or OAuth's: 0.18 and 1.x send either as it is.
 
     databricks-cli 0.18 drops the port of an address. An http address with a port is therefore reached as the proxy of
     a made-up host, which sends the same requests to the same socket.
     """
-    mine = dict(environment) | {
-        "DATABRICKS_HOST": settings.host,
-        "DATABRICKS_TOKEN": settings.token.reveal(),
+    mine = {name: value for name, value in environment.items() if not name.startswith(IDENTITIES)} | {
+        "DATABRICKS_HOST": host,
+        "DATABRICKS_TOKEN": token,
         "DATABRICKS_CONFIG_FILE": str(config),
     }
-    url = urlsplit(settings.host)
+    url = urlsplit(host)
     if url.scheme == "http" and url.port:
         mine = {name: value for name, value in mine.items() if name.lower() not in PROXIES}
         mine |= {
             "DATABRICKS_HOST": "http://databricks.invalid",
-            "HTTP_PROXY": settings.host,
-            "http_proxy": settings.host,
+            "HTTP_PROXY": host,
+            "http_proxy": host,
         }
     return mine
 

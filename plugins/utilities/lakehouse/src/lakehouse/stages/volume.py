@@ -53,7 +53,11 @@ class VolumeStage(Stage):
         from databricks.sdk import WorkspaceClient  # late: 2.4 CPU s and 100 MB
         from databricks.sdk.errors.base import DatabricksError
 
-        client = WorkspaceClient(host=self._settings.host, token=self._settings.token.reveal(), auth_type="pat")
+        def understood(words: str) -> Answer:
+            path = f"/2.0/fs/files{self._path(folder)}"
+            return answer(words, self._workspace.identity.settled_by, lambda: self._workspace.needed("PUT", path))
+
+        client = WorkspaceClient(config=self._workspace.identity.sdk_config())
         said = []
         for path, file in files.items():
             target = f"{self.url}/{folder}/{path}"
@@ -62,9 +66,9 @@ class VolumeStage(Stage):
             except (DatabricksError, OSError, ValueError) as error:
                 code = getattr(error, "error_code", None) or type(error).__name__
                 said.append(f"{path}: {code}: {str(error)[:500]}")
-                if answer(said[-1]).is_final:
+                if understood(said[-1]).is_final:
                     break
-        return answer("\n".join(said))
+        return understood("\n".join(said))
 
     def _path(self, path: str) -> str:
         return quote(f"{self.url}/{path}".rstrip("/"))

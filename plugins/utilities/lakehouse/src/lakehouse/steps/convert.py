@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ from lakehouse.loads import StagedLoad, parse
 from lakehouse.published import newest
 from lakehouse.stages.base import Stage
 from lakehouse.steps.verify import DONE
-from lakehouse.workspace.jobs import Jobs, Run, identity_of
+from lakehouse.workspace.jobs import Jobs, Run
 from singer_arrow import names
 from singer_arrow.documents import LoadResult, PublishedDocument
 
@@ -69,10 +68,9 @@ class Conversion:
         order_path = f"{JOB_FOLDER}/{digest[:12]}.json"
         self.stage.write(order_path, order)
         parameters = ["--stage", self.stage.url, "--target", self.target, "--order", order_path, "--order-sha256", digest]
-        identity = identity_of(script_path, self.target, wanted)
         if check_only:
-            parameters, identity = [*parameters, "--check-only"], uuid.uuid4().hex
-        run = self.jobs.submit(f"{self.stage.url}/{script_path}", parameters, identity)
+            parameters = [*parameters, "--check-only"]
+        run = self.jobs.submit(f"{self.stage.url}/{script_path}", parameters)
         try:
             run = self.jobs.wait(run.run_id, self.say)
         except KeyboardInterrupt:

@@ -12,10 +12,13 @@ from typing import Any
 import requests
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
-from lakehouse.errors import AccessDenied, WorkspaceError
+from lakehouse.errors import AccessDenied, LakehouseError, PermissionMissing, WorkspaceError
 from lakehouse.settings import Settings
+from lakehouse.workspace import answers, permissions
+from lakehouse.workspace.identity import identity_of
 
-TIMEOUTS_S = (10, 120)  # to connect, and between two bytes
+TIMEOUTS_S = (10.0, 120.0)  # to connect, and between two bytes
+HURRIED_S = (2.0, 4.0)  # the same for a call that must not wait
 ATTEMPTS = 6
 TRANSIENT = (0, 429, 500, 502, 503, 504)  # statuses that may be gone in a moment; 0: no answer at all
 
@@ -24,11 +27,11 @@ class Workspace:
     """Calls below `/api`. Every call is safe to repeat: submissions carry an idempotency token."""
 
     def __init__(self, settings: Settings) -> None:
-        self._host = settings.host
+        self.identity = identity_of(settings)
+        self._settings = settings
         self._session = requests.Session()
         self._session.headers["User-Agent"] = "lakehouse/0.1.0"
-        self._session.auth = _Bearer(settings.token.reveal())
-        backoff = wait_exponential_jitter(initial=0.5, max=20)
+        backoff = wait_exponential_jitter(multiplier=0.25, exp_base=3, jitter=0.25, max=20)  # half a minute in all
 
         def wait(state: RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None
@@ -43,11 +46,15 @@ class Workspace:
 
     def get(self, path: str, /, **query: Any) -> dict[str, Any]:
         """GET with a query; the JSON answer."""
-        return dict(self._retrying(self._call, "GET", path, params=query).json())
+        return self._retrying(self._json, "GET", path, params=query)
 
     def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST of JSON; the JSON answer."""
-        return dict(self._retrying(self._call, "POST", path, json=body).json())
+        return self._retrying(self._json, "POST", path, json=body)
+
+    def post_now(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """POST of JSON, once and with little patience: for what is said while the program ends."""
+        return self._json("POST", path, json=body, timeout=HURRIED_S)
 
     def post_file(self, path: str, fields: Mapping[str, str], data: bytes) -> None:
         """A multipart form with one `file`: the way into DBFS without a limit of 1 MB."""
@@ -61,43 +68,48 @@ class Workspace:
         """PUT of a file's bytes, over one that is there."""
         self._retrying(self._call, "PUT", path, data=data, params={"overwrite": "true"})
 
-    def _call(self, method: str, path: str, **more: Any) -> requests.Response:
-        what = f"{method} {self._host}{path}"
+    def needed(self, method: str, path: str) -> str:
+        """What this identity lacks where such a request is refused, and how to grant it."""
+        return permissions.needed(method, path, self._settings, self._me())
+
+    def _json(self, method: str, path: str, **more: Any) -> dict[str, Any]:
+        answer = self._call(method, path, **more)
         try:
-            answer = self._session.request(method, f"{self._host}/api{path}", timeout=TIMEOUTS_S, **more)
-        except requests.RequestException as error:
-            raise WorkspaceError(
-                what,
-                0,
-                "NO_ANSWER",
-                f"no answer ({_reason(error)})",
-                action="check DATABRICKS_HOST and the network, and run again",
-            ) from None
+            return dict(answer.json())
+        except ValueError:
+            raise answers.broken(f"{method} {self.identity.host}{path}") from None
+
+    def _call(self, method: str, path: str, **more: Any) -> requests.Response:
+        answer = self._send(method, path, **more)
+        if answers.is_bad_token(answer) and self.identity.renew():
+            answer = self._send(method, path, **more)
         if answer.ok:
             return answer
+        host, what = self.identity.host, f"{method} {self.identity.host}{path}"
+        code, message = answers.code_and_message(answer)
+        if answers.is_bad_token(answer):
+            action = f"check {self.identity.settled_by}: it may be mistyped or expired"
+            raise AccessDenied(host, answer.status_code, message, action)
+        if answer.status_code == 403:
+            raise PermissionMissing(what, code, message, self.needed(method, path))
+        raise answers.failure(what, answer)
+
+    def _send(self, method: str, path: str, timeout: tuple[float, float] = TIMEOUTS_S, **more: Any) -> requests.Response:
+        headers = self.identity.headers()
+
+        def sign(request: requests.PreparedRequest) -> requests.PreparedRequest:
+            request.headers.update(headers)  # here, so that a ~/.netrc is never asked
+            return request
+
+        url = f"{self.identity.host}/api{path}"
         try:
-            told = answer.json()
-            code, message = str(told.get("error_code", answer.status_code)), str(told.get("message", answer.reason))
-        except ValueError:
-            code, message = answer.reason, answer.text[:200]
-        if answer.status_code in (401, 403):
-            raise AccessDenied(self._host, answer.status_code, message)
-        after = answer.headers.get("Retry-After", "")
-        raise WorkspaceError(what, answer.status_code, code, message, min(float(after), 60.0) if after.isdigit() else 0.0)
+            return self._session.request(method, url, timeout=timeout, auth=sign, **more)
+        except requests.RequestException as error:
+            raise answers.no_answer(f"{method} {self.identity.host}{path}", error) from None
 
-
-class _Bearer(requests.auth.AuthBase):
-    """Sets the token itself, so that a ~/.netrc is never asked."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
-
-
-def _reason(error: requests.RequestException) -> str:
-    inner = error.args[0] if error.args else error
-    reason = getattr(inner, "reason", inner)
-    return str(reason).rsplit(": ", 1)[-1][:200] or type(error).__name__
+    def _me(self) -> str:
+        """The name that GRANT takes for this identity: a user's e-mail address, a service principal's application ID."""
+        try:
+            return str(self._send("GET", "/2.0/preview/scim/v2/Me", timeout=HURRIED_S).json()["userName"])
+        except (LakehouseError, ValueError, KeyError, TypeError):
+            return permissions.SOMEBODY
