@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from lakehouse import job_file
 from lakehouse.errors import ConvertError, WorkspaceError
@@ -63,7 +64,8 @@ class Conversion:
     def _run(self, loads: list[StagedLoad], staged: list[str], check_only: bool) -> list[LoadResult]:
         script_path = self._send_script()
         wanted = [told(load) for load in loads]
-        order = json.dumps({"target": self.target, "staged": staged, "loads": wanted}, indent=1).encode()
+        at = datetime.now(UTC).isoformat()  # each run has an order of its own, and finds what it published by that
+        order = json.dumps({"target": self.target, "at": at, "staged": staged, "loads": wanted}, indent=1).encode()
         digest = hashlib.sha256(order).hexdigest()
         order_path = f"{JOB_FOLDER}/{digest[:12]}.json"
         self.stage.write(order_path, order)
