@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import struct
 import subprocess
@@ -176,10 +177,10 @@ def facts(column: pa.ChunkedArray) -> dict[str, Any]:
         return told | {"length": sum(map(len, values))}
     if pa.types.is_boolean(kind):
         return told | {"sum": str(sum(values))}
-    if pa.types.is_float64(kind):
-        return told | ends(values, repr)
-    if pa.types.is_float32(kind):
-        return told | ends(values, shortest32)
+    if pa.types.is_floating(kind):
+        numbers = [each for each in values if not math.isnan(each)]
+        told["nan"] = len(values) - len(numbers)
+        return told | ends(numbers, repr if pa.types.is_float64(kind) else shortest32)
     if pa.types.is_decimal(kind):
         if kind.precision <= 28:
             told["sum"] = format(exact_sum(values), "f") if values else "0"
@@ -200,6 +201,8 @@ def facts(column: pa.ChunkedArray) -> dict[str, Any]:
 
 def shortest32(value: float) -> str:
     """The shortest text that reads back as the same 32-bit float."""
+    if math.isinf(value):
+        return repr(value)
     for digits in range(1, 10):
         text = f"{value:.{digits}g}"
         try:

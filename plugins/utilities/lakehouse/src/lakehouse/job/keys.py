@@ -15,6 +15,10 @@ from lakehouse.job.types import quoted, spare, type_family
 
 PLAIN = "^[ -~]*$"  # printable ASCII: all collations but the two below agree on what is equal there
 OTHER_CASES = ("turkish", "azeri")  # i and I are not one letter there
+# Letters that are one with their capital in every collation without case; others (ß, long s, final sigma) are doubtful.
+SMALL = "".join(map(chr, [*range(0x61, 0x7B), *range(0xE0, 0xF7), *range(0xF8, 0xFF), *range(0x3B1, 0x3C2), *range(0x3C3, 0x3CA),
+                          *range(0x430, 0x460)]))  # fmt: skip
+CAPITAL = SMALL.upper()
 LETTERS = {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "ł": "l", "ı": "i", "ħ": "h"}
 ORDER = "load number"  # how the frame of several loads calls the load's place; with a space, no column in Delta has the name
 
@@ -39,7 +43,9 @@ def folded(name: str, collation: str | None) -> str:
     """SQL for a key by which equal keys are equal; `name` is a column as SQL writes it."""
     if collation is None:
         return name
-    return f"upper(rtrim({name}))" if ignores_case(collation) and not is_binary(collation) else f"rtrim({name})"
+    if ignores_case(collation) and not is_binary(collation):
+        return f"translate(rtrim({name}), '{SMALL}', '{CAPITAL}')"
+    return f"rtrim({name})"
 
 
 def same_key(load: Load, one: str, other: str) -> str:

@@ -11,6 +11,7 @@ from pyspark.sql import types as T
 
 from lakehouse.job.types import quoted
 
+MADE_WITH = {"delta.feature.timestampNtz": "supported"}  # what a datetime of SQL Server needs, and one may come later
 ABSENT = ("NOT_FOUND", "No commit files", "not exist", "not a Delta table", "MISSING_DELTA_TABLE")
 
 
@@ -81,7 +82,7 @@ class Target:
         """
         there = self.schema(table)
         if there is None:
-            self.append(frame, table, options)
+            self.append(frame, table, {**options, **MADE_WITH})
             return
         options = dict(options)
         if where is None:

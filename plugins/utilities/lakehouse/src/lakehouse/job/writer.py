@@ -14,7 +14,7 @@ from lakehouse.job.loads import Load
 from lakehouse.job.parts import StagedParts
 from lakehouse.job.session import configure, die_if_asked
 from lakehouse.job.shape import Shape, shape_of
-from lakehouse.job.tables import Target
+from lakehouse.job.tables import MADE_WITH, Target
 from lakehouse.job.types import quoted, spare
 
 MARK = "_load_id"  # the column that tells which load an appended row came with
@@ -69,7 +69,9 @@ class Writer:
             self.lease.check()
             die_if_asked("append-waiting")
             frame = as_spelled(all_of(frames), shape)
-            self.target.replace(frame, last.table, self._marks(last), f"{quoted(mark)} IN ({ids})")
+            # never NULL, for an engine may take the rows away of which it cannot say whether they are meant (Sail does)
+            mine = f"{quoted(mark)} IS NOT NULL AND {quoted(mark)} IN ({ids})"
+            self.target.replace(frame, last.table, self._marks(last), mine)
             die_if_asked("append-written")
         table = self.target.read(last.table).where(f"{quoted(mark)} IN ({ids})")
         found = measure_by(table, last, mark)
@@ -146,7 +148,7 @@ class Writer:
             self.lease.check()
             die_if_asked("columns-waiting")
             frame = self.spark.createDataFrame([], T.StructType(added))
-            self.target.append(frame, load.table, {"userMetadata": load.load_id})
+            self.target.append(frame, load.table, {"userMetadata": load.load_id, **({} if there else MADE_WITH)})
             die_if_asked("columns-added")
         left = {name: kind for name, kind in shape.widened.items() if not self.target.widen(load.table, name, kind)}
         if left:
