@@ -68,6 +68,8 @@ def loads(server: Counterpart, tmp_path_factory: pytest.TempPathFactory) -> tupl
             execute(server, f"CREATE INDEX ix ON dbo.{name} (c)")
         execute(server, f"INSERT INTO dbo.{name} VALUES (1, {first}), (2, {second}), (3, NULL)")
     one = good(tap.run(range_rows=1, **settings))
+    first = {(d["mode"], d["cursor"]["from"]) for d in (one.document(f"dbo-{name}") for name in names())}
+    assert first == {("overwrite", None)}, "the first load of an incremental stream replaces its table"
     two = good(tap.run(one.state, **settings))
     documents = {name: two.document(f"dbo-{name}") for name in names()}
     assert {d["rows"] for d in documents.values()} == {0}
@@ -127,12 +129,15 @@ def test_a_backfill_reads_its_window_and_leaves_the_bookmark(server: Counterpart
     assert ids(back, "dbo-Back") == [3, 4, 5]
     assert back.state == one.state
     assert back.document("dbo-Back")["mode"] == "merge"
+    alone = good(tap.run(**options("Back", start_value="2024-01-03")))
+    assert alone.document("dbo-Back")["mode"] == "overwrite", "without a bookmark there is nothing to add to"
 
 
 def test_without_a_key_rows_are_never_read_twice(server: Counterpart, tap: Tap) -> None:
     execute(server, "CREATE TABLE dbo.Log (id int NOT NULL, c datetime NOT NULL)", "INSERT INTO dbo.Log VALUES (1, '2024-01-01')")
     one = good(tap.run(**options("Log")))
-    assert one.document("dbo-Log")["mode"] == "append"
+    assert one.document("dbo-Log")["mode"] == "overwrite"
+    assert good(tap.run(one.state, **options("Log"))).document("dbo-Log")["mode"] == "append"
     refused = tap.run(one.state, **options("Log", lookback=60))
     assert refused.code == 2 and "lookback reads rows again" in refused.said and "key" in refused.said
     assert "Traceback" not in refused.said

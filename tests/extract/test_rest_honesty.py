@@ -219,8 +219,11 @@ def test_an_incremental_stream_resumes_behind_its_bookmark(tmp_path: Path) -> No
     stream = {"replication_key": "at", "source_search_field": "changed", "source_search_query": "gt $last_run_date"}
     state = {"bookmarks": {"things": {"replication_key": "at", "replication_key_value": "2026-01-20T00:00:00.000000"}}}
     with api(filtering) as url:
-        sent = sync(url, tmp_path, state, stream=stream)
-    [document] = documents(tmp_path)
+        sync(url, tmp_path / "first", stream=stream | {"start_date": "2026-01-10"})
+        [first] = documents(tmp_path / "first")
+        assert (first["mode"], first["rows"], first["cursor"]["from"]) == ("overwrite", 16, "2026-01-10")
+        sent = sync(url, tmp_path / "next", state, stream=stream)
+    [document] = documents(tmp_path / "next")
     assert (document["mode"], document["rows"]) == ("merge", 5)
     assert document["cursor"] == {
         "column": "at",

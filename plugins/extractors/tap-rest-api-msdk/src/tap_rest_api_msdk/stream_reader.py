@@ -49,7 +49,7 @@ class StreamReader:
         """
         began = time.monotonic()
         start = self.choice.start(bookmark)
-        load = Load(self._plan(root, start))
+        load = Load(self._plan(root, start, is_first=self.choice.reached(bookmark) is None))
         pages = self._pages(start)
         selected = load.plan.schema.names
         try:
@@ -76,9 +76,9 @@ class StreamReader:
             self._client.stop.set()
         self._tell(pages.received, began)
 
-    def _plan(self, root: Path, start: str | None) -> LoadPlan:
+    def _plan(self, root: Path, start: str | None, is_first: bool) -> LoadPlan:
         choice = self.choice
-        mode: Mode = ("merge" if choice.key else "append") if choice.is_incremental else "overwrite"
+        mode: Mode = "overwrite" if is_first else "merge" if choice.key else "append"
         columns = choice.columns
         return LoadPlan(
             stream=choice.stream,

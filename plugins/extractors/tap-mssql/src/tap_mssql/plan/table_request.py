@@ -59,8 +59,8 @@ class TableRequest:
 
     @property
     def mode(self) -> Mode:
-        """What the load does to the Delta table."""
-        if self.replication_key is None:
+        """What the load does to the Delta table: without a bookmark there is nothing it could be added to."""
+        if self.replication_key is None or self.bookmark is None:
             return "overwrite"
         return "merge" if self.key else "append"
 
