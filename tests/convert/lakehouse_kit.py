@@ -155,10 +155,10 @@ def facts(column: pa.ChunkedArray) -> dict[str, Any]:
         return told | {"length": sum(map(len, values))}
     if pa.types.is_boolean(kind):
         return told | {"sum": str(sum(values))}
-    if pa.types.is_float64(kind):
-        return told | ends(values, repr)
-    if pa.types.is_float32(kind):
-        return told | ends(values, shortest32)
+    if pa.types.is_floating(kind):
+        numbers = [each for each in values if each == each]
+        text = repr if pa.types.is_float64(kind) else shortest32
+        return told | {"nan": len(values) - len(numbers)} | ends(numbers, text)
     if pa.types.is_decimal(kind):
         if kind.precision <= 28:
             told["sum"] = format(exact_sum(values), "f") if values else "0"
@@ -179,6 +179,8 @@ def facts(column: pa.ChunkedArray) -> dict[str, Any]:
 
 def shortest32(value: float) -> str:
     """The shortest text that reads back as the same 32-bit float."""
+    if value in (float("inf"), float("-inf")):
+        return repr(value)
     for digits in range(1, 10):
         text = f"{value:.{digits}g}"
         try:

@@ -145,6 +145,16 @@ def test_records_become_exact_parts(tmp_path: Path) -> None:
     assert len(manifest["files"]) > 1 and manifest["source_rows"] is None
 
 
+def test_files_of_other_taps_may_hold_nan_and_infinities(tmp_path: Path) -> None:
+    values = pa.chunked_array([[float("nan"), None, 1.5, float("inf")], [float("-inf"), float("nan")]], pa.float64())
+    pq.write_table(pa.table({"id": pa.array(range(6), pa.int64()), "amount": values}), tmp_path / "of-another.parquet")
+    done = run(tmp_path, schema_line(), batch_line(tmp_path / "of-another.parquet"), STATE)
+    assert done.returncode == 0, done.stderr
+    [manifest] = manifests(tmp_path)
+    assert manifest["columns"]["amount"] == {"non_null": 5, "nan": 2, "min": "-inf", "max": "inf"}
+    assert "nan" not in manifest["columns"]["id"]
+
+
 def test_a_record_that_does_not_fit_stages_nothing(tmp_path: Path) -> None:
     bad = line(type="RECORD", stream=STREAM, record={"id": 2, "amount": 0.12345})
     done = run(tmp_path, schema_line(), line(type="RECORD", stream=STREAM, record={"id": 1}), bad, STATE)

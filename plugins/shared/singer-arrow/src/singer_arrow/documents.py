@@ -181,7 +181,7 @@ class PublishedDocument(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class LedgerRow(msgspec.Struct, kw_only=True, frozen=True):
-    """A row of the Delta table `_loads`: what became of a load for good. `applied`: its data is in Delta, checked and committed."""
+    """A row of the Delta table `_loads`: what became of a load for good; `applied`: in Delta, checked and committed."""
 
     load_id: LoadId
     manifest_sha256: Sha256
