@@ -32,6 +32,7 @@ class LoadPlan:
     key_columns: list[str]
     replication_key: str | None
     start: str | None
+    notes: tuple[str, ...] = ()
 
 
 class Load:
@@ -100,5 +101,6 @@ class Load:
             columns=writer.facts(),
             started_at=utc_text(self._started),
             ended_at=utc_text(datetime.now(UTC)),
+            notes=list(plan.notes),
         )
         documents.write(documents.document_path(writer.folder, writer.load_id), document)

@@ -69,15 +69,11 @@ def choose(config: StreamConfig, entry: Entry | None) -> StreamChoice:
 
 
 def chosen(streams: Sequence[StreamConfig], given: Mapping[str, Any] | None) -> list[StreamChoice]:
-    """The streams that a catalog selects, all of them without one. Raises SelectionRefused for what cannot be read as asked."""
+    """The streams that a catalog selects, all of them without one."""
     if given is None:
-        choices = [choose(stream, None) for stream in streams]
-    else:
-        entries = {entry["tap_stream_id"]: entry for entry in given.get("streams", ()) if catalog.is_selected(entry)}
-        choices = [choose(stream, entries[stream.name]) for stream in streams if stream.name in entries]
-    for each in choices:
-        check(each)
-    return choices
+        return [choose(stream, None) for stream in streams]
+    entries = {entry["tap_stream_id"]: entry for entry in given.get("streams", ()) if catalog.is_selected(entry)}
+    return [choose(stream, entries[stream.name]) for stream in streams if stream.name in entries]
 
 
 def check(choice: StreamChoice) -> None:

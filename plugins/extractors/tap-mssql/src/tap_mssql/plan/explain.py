@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 from tap_mssql.config.settings import Settings
 from tap_mssql.plan import strategy
+from tap_mssql.plan.select_list import arrow_schema, select_list
 from tap_mssql.plan.table_request import TableRequest
 
 ROWS_PER_SECOND = 150_000  # of one connection, of rows of BYTES_PER_ROW: a guess, for want of a measurement
@@ -35,7 +36,8 @@ class Step:
 
 
 def step(request: TableRequest, settings: Settings) -> Step:
-    """What a run would do with one stream."""
+    """What a run would do with one stream. Raises SelectionRefused where its columns do not fit those of its bookmark."""
+    request = request.compared(arrow_schema(select_list(request.stream, request.columns, settings)))
     chosen = strategy.choose(request.table, request.replication_key)
     table, window = request.table, request.bookmark is not None or request.is_backfill
     rows = None if window else table.row_estimate
@@ -58,7 +60,7 @@ def step(request: TableRequest, settings: Settings) -> Step:
         rows=rows,
         bytes=size,
         seconds=None if seconds is None else round(seconds, 1),
-        warnings=[*chosen.warnings, *casts, *([] if settings.keep_100ns else cut), *request.left_out],
+        warnings=[*chosen.warnings, *casts, *([] if settings.keep_100ns else cut), *request.left_out, *request.column_notes],
     )
 
 
