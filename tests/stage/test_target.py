@@ -52,13 +52,20 @@ def staged(folder: Path) -> list[Path]:
     return sorted(p for p in (folder / "out").rglob("*") if p.is_file() and p.name != ".lock")
 
 
-def load(folder: Path, rows: int = 10, complete: bool = True, limit: int = 1_000_000) -> list[Path]:
+def load(
+    folder: Path, rows: int = 10, complete: bool = True, limit: int = 1_000_000, row_number: str | None = None
+) -> list[Path]:
     """The parts of one load in a spool, as a tap leaves them."""
     from singer_arrow.parts import PartLimits
 
     spool = folder / "spool" / names.folder(STREAM)
     writer = PartWriter(
-        spool, "20261124T000000Z-0abc0abc0abc", SCHEMA, {"amount": "money"}, limits=PartLimits(part_rows=limit, group_rows=1)
+        spool,
+        "20261124T000000Z-0abc0abc0abc",
+        SCHEMA,
+        {"amount": "money"},
+        limits=PartLimits(part_rows=limit, group_rows=1),
+        row_number=row_number,
     )
     for number in range(rows):
         writer.write(pa.RecordBatch.from_pylist([{"id": number, "amount": Decimal("0.1000")}], schema=SCHEMA))
@@ -77,6 +84,7 @@ def load(folder: Path, rows: int = 10, complete: bool = True, limit: int = 1_000
         rows=writer.rows,
         source_rows=rows,
         columns=writer.facts(),
+        row_number=row_number,
         started_at=utc_text(datetime.now(UTC)),
         ended_at=utc_text(datetime.now(UTC)),
     )
@@ -143,6 +151,31 @@ def test_records_become_exact_parts(tmp_path: Path) -> None:
     assert table.column("id").to_pylist() == list(range(25)) and table.schema.field("amount").type == pa.decimal128(19, 4)
     assert manifest["columns"]["amount"] == {"non_null": 9, "sum": "0.9000", "min": "0.1000", "max": "0.1000"}
     assert len(manifest["files"]) > 1 and manifest["source_rows"] is None
+    assert manifest["row_number"] == "_row" and "_row" not in manifest["columns"]
+    assert [column["name"] for column in manifest["schema"]] == ["id", "amount"]
+    assert table.column("_row").to_pylist() == list(range(1, 26)), "one numbering for the whole load"
+
+
+def test_the_row_number_meets_no_column_and_loads_without_a_key_have_none(tmp_path: Path) -> None:
+    properties = {"id": {"type": "integer"}, "_ROW": {"type": "string"}, "=row_1": {"type": "string"}}
+    described = line(type="SCHEMA", stream="k", schema={"properties": properties}, key_properties=["id"])
+    keyless = line(type="SCHEMA", stream="n", schema={"properties": {"id": {"type": "integer"}}}, key_properties=[])
+    done = run(tmp_path, described, keyless, *(line(type="RECORD", stream=s, record={"id": 1}) for s in "kn"), STATE)
+    assert done.returncode == 0, done.stderr
+    assert {m["stream"]: m["row_number"] for m in manifests(tmp_path)} == {"k": "_row_2", "n": None}
+
+
+def test_parts_of_a_tap_with_row_numbers_are_adopted_and_not_without_the_column_they_promise(tmp_path: Path) -> None:
+    [part] = load(tmp_path, row_number="_row")
+    done = run(tmp_path, schema_line(), batch_line(part), STATE)
+    assert done.returncode == 0, done.stderr
+    [manifest] = manifests(tmp_path)
+    assert manifest["row_number"] == "_row"
+    [part] = load(tmp_path / "short")
+    [path] = part.parent.glob("*.load.json")
+    path.write_text(path.read_text().replace('"row_number": null', '"row_number": "_row"'))
+    done = run(tmp_path / "short", schema_line(), batch_line(part), STATE)
+    assert done.returncode == 3 and "has another schema" in done.stderr
 
 
 def test_files_of_other_taps_may_hold_nan_and_infinities(tmp_path: Path) -> None:
