@@ -204,6 +204,12 @@ def test_columns_that_change_between_two_loads_are_read_on_or_whole_or_refused_a
     assert one.state["bookmarks"]["dbo-Shapenew"]["columns"] == {"id": "int32", "a": "int32", "c": "int32"}
     for name, (change, *_) in SHAPES.items():
         execute(server, f"ALTER TABLE dbo.Shape{name} {change}", f"INSERT INTO dbo.Shape{name} (id, c) VALUES (3, 3)")
+    steps, said = tap.plan(one.state, **settings)
+    assert {name: step["mode"] for name, step in steps.items()} == {
+        f"dbo-Shape{name}": mode for name, (*_, mode, _) in SHAPES.items() if mode
+    }
+    assert any("this load reads the stream whole" in warning for warning in steps["dbo-Shapenew"]["warnings"])
+    assert "column a was int32 and is int16" in said and "The other 4 would be read" in said
     two = tap.run(one.state, **settings)
     assert two.code == 3 and "1 of 5 streams failed" in two.said and "The other 4 are complete and staged" in two.said
     for name, (_, _, ids_, mode, told) in SHAPES.items():

@@ -6,6 +6,7 @@ this module does not import pyarrow.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -201,12 +202,20 @@ class LedgerRow(msgspec.Struct, kw_only=True, frozen=True):
     columns: Annotated[str, Meta(description="JSON: the source's columns by name, each with its Arrow type as text")]
 
 
-def columns_of(stream: str, schema: pa.Schema, source_types: dict[str, str]) -> list[Column]:
-    """The manifest's columns of an Arrow schema. Raises NameRefused or TypeRefused, naming stream and column."""
+def columns_of(
+    stream: str, schema: pa.Schema, source_types: Mapping[str, str], collations: Mapping[str, str] | None = None
+) -> list[Column]:
+    """The manifest's columns of an Arrow schema. Raises NameRefused or TypeRefused, naming stream and column.
+
+    `collations`: those of text key columns, by name.
+    """
     from singer_arrow import types
 
-    in_delta = names.column_names(stream, schema.names)
-    return [Column(f.name, in_delta[f.name], types.type_text(f.type), f.nullable, source_types.get(f.name, "")) for f in schema]
+    in_delta, collated = names.column_names(stream, schema.names), collations or {}
+    return [
+        Column(f.name, in_delta[f.name], types.type_text(f.type), f.nullable, source_types.get(f.name, ""), collated.get(f.name))
+        for f in schema
+    ]
 
 
 def manifest_of(document: LoadDocument, source: str, files: list[PartFile], bookmark: dict[str, Any] | None) -> Manifest:

@@ -76,6 +76,7 @@ def plan_table(request: TableRequest, items: Sequence[SelectItem], strategy: Str
         row_bytes=None if statements.unbounded(request.columns) else row_bytes(request.columns, 0),
         identity=_identity(request, items, strategy, window),
         notes=(*request.column_notes, *(f"left out: {text}" for text in request.left_out)),
+        collations=request.key_collations,
         request=request,
         items=tuple(items),
         strategy=strategy,

@@ -56,6 +56,11 @@ class TableRequest:
         return sum(c.max_length if c.max_length > 0 else UNBOUNDED_BYTES for c in self.columns)
 
     @property
+    def key_collations(self) -> dict[str, str]:
+        """By which collation the server compares the key's text columns, by column."""
+        return {c.name: c.collation for c in self.columns if c.collation and c.name in self.key}
+
+    @property
     def is_incremental(self) -> bool:
         """Whether only what a replication key says is new is read."""
         return self.replication_key is not None
