@@ -118,6 +118,18 @@ def test_parts_are_adopted_as_they_are_and_the_manifest_names_them(tmp_path: Pat
     assert not [p for p in (tmp_path / "spool").rglob("*") if p.is_file()], "the spool of a staged load is empty"
 
 
+@pytest.mark.parametrize(("given", "target"), [(None, None), (" ", None), ("/Main.Lighthouse ", "/Main.Lighthouse ")])
+def test_a_manifest_names_the_target_it_was_staged_for(
+    given: str | None, target: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LAKEHOUSE_TARGET", raising=False)
+    if given is not None:
+        monkeypatch.setenv("LAKEHOUSE_TARGET", given)
+    records = schema_line(stream="n"), line(type="RECORD", stream="n", record={"id": 1})
+    assert run(tmp_path, schema_line(), batch_line(*load(tmp_path)), *records, STATE).returncode == 0
+    assert [m["target"] for m in manifests(tmp_path)] == [target, target]
+
+
 def test_a_load_without_its_document_leaves_nothing_and_fails(tmp_path: Path) -> None:
     parts = load(tmp_path, complete=False)
     done = run(tmp_path, schema_line(), batch_line(*parts), STATE)

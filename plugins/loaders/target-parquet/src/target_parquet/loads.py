@@ -81,7 +81,7 @@ class PartsLoad:
         document = documents.read_load_document(path)
         self._check(document, path)
         placed = [msgspec.structs.replace(f, path=f"{names.folder(self.stream)}/{f.path}") for f in document.files]
-        return documents.manifest_of(document, self._output.source, placed, bookmark)
+        return documents.manifest_of(document, self._output.source, placed, bookmark, self._output.target)
 
     def _check(self, document: LoadDocument, path: Path) -> None:
         told = {f.path: (f.rows, f.bytes, f.sha256) for f in document.files}
@@ -207,7 +207,7 @@ class RecordsLoad:
             ended_at=utc_text(datetime.now(UTC)),
             notes=[_UNPROVEN],
         )
-        return documents.manifest_of(document, self._output.source, document.files, bookmark)
+        return documents.manifest_of(document, self._output.source, document.files, bookmark, self._output.target)
 
     def close(self) -> None:
         """Nothing is left to remove."""

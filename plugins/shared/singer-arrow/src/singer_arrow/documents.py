@@ -218,12 +218,14 @@ def columns_of(
     ]
 
 
-def manifest_of(document: LoadDocument, source: str, files: list[PartFile], bookmark: dict[str, Any] | None) -> Manifest:
-    """The manifest of a complete load whose files now stand in the folder of `source`."""
+def manifest_of(
+    document: LoadDocument, source: str, files: list[PartFile], bookmark: dict[str, Any] | None, target: str | None = None
+) -> Manifest:
+    """The manifest of a complete load whose files now stand in the folder of `source`, meant for `target` (null: for any)."""
     both = set(Manifest.__struct_fields__) & set(LoadDocument.__struct_fields__) - {"files"}
     table = names.table_name(document.source_schema, document.source_table)
     same = {name: getattr(document, name) for name in both}
-    return Manifest(**same, source=source, table=table, files=files, bookmark=bookmark)
+    return Manifest(**same, source=source, table=table, files=files, bookmark=bookmark, target=target)
 
 
 def document_path(folder: Path, load_id: str) -> Path:
