@@ -18,7 +18,7 @@ from target_parquet.errors import FolderBusy
 
 
 class OutputFolder:
-    """`root` holds `<folder of a stream>/*.parquet` and the manifests; `target` is where they are meant to go (None: anywhere)."""
+    """`root` holds `<folder of a stream>/*.parquet` and the manifests; `target`: where they are meant to go, None for anywhere."""
 
     def __init__(self, root: Path, source: str, target: str | None = None) -> None:
         self.root = root
