@@ -70,7 +70,11 @@ def test_the_schema_files_are_those_of_the_models() -> None:
 @pytest.mark.parametrize(
     ("heading", "name", "not_shown"),
     [
-        ("Manifest, version 1", "manifest", {"cursor.column", "cursor.from", "cursor.to", "columns.*.length", "columns.*.nan", "schema[].collation"}),
+        (
+            "Manifest, version 1",
+            "manifest",
+            {"cursor.column", "cursor.from", "cursor.to", "columns.*.length", "columns.*.nan", "schema[].collation"},
+        ),
         ("Published document", "published-document", set()),
     ],
 )
