@@ -18,7 +18,7 @@ from target_parquet.errors import FolderBusy
 
 
 class OutputFolder:
-    """`root` holds `<folder of a stream>/*.parquet` and the manifests; `target`: where they are meant to go, None for anywhere."""
+    """`root` holds `<folder of a stream>/*.parquet` and the manifests; the loads are meant for `target` (None: for any)."""
 
     def __init__(self, root: Path, source: str, target: str | None = None) -> None:
         self.root = root
