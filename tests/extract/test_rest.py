@@ -181,6 +181,20 @@ def test_records_are_the_same_as_batches(url: str, tmp_path: Path, batched: tupl
     assert f'"SubTotal":{rows[0]["SubTotal"]},' in result.stdout
 
 
+def test_records_of_an_incremental_stream_leave_its_columns_in_the_state(url: str, tmp_path: Path) -> None:
+    name = "SalesOrderHeader"
+    settings = config(url, [name])
+    settings["streams"][0] |= {"replication_key": "ModifiedDate"}
+    result = run(tmp_path, settings)
+    assert result.returncode == 0, result.stderr
+    bookmark = messages(result.stdout)[-1]["value"]["bookmarks"][name]
+    assert bookmark["columns"] == {f.name: str(f.type) for f in order_tables(SCALE)[name].schema}
+    (tmp_path / "state.json").write_text(json.dumps({"bookmarks": {name: bookmark | {"columns": {"SubTotal": "string"}}}}))
+    assert "column SubTotal was string and is decimal128" in failed(
+        run(tmp_path, settings, "--state", str(tmp_path / "state.json")), 2
+    )
+
+
 def test_the_catalog_is_the_same_without_the_sdk_as_with_it(tmp_path: Path) -> None:
     def catalog(spool: Path | None) -> dict[str, Any]:
         more = {"streams": [KEYLESS, {**KEYLESS, "name": "keyed", "primary_keys": ["id"], "replication_key": "at"}]}

@@ -7,10 +7,8 @@ loads have read so far, with its Arrow type as text. What is not the same any mo
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from singer_arrow.errors import SelectionRefused
 
@@ -21,12 +19,11 @@ OnNewColumn = Literal["backfill", "null"]
 Columns = Mapping[str, str]
 
 _INTEGER_DIGITS = {"int16": 5, "int32": 10, "int64": 19}
-_DECIMAL = re.compile(r"decimal128\((\d+), (\d+)\)")
+_DECIMAL = r"decimal128\((\d+), (\d+)\)"
 _WIDER = {("float", "double"), ("time64[us]", "time64[ns]")}
 
 
-@dataclass(frozen=True)
-class ColumnChanges:
+class ColumnChanges(NamedTuple):
     """What the difference asks for: whether this load reads the stream whole, and what a reader of the load should know."""
 
     reads_whole: bool = False
@@ -66,6 +63,8 @@ def compare(
     if new and gone and on_new_column == "null":
         problems.append(f"{_named(gone)} gone and {_named(new)} new at once, as after a rename (on_new_column: null)")
     if problems:
+        import shlex
+
         changed = [name for name in kept if not holds(before[kept[name]], now[name])]
         raise SelectionRefused(
             f"stream {stream}: {'; '.join(problems)}",
@@ -83,8 +82,8 @@ def holds(before: str, now: str) -> bool:
         return True
     if before in _INTEGER_DIGITS and now in _INTEGER_DIGITS:
         return _INTEGER_DIGITS[before] < _INTEGER_DIGITS[now]
-    to = _DECIMAL.fullmatch(now)
-    of = _DECIMAL.fullmatch(before)
+    to = re.fullmatch(_DECIMAL, now)
+    of = re.fullmatch(_DECIMAL, before)
     if to is None or not (of or before in _INTEGER_DIGITS):
         return False
     whole, behind = (int(of[1]) - int(of[2]), int(of[2])) if of else (_INTEGER_DIGITS[before], 0)
