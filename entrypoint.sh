@@ -7,15 +7,18 @@ project=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly project
 readonly lighthouse=$project/.venv/bin/lighthouse
 readonly lakehouse=$project/.meltano/utilities/lakehouse/venv/bin/lakehouse
-readonly commands=(run check finish bookmarks extract upload convert verify plan doctor help)
+readonly commands=(run refresh check finish bookmarks extract upload convert verify plan doctor help)
 child=
+blocks=()
 
 # usage: help
 help() {
   cat <<'TEXT'
 usage: entrypoint.sh [COMMAND]
 
-  run        everything below, in order (default)
+  run        everything from check to verify, in order (default)
+             --full-refresh: reads every stream whole and replaces its table, whatever its bookmark is
+  refresh    STREAM...: reads these streams whole and replaces their tables now; the other streams are left as they are
   check      the configuration, without connecting anywhere
   finish     convert what an earlier run left staged
   bookmarks  set Meltano's state from what Delta really holds
@@ -23,7 +26,8 @@ usage: entrypoint.sh [COMMAND]
   upload     send staged files to the workspace
   convert    run the Delta conversion job
   verify     source rows = Parquet rows = Delta rows, per stream
-  plan       how each stream of SQL Server would be read: mode, ranges, estimates, warnings (--json); reads no table
+  plan       how each stream of SQL Server would be read after the last run here: mode, ranges, estimates, warnings (--json);
+             reads no table
   doctor     network, TLS, login, permissions, isolation, clock, disk: ok, warning or failed, with the fix (--json)
   help       this text
   ANYTHING   another program is run as it is, in the same environment: entrypoint.sh meltano invoke tap-mssql --discover
@@ -120,22 +124,23 @@ finish() {
   step 5 "$lakehouse" prune
 }
 
+# usage: bookmarks [STREAM...]    the streams named get none
 bookmarks() {
   say "bookmarks from the ledger"
   private_folder
   step 5 "$lakehouse" bookmarks >"$private/bookmarks.json"
-  step 5 "$lighthouse" state "$private/bookmarks.json"
+  step 5 "$lighthouse" state "$private/bookmarks.json" "${@/#/--without=}"
 }
 
+# usage: extract [OPTION...]    with options of `meltano run`; what `blocks` holds, else all
 extract() {
-  local blocks
-  read -ra blocks < <("$lighthouse" blocks)
-  say "extract   meltano run ${blocks[*]}"
+  [ "${#blocks[@]}" -gt 0 ] || read -ra blocks < <("$lighthouse" blocks)
+  say "extract   meltano run ${*:+$* }${blocks[*]}"
   rm -rf "$project"/.meltano/run/*
   MELTANO_RUN_ID=$(cat /proc/sys/kernel/random/uuid)
   private_folder
   export MELTANO_RUN_ID LIGHTHOUSE_EXITS=$private/exits
-  attempt meltano run --force --refresh-catalog "${blocks[@]}"
+  attempt meltano run --force --refresh-catalog "$@" "${blocks[@]}"
   [ "$status" -eq 0 ] || exit "$(cause)"
 }
 
@@ -166,17 +171,24 @@ private_folder() {
 
 readonly tap=$project/.meltano/extractors/tap-mssql/venv/bin/tap-mssql
 
-# usage: plan [--json]    the catalog is Meltano's, which knows what is selected; what it says about a failure is the tap's to say
+# usage: catalog TAP FILE    Meltano's, which knows what is selected; what is said about a failure is the tap's to say; sets `status`
+catalog() {
+  export LIGHTHOUSE_EXITS=$private/exits
+  attempt meltano --log-level=error invoke --refresh-catalog --dump=catalog "$1" >"$2" 2>"$private/log"
+  [ "$status" -eq 0 ] || {
+    rm -f "$2"
+    if grep -qs $'^\t' "$private/exits"; then sed -n 's/^\t//p' "$private/exits"; else cat "$private/log"; fi >&2
+  }
+}
+
+# usage: plan [--json]
 plan() {
   private_folder
-  export LIGHTHOUSE_EXITS=$private/exits
   step 3 "$lighthouse" config tap-mssql >"$private/config.json"
-  attempt meltano --log-level=error invoke --dump=catalog tap-mssql >"$private/catalog.json" 2>"$private/log"
-  [ "$status" -eq 0 ] || {
-    if grep -qs $'^\t' "$private/exits"; then sed -n 's/^\t//p' "$private/exits"; else cat "$private/log"; fi >&2
-    exit "$(cause)"
-  }
-  step 3 "$tap" --config "$private/config.json" --catalog "$private/catalog.json" --plan "$@"
+  step 3 "$lighthouse" state-of tap-mssql >"$private/state.json"
+  catalog tap-mssql "$private/catalog.json"
+  [ "$status" -eq 0 ] || exit "$(cause)"
+  step 3 "$tap" --config "$private/config.json" --catalog "$private/catalog.json" --state "$private/state.json" --plan "$@"
 }
 
 # usage: doctor [--json]    without a catalog, which needs a working connection
@@ -186,10 +198,40 @@ doctor() {
   step 3 "$tap" --config "$private/config.json" --doctor "$@"
 }
 
+# usage: run [--full-refresh]
 run() {
-  finish
-  bookmarks
+  if [ "$#" -eq 0 ]; then
+    finish
+    bookmarks
+  fi
+  extract "$@"
+  deliver
+}
+
+# usage: refresh STREAM...    loads that an earlier run left are converted with these, so that none of them stands in the way
+refresh() {
+  local pair all number
+  private_folder
+  say "refresh   $*"
+  mkdir "$private/catalogs"
+  read -ra all < <("$lighthouse" blocks)
+  for ((number = 0; number < ${#all[@]}; number += 2)); do
+    catalog "${all[number]}" "$private/catalogs/${all[number]}.json"
+  done
+  while IFS= read -r -d '' pair; do
+    case $pair in
+      blocks=*) read -ra blocks <<<"${pair#blocks=}" ;;
+      *) export "${pair?}" ;;
+    esac
+  done < <("$lighthouse" choose "$private/catalogs" -- "$@")
+  wait "$!" || exit $?
+  bookmarks "$@"
   extract
+  deliver
+}
+
+# usage: deliver    what was extracted, into Delta
+deliver() {
   upload
   convert
   verify
@@ -203,6 +245,20 @@ no_more() { [ "$#" -eq 0 ] || refuse "'$1' is too much; type: entrypoint.sh help
 only_json() {
   [ "$#" -eq 0 ] || [ "$1" = --json ] || refuse "there is no option $1$(suggestion "$1" --json)"
   [ "$#" -le 1 ] || no_more "${@:2}"
+}
+
+# usage: only_full_refresh ARGUMENT...    refuses arguments other than one --full-refresh
+only_full_refresh() {
+  [ "$#" -eq 0 ] || [ "$1" = --full-refresh ] || {
+    [ "${1#-}" != "$1" ] || no_more "$@"
+    refuse "there is no option $1$(suggestion "$1" --full-refresh)"
+  }
+  [ "$#" -le 1 ] || no_more "${@:2}"
+}
+
+# usage: some_streams ARGUMENT...    refuses a refresh of nothing
+some_streams() {
+  [ "$#" -gt 0 ] || refuse "refresh needs the name of a stream; for all of them type: entrypoint.sh run --full-refresh"
 }
 
 _main() {
@@ -222,7 +278,14 @@ _main() {
       trap_signals
       "$command" "$@"
       ;;
-    run | finish | bookmarks | extract | upload | convert | verify)
+    run | refresh)
+      if [ "$command" = run ]; then only_full_refresh "$@"; else some_streams "$@"; fi
+      settle --check
+      lock
+      trap_signals
+      "$command" "$@"
+      ;;
+    finish | bookmarks | extract | upload | convert | verify)
       no_more "$@"
       settle --check
       lock

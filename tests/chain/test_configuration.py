@@ -259,7 +259,7 @@ def test_stream_options_reach_the_tap_through_meltano(where: str, pipeline: Call
     run = one.run("meltano", "run", "tap-mssql", "target-parquet-sqlserver", **changes)
     assert run.code == 0, run.text
     manifest = one.manifest("Sales-SalesTerritory")
-    assert manifest["mode"] == "merge" and manifest["cursor"]["column"] == "ModifiedDate"
+    assert manifest["mode"] == "overwrite" and manifest["cursor"]["column"] == "ModifiedDate"
 
 
 def test_configuration_that_only_the_tap_can_judge_is_2_as_well(project: Pipeline) -> None:

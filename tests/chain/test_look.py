@@ -18,7 +18,7 @@ def test_plan_tells_how_each_stream_would_be_read_and_reads_none(looked_at: Pipe
     told = looked_at.run("plan")
     assert told.code == 0, told.text
     lines = told.text.splitlines()
-    assert any(line.split()[:3] == ["Sales-SalesOrderHeader", "merge", "SalesOrderID"] for line in lines), told.text
+    assert any(line.split()[:3] == ["Sales-SalesOrderHeader", "overwrite", "SalesOrderID"] for line in lines), told.text
     assert any("no key: read by one query" in line for line in lines)
     assert any("no index begins with the replication key ModifiedDate" in line for line in lines)
     assert not list(looked_at.output.rglob("*.parquet"))

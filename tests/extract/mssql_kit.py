@@ -174,6 +174,16 @@ class Tap:
             stream["selected"] = True
         return dict(found)
 
+    def plan(self, state: dict[str, Any] | None = None, **settings: Any) -> tuple[dict[str, dict[str, Any]], str]:
+        """What `--plan --json` says by stream, and what is said on standard error."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        config, states = self.folder / "plan.json", self.folder / "plan-state.json"
+        config.write_text(json.dumps(self.config(**settings)))
+        states.write_text(json.dumps(state or {}))
+        command = [str(TAP), "--config", str(config), "--state", str(states), "--plan", "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS)
+        return {step["stream"]: step for step in json.loads(done.stdout or "[]")}, done.stderr
+
     def ran(self, process: subprocess.Popen[bytes]) -> Ran:
         try:
             code = process.wait(LIMIT_SECONDS)

@@ -68,6 +68,8 @@ def loads(server: Counterpart, tmp_path_factory: pytest.TempPathFactory) -> tupl
             execute(server, f"CREATE INDEX ix ON dbo.{name} (c)")
         execute(server, f"INSERT INTO dbo.{name} VALUES (1, {first}), (2, {second}), (3, NULL)")
     one = good(tap.run(range_rows=1, **settings))
+    first = {(d["mode"], d["cursor"]["from"]) for d in (one.document(f"dbo-{name}") for name in names())}
+    assert first == {("overwrite", None)}, "the first load of an incremental stream replaces its table"
     two = good(tap.run(one.state, **settings))
     documents = {name: two.document(f"dbo-{name}") for name in names()}
     assert {d["rows"] for d in documents.values()} == {0}
@@ -127,12 +129,15 @@ def test_a_backfill_reads_its_window_and_leaves_the_bookmark(server: Counterpart
     assert ids(back, "dbo-Back") == [3, 4, 5]
     assert back.state == one.state
     assert back.document("dbo-Back")["mode"] == "merge"
+    alone = good(tap.run(**options("Back", start_value="2024-01-03")))
+    assert alone.document("dbo-Back")["mode"] == "overwrite", "without a bookmark there is nothing to add to"
 
 
 def test_without_a_key_rows_are_never_read_twice(server: Counterpart, tap: Tap) -> None:
     execute(server, "CREATE TABLE dbo.Log (id int NOT NULL, c datetime NOT NULL)", "INSERT INTO dbo.Log VALUES (1, '2024-01-01')")
     one = good(tap.run(**options("Log")))
-    assert one.document("dbo-Log")["mode"] == "append"
+    assert one.document("dbo-Log")["mode"] == "overwrite"
+    assert good(tap.run(one.state, **options("Log"))).document("dbo-Log")["mode"] == "append"
     refused = tap.run(one.state, **options("Log", lookback=60))
     assert refused.code == 2 and "lookback reads rows again" in refused.said and "key" in refused.said
     assert "Traceback" not in refused.said
@@ -170,3 +175,60 @@ def test_ties_of_the_replication_key_are_read_once_whatever_the_range(server: Co
     execute(server, "INSERT INTO dbo.Ties VALUES " + ", ".join(f"({n}, {n // 20})" for n in range(200)))
     ran = good(tap.run(range_rows=7, **options("Ties")))
     same(ran.table("dbo-Ties"), select(server, "SELECT * FROM dbo.Ties"))
+
+
+# change → its statement, the setting, ids of the next load, its mode, what is said (in the notes, or on standard error)
+SHAPES = {
+    "new": ("ADD b int NULL", "backfill", {1, 2, 3}, "overwrite", "column b is new: this load reads the stream whole"),
+    "unread": ("ADD b int NULL", "null", {3}, "merge", "column b is new: rows that were read before hold NULL in it"),
+    "dropped": ("DROP COLUMN a", "backfill", {3}, "merge", "column a is gone or deselected"),
+    "widened": ("ALTER COLUMN a bigint NULL", "backfill", {3}, "merge", ""),
+    "narrowed": ("ALTER COLUMN a smallint NULL", "backfill", None, "", "column a was int32 and is int16"),
+}  # fmt: skip
+
+
+def test_columns_that_change_between_two_loads_are_read_on_or_whole_or_refused_and_stop_no_other(
+    server: Counterpart, tap: Tap
+) -> None:
+    for name in SHAPES:
+        execute(server, f"CREATE TABLE dbo.Shape{name} (id int NOT NULL PRIMARY KEY, a int NULL, c int NOT NULL)")
+        execute(server, f"INSERT INTO dbo.Shape{name} VALUES (1, 1, 1), (2, 2, 2)")
+    settings = {
+        "streams": ["dbo.Shape*"],
+        "stream_options": [
+            {"pattern": "dbo.Shape*", "replication_key": "c"},
+            *({"pattern": f"dbo.Shape{name}", "on_new_column": setting} for name, (_, setting, *_) in SHAPES.items()),
+        ],
+    }
+    one = good(tap.run(**settings))
+    assert one.state["bookmarks"]["dbo-Shapenew"]["columns"] == {"id": "int32", "a": "int32", "c": "int32"}
+    for name, (change, *_) in SHAPES.items():
+        execute(server, f"ALTER TABLE dbo.Shape{name} {change}", f"INSERT INTO dbo.Shape{name} (id, c) VALUES (3, 3)")
+    steps, said = tap.plan(one.state, **settings)
+    assert {name: step["mode"] for name, step in steps.items()} == {
+        f"dbo-Shape{name}": mode for name, (*_, mode, _) in SHAPES.items() if mode
+    }
+    assert any("this load reads the stream whole" in warning for warning in steps["dbo-Shapenew"]["warnings"])
+    assert "column a was int32 and is int16" in said and "The other 4 would be read" in said
+    two = tap.run(one.state, **settings)
+    assert two.code == 3 and "1 of 5 streams failed" in two.said and "The other 4 are complete and staged" in two.said
+    for name, (_, _, ids_, mode, told) in SHAPES.items():
+        stream = f"dbo-Shape{name}"
+        if ids_ is None:
+            assert stream not in two.streams and told in two.said and f"entrypoint.sh refresh {stream}" in two.said
+            assert two.state["bookmarks"][stream] == one.state["bookmarks"][stream]
+            continue
+        document, columns = two.document(stream), two.state["bookmarks"][stream]["columns"]
+        assert (two.rows[stream], document["mode"]) == (ids_, mode)
+        assert columns == {each["name"]: each["type"] for each in document["schema"]}
+        assert any(told in note for note in document["notes"]) and (not told or told in two.said)
+    three = good(tap.run(two.state, **settings | {"streams": ["dbo.Shape*", "!dbo.Shapenarrowed"]}))
+    assert {frozenset(rows) for rows in three.rows.values()} == {frozenset()}, "what was told once is settled"
+
+
+def test_a_stream_that_cannot_be_read_as_asked_stops_no_other(server: Counterpart, tap: Tap) -> None:
+    execute(server, "CREATE TABLE dbo.Well (id int NOT NULL PRIMARY KEY)", "CREATE TABLE dbo.Ill (id int NOT NULL PRIMARY KEY)")
+    options = {"dbo.Ill": {"replication_key": "nope"}}
+    ran = tap.run(streams=["dbo.Well", "dbo.Ill"], stream_options=options)
+    assert ran.code == 3 and ran.streams == {"dbo-Well"}
+    assert "replication key 'nope' is not one of its columns" in ran.said and "The other 1 are complete and staged" in ran.said

@@ -106,3 +106,20 @@ def test_a_unique_index_with_nulls_is_no_key(server: Counterpart, tmp_path: Path
     ran = good(Tap(server, tmp_path).run(streams=["dbo.Nullable"], range_rows=1))
     same(ran.table("dbo-Nullable"), select(server, "SELECT * FROM dbo.Nullable"))
     assert ran.document("dbo-Nullable")["key_columns"] == []
+
+
+def test_text_keys_have_their_collation_in_the_load_document_and_others_have_none(runs: dict[int, Ran]) -> None:
+    def collations(name: str) -> dict[str, str]:
+        return {each["name"]: each["collation"] for each in runs[25].document(f"dbo-Key{name}")["schema"] if each["collation"]}
+
+    assert [collations(f"Text{name}") for name in ("Case", "Binary", "Accent")] == [{"k0": CS}, {"k0": BIN}, {"k0": AI}]
+    assert collations("Text").keys() == {"k0"} and collations("Pair").keys() == {"k1"}
+    assert not collations("Int") and not collations("Guid") and not collations("Binary")
+
+
+def test_plan_names_text_keys_that_are_not_compared_byte_by_byte(server: Counterpart, tmp_path: Path) -> None:
+    steps, said = Tap(server, tmp_path).plan(streams=["dbo.KeyText*"])
+    warned = {name: [w for w in step["warnings"] if "collation" in w] for name, step in steps.items()}
+    assert warned.pop("dbo-KeyTextBinary") == [], said
+    assert warned["dbo-KeyTextCase"] and all(CS in each for each in warned["dbo-KeyTextCase"])
+    assert all(len(each) == 1 for each in warned.values()) and len(warned) == 3

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from lakehouse_kit import fits
 
-from singer_arrow.errors import ValueRefused
+from singer_arrow.errors import SelectionRefused, ValueRefused
 from tap_rest_api_msdk import batch_output, config
 from tap_rest_api_msdk.errors import AnswerRefused, ApiUnavailable, ShortLoad
 
@@ -219,8 +219,11 @@ def test_an_incremental_stream_resumes_behind_its_bookmark(tmp_path: Path) -> No
     stream = {"replication_key": "at", "source_search_field": "changed", "source_search_query": "gt $last_run_date"}
     state = {"bookmarks": {"things": {"replication_key": "at", "replication_key_value": "2026-01-20T00:00:00.000000"}}}
     with api(filtering) as url:
-        sent = sync(url, tmp_path, state, stream=stream)
-    [document] = documents(tmp_path)
+        sync(url, tmp_path / "first", stream=stream | {"start_date": "2026-01-10"})
+        [first] = documents(tmp_path / "first")
+        assert (first["mode"], first["rows"], first["cursor"]["from"]) == ("overwrite", 16, "2026-01-10")
+        sent = sync(url, tmp_path / "next", state, stream=stream)
+    [document] = documents(tmp_path / "next")
     assert (document["mode"], document["rows"]) == ("merge", 5)
     assert document["cursor"] == {
         "column": "at",
@@ -230,3 +233,31 @@ def test_an_incremental_stream_resumes_behind_its_bookmark(tmp_path: Path) -> No
     kinds = [m["type"] for m in sent]
     behind = sent[kinds.index("BATCH") + 1]
     assert behind["value"]["bookmarks"]["things"]["replication_key_value"] == "2026-01-25T00:00:00.000000"
+
+
+def test_new_columns_of_an_incremental_stream_are_read_whole_once_and_others_are_refused_alone(tmp_path: Path) -> None:
+    def filtering(_: int, query: dict[str, list[str]]) -> Answer:
+        since = query.get("changed", ["gt "])[0].removeprefix("gt ")
+        rows = [row for row in ROWS if row["at"] > since]
+        return page(query, rows, total=len(rows))
+
+    stream = {"replication_key": "at", "source_search_field": "changed", "source_search_query": "gt $last_run_date"}
+    known = {"id": "int32", "at": "timestamp[us]"}
+    bookmark = {"replication_key": "at", "replication_key_value": "2026-01-20T00:00:00.000000", "columns": known}
+    with api(filtering) as url:
+        sent = sync(url, tmp_path / "new", {"bookmarks": {"things": dict(bookmark)}}, stream=stream)
+        [document] = documents(tmp_path / "new")
+        assert (document["mode"], document["rows"], document["cursor"]["from"]) == ("overwrite", 25, None)
+        assert "column price is new: this load reads the stream whole" in document["notes"][0]
+        state = sent[-1]["value"]
+        assert state["bookmarks"]["things"]["columns"] == known | {"price": "decimal128(9, 2)"}
+        sync(url, tmp_path / "settled", state, stream=stream)
+        [document] = documents(tmp_path / "settled")
+        assert (document["mode"], document["rows"], document["notes"]) == ("merge", 0, [])
+        sync(url, tmp_path / "null", {"bookmarks": {"things": dict(bookmark)}}, stream=stream, on_new_column="null")
+        [document] = documents(tmp_path / "null")
+        assert (document["mode"], document["rows"]) == ("merge", 5)
+        assert "rows that were read before hold NULL in it" in document["notes"][0]
+        narrowed = bookmark | {"columns": {**known, "price": "decimal128(19, 4)"}}
+        with pytest.raises(SelectionRefused, match=r"column price was decimal128\(19, 4\) and is decimal128\(9, 2\)"):
+            sync(url, tmp_path / "refused", {"bookmarks": {"things": narrowed}}, stream=stream)

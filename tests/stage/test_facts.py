@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from math import inf, nan
 from typing import Any
 
+import lakehouse_kit
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -67,11 +69,22 @@ def test_floats_read_back_the_same(value: float) -> None:
     assert pa.array([float(facts([value], pa.float32()).min)], pa.float32()) == pa.array([value], pa.float32())
 
 
+@pytest.mark.parametrize("arrow", [pa.float32(), pa.float64()], ids=str)
+@given(data=st.data())
+def test_nan_is_counted_and_bounds_are_those_of_the_other_values(arrow: pa.DataType, data: st.DataObject) -> None:
+    numbers = st.one_of(st.none(), st.sampled_from([nan, inf, -inf, 0.5]), st.floats(width=arrow.bit_width))
+    values = pa.chunked_array([data.draw(st.lists(numbers, max_size=8))], arrow)
+    found, said = facts(values.to_pylist(), arrow), lakehouse_kit.facts(values)
+    assert (found.non_null, found.nan) == (said["non_null"], said["nan"])
+    for mine, other in ((found.min, said["min"]), (found.max, said["max"])):
+        assert (mine is None) == (other is None) and (mine is None or float(mine) == float(other))
+
+
 VALUES = {
     pa.bool_(): st.booleans(),
     pa.int64(): st.integers(-(2**63), 2**63 - 1),
-    pa.float32(): st.floats(width=32, allow_nan=False),
-    pa.float64(): st.floats(allow_nan=False),
+    pa.float32(): st.floats(width=32),
+    pa.float64(): st.floats(),
     pa.decimal128(28, 4): st.decimals(min_value=-(10**22), max_value=10**22, places=4),
     pa.decimal128(38, 0): st.integers(-(10**38) + 1, 10**38 - 1).map(Decimal),
     pa.date32(): st.dates(),

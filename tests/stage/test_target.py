@@ -52,13 +52,20 @@ def staged(folder: Path) -> list[Path]:
     return sorted(p for p in (folder / "out").rglob("*") if p.is_file() and p.name != ".lock")
 
 
-def load(folder: Path, rows: int = 10, complete: bool = True, limit: int = 1_000_000) -> list[Path]:
+def load(
+    folder: Path, rows: int = 10, complete: bool = True, limit: int = 1_000_000, row_number: str | None = None
+) -> list[Path]:
     """The parts of one load in a spool, as a tap leaves them."""
     from singer_arrow.parts import PartLimits
 
     spool = folder / "spool" / names.folder(STREAM)
     writer = PartWriter(
-        spool, "20261124T000000Z-0abc0abc0abc", SCHEMA, {"amount": "money"}, limits=PartLimits(part_rows=limit, group_rows=1)
+        spool,
+        "20261124T000000Z-0abc0abc0abc",
+        SCHEMA,
+        {"amount": "money"},
+        limits=PartLimits(part_rows=limit, group_rows=1),
+        row_number=row_number,
     )
     for number in range(rows):
         writer.write(pa.RecordBatch.from_pylist([{"id": number, "amount": Decimal("0.1000")}], schema=SCHEMA))
@@ -77,6 +84,7 @@ def load(folder: Path, rows: int = 10, complete: bool = True, limit: int = 1_000
         rows=writer.rows,
         source_rows=rows,
         columns=writer.facts(),
+        row_number=row_number,
         started_at=utc_text(datetime.now(UTC)),
         ended_at=utc_text(datetime.now(UTC)),
     )
@@ -108,6 +116,18 @@ def test_parts_are_adopted_as_they_are_and_the_manifest_names_them(tmp_path: Pat
     assert manifest["bookmark"] == {"replication_key_value": "7"}
     assert json.loads(done.stdout) == {"bookmarks": {STREAM: {"replication_key_value": "7"}}}
     assert not [p for p in (tmp_path / "spool").rglob("*") if p.is_file()], "the spool of a staged load is empty"
+
+
+@pytest.mark.parametrize(("given", "target"), [(None, None), (" ", None), ("/Main.Lighthouse ", "/Main.Lighthouse ")])
+def test_a_manifest_names_the_target_it_was_staged_for(
+    given: str | None, target: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LAKEHOUSE_TARGET", raising=False)
+    if given is not None:
+        monkeypatch.setenv("LAKEHOUSE_TARGET", given)
+    records = schema_line(stream="n"), line(type="RECORD", stream="n", record={"id": 1})
+    assert run(tmp_path, schema_line(), batch_line(*load(tmp_path)), *records, STATE).returncode == 0
+    assert [m["target"] for m in manifests(tmp_path)] == [target, target]
 
 
 def test_a_load_without_its_document_leaves_nothing_and_fails(tmp_path: Path) -> None:
@@ -143,6 +163,41 @@ def test_records_become_exact_parts(tmp_path: Path) -> None:
     assert table.column("id").to_pylist() == list(range(25)) and table.schema.field("amount").type == pa.decimal128(19, 4)
     assert manifest["columns"]["amount"] == {"non_null": 9, "sum": "0.9000", "min": "0.1000", "max": "0.1000"}
     assert len(manifest["files"]) > 1 and manifest["source_rows"] is None
+    assert manifest["row_number"] == "_row" and "_row" not in manifest["columns"]
+    assert [column["name"] for column in manifest["schema"]] == ["id", "amount"]
+    assert table.column("_row").to_pylist() == list(range(1, 26)), "one numbering for the whole load"
+
+
+def test_the_row_number_meets_no_column_and_loads_without_a_key_have_none(tmp_path: Path) -> None:
+    properties = {"id": {"type": "integer"}, "_ROW": {"type": "string"}, "=row_1": {"type": "string"}}
+    described = line(type="SCHEMA", stream="k", schema={"properties": properties}, key_properties=["id"])
+    keyless = line(type="SCHEMA", stream="n", schema={"properties": {"id": {"type": "integer"}}}, key_properties=[])
+    done = run(tmp_path, described, keyless, *(line(type="RECORD", stream=s, record={"id": 1}) for s in "kn"), STATE)
+    assert done.returncode == 0, done.stderr
+    assert {m["stream"]: m["row_number"] for m in manifests(tmp_path)} == {"k": "_row_2", "n": None}
+
+
+def test_parts_of_a_tap_with_row_numbers_are_adopted_and_not_without_the_column_they_promise(tmp_path: Path) -> None:
+    [part] = load(tmp_path, row_number="_row")
+    done = run(tmp_path, schema_line(), batch_line(part), STATE)
+    assert done.returncode == 0, done.stderr
+    [manifest] = manifests(tmp_path)
+    assert manifest["row_number"] == "_row"
+    [part] = load(tmp_path / "short")
+    [path] = part.parent.glob("*.load.json")
+    path.write_text(path.read_text().replace('"row_number": null', '"row_number": "_row"'))
+    done = run(tmp_path / "short", schema_line(), batch_line(part), STATE)
+    assert done.returncode == 3 and "has another schema" in done.stderr
+
+
+def test_files_of_other_taps_may_hold_nan_and_infinities(tmp_path: Path) -> None:
+    values = pa.chunked_array([[float("nan"), None, 1.5, float("inf")], [float("-inf"), float("nan")]], pa.float64())
+    pq.write_table(pa.table({"id": pa.array(range(6), pa.int64()), "amount": values}), tmp_path / "of-another.parquet")
+    done = run(tmp_path, schema_line(), batch_line(tmp_path / "of-another.parquet"), STATE)
+    assert done.returncode == 0, done.stderr
+    [manifest] = manifests(tmp_path)
+    assert manifest["columns"]["amount"] == {"non_null": 5, "nan": 2, "min": "-inf", "max": "inf"}
+    assert "nan" not in manifest["columns"]["id"]
 
 
 def test_a_record_that_does_not_fit_stages_nothing(tmp_path: Path) -> None:

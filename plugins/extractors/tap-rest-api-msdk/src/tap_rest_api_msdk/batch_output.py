@@ -35,7 +35,7 @@ def sync(
 ) -> None:
     """Reads the streams that a catalog selects; the messages of each are written when its load is complete.
 
-    Raises SelectionRefused before a request is made, SomeFailed after the messages of the streams that did not fail.
+    Raises SelectionRefused where nothing can be read as asked, SomeFailed after the messages of the streams that did not fail.
     """
     root = batch.folder(batch_config)
     choices = stream_choice.chosen(config.streams, given)
@@ -44,6 +44,7 @@ def sync(
     failed: list[Failure] = []
     for choice in choices:
         try:
+            stream_choice.check(choice)
             parts = StreamReader(choice, config, client).load(root, bookmarks.setdefault(choice.stream, {}))
         except (TapError, ArrowSingerError) as error:
             failed.append(error)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from singer_arrow.bookmarks import OnNewColumn
 from tap_rest_api_msdk import schemas
 from tap_rest_api_msdk.retry import Patience
 from tap_rest_api_msdk.schemas import JsonSchema
@@ -57,6 +58,7 @@ class TapConfig:
     timeout: float
     patience: Patience
     extra_fields: bool
+    on_new_column: OnNewColumn
     streams: list[StreamConfig]
 
 
@@ -74,6 +76,7 @@ def parse(raw: Mapping[str, Any]) -> TapConfig:
             extension=settings.backoff_time_extension,
         ),
         extra_fields=settings.extra_fields == "ignore",
+        on_new_column=settings.on_new_column,
         streams=[_stream(settings, stream) for stream in settings.streams],
     )
 

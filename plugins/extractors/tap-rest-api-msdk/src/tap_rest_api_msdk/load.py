@@ -32,6 +32,7 @@ class LoadPlan:
     key_columns: list[str]
     replication_key: str | None
     start: str | None
+    notes: tuple[str, ...] = ()
 
 
 class Load:
@@ -43,7 +44,8 @@ class Load:
         self._run_id = os.environ.get("MELTANO_RUN_ID") or str(uuid.uuid4())
         load_id = names.load_id(self._run_id, TAP, plan.stream, self._started)
         folder = plan.root / names.folder(plan.stream)
-        self._writer = PartWriter(folder, load_id, plan.schema, plan.source_types, plan.key_columns)
+        row_number = names.row_number(plan.schema.names) if plan.key_columns else None
+        self._writer = PartWriter(folder, load_id, plan.schema, plan.source_types, plan.key_columns, row_number=row_number)
 
     @property
     def rows(self) -> int:
@@ -98,7 +100,9 @@ class Load:
             rows=writer.rows,
             source_rows=source_rows,
             columns=writer.facts(),
+            row_number=writer.row_number,
             started_at=utc_text(self._started),
             ended_at=utc_text(datetime.now(UTC)),
+            notes=list(plan.notes),
         )
         documents.write(documents.document_path(writer.folder, writer.load_id), document)

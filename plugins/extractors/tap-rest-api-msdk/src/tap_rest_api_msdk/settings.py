@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from singer_arrow import settings
+from singer_arrow.bookmarks import OnNewColumn
 from singer_arrow.settings import Secret, no_secret
 from tap_rest_api_msdk import contradictions
 
@@ -139,6 +140,13 @@ class Settings(Common, kw_only=True, frozen=True):
     extra_fields: Annotated[
         Literal["refuse", "ignore"], Meta(description="What happens to fields that the schema does not declare.")
     ] = "refuse"
+    on_new_column: Annotated[
+        OnNewColumn,
+        Meta(
+            description="What an incremental stream does about a column it has not read before: read all records once more, or "
+            "leave it NULL in older rows (in YAML with quotes: 'null')."
+        ),
+    ] = "backfill"
     batch_config: Annotated[
         dict[str, Any] | None, Meta(description="Write Parquet parts and BATCH messages instead of RECORDs.")
     ] = None

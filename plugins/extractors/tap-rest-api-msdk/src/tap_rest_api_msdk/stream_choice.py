@@ -45,12 +45,16 @@ class StreamChoice:
         properties = {name: self.config.schema["properties"][name] for name in self.columns}
         return {**self.config.schema, "properties": properties}
 
+    def reached(self, bookmark: Mapping[str, Any]) -> str | None:
+        """The value that the bookmark holds; None for a full load, and for the first load of an incremental stream."""
+        if not self.is_incremental or bookmark.get("replication_key") != self.replication_key:
+            return None
+        value = bookmark.get("replication_key_value")
+        return None if value is None else str(value)
+
     def start(self, bookmark: Mapping[str, Any]) -> str | None:
         """What the load reads from: the bookmark, or start_date without one; None for a full load."""
-        if not self.is_incremental:
-            return None
-        value = bookmark.get("replication_key_value") if bookmark.get("replication_key") == self.replication_key else None
-        return self.config.start_date if value is None else str(value)
+        return (self.reached(bookmark) or self.config.start_date) if self.is_incremental else None
 
 
 def choose(config: StreamConfig, entry: Entry | None) -> StreamChoice:
@@ -65,15 +69,11 @@ def choose(config: StreamConfig, entry: Entry | None) -> StreamChoice:
 
 
 def chosen(streams: Sequence[StreamConfig], given: Mapping[str, Any] | None) -> list[StreamChoice]:
-    """The streams that a catalog selects, all of them without one. Raises SelectionRefused for what cannot be read as asked."""
+    """The streams that a catalog selects, all of them without one."""
     if given is None:
-        choices = [choose(stream, None) for stream in streams]
-    else:
-        entries = {entry["tap_stream_id"]: entry for entry in given.get("streams", ()) if catalog.is_selected(entry)}
-        choices = [choose(stream, entries[stream.name]) for stream in streams if stream.name in entries]
-    for each in choices:
-        check(each)
-    return choices
+        return [choose(stream, None) for stream in streams]
+    entries = {entry["tap_stream_id"]: entry for entry in given.get("streams", ()) if catalog.is_selected(entry)}
+    return [choose(stream, entries[stream.name]) for stream in streams if stream.name in entries]
 
 
 def check(choice: StreamChoice) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
+from singer_arrow.bookmarks import columns_of, compare, known_columns
 from singer_arrow.documents import Mode
 from singer_arrow.errors import ArrowSingerError
 from singer_arrow.records import RecordDecoder
@@ -36,6 +37,7 @@ class StreamReader:
         self.choice = choice
         self._stream = stream = choice.config
         self._client = client
+        self._on_new_column = config.on_new_column
         self._url = config.api_url + ("/" + stream.path.lstrip("/") if stream.path else "")
         self._arrow = schemas.arrow_schema(stream.schema)
         self._json_columns = schemas.json_columns(stream.schema, stream.text_keys)
@@ -48,8 +50,9 @@ class StreamReader:
         Raises TapError or ArrowSingerError; then there is no load document.
         """
         began = time.monotonic()
-        start = self.choice.start(bookmark)
-        load = Load(self._plan(root, start))
+        known, notes = self._compared(bookmark)
+        start = self.choice.start(known)
+        load = Load(self._plan(root, start, self.choice.reached(known) is None, notes))
         pages = self._pages(start)
         selected = load.plan.schema.names
         try:
@@ -58,15 +61,18 @@ class StreamReader:
             raise error.keeping(load.kept) from None
         finally:
             self._client.stop.set()
-        upto = self._advance(bookmark, start, load.greatest())
+        upto = self._advance(bookmark, start, load.greatest(), load.plan.schema)
         load.finish(pages.total, upto)
         self._tell(load.rows, began)
         return parts
 
-    def records(self, bookmark: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """Yields the records, typed and checked as in a load. Raises TapError or ArrowSingerError."""
+    def records(self, bookmark: Bookmark) -> Iterator[dict[str, Any]]:
+        """Yields the records, typed and checked as in a load; then the bookmark has their columns.
+
+        Raises TapError or ArrowSingerError.
+        """
         began = time.monotonic()
-        pages = self._pages(self.choice.start(bookmark))
+        pages = self._pages(self.choice.start(self._compared(bookmark)[0]))
         maker = RecordMaker(self._stream.schema, self._arrow, self._json_columns)
         try:
             for records in pages:
@@ -74,31 +80,51 @@ class StreamReader:
                 yield from map(maker.record, records)
         finally:
             self._client.stop.set()
+        if self.choice.is_incremental:
+            bookmark["columns"] = columns_of(self._selected)
         self._tell(pages.received, began)
 
-    def _plan(self, root: Path, start: str | None) -> LoadPlan:
+    @property
+    def _selected(self) -> pa.Schema:
+        """The columns of a load."""
+        return pa.schema([self._arrow.field(name) for name in self.choice.columns])
+
+    def _compared(self, bookmark: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+        """The bookmark, or none where new columns ask for the whole stream, and notes. Raises SelectionRefused."""
+        if self.choice.reached(bookmark) is None:
+            return bookmark, ()
+        now = columns_of(self._selected)
+        changes = compare(self.choice.stream, known_columns(bookmark), now, self._on_new_column)
+        for note in changes.notes:
+            log.warning("%s: %s", self.choice.stream, note)
+        return ({} if changes.reads_whole else bookmark), changes.notes
+
+    def _plan(self, root: Path, start: str | None, is_first: bool, notes: tuple[str, ...]) -> LoadPlan:
         choice = self.choice
-        mode: Mode = ("merge" if choice.key else "append") if choice.is_incremental else "overwrite"
-        columns = choice.columns
+        mode: Mode = "overwrite" if is_first else "merge" if choice.key else "append"
+        schema = self._selected
         return LoadPlan(
             stream=choice.stream,
             root=root,
-            schema=pa.schema([self._arrow.field(name) for name in columns]),
-            source_types={k: v for k, v in schemas.source_types(self._stream.schema).items() if k in columns},
+            schema=schema,
+            source_types={k: v for k, v in schemas.source_types(self._stream.schema).items() if k in schema.names},
             mode=mode,
             key_columns=list(choice.key),
             replication_key=choice.replication_key if choice.is_incremental else None,
             start=start if self._stream.search_field else None,
+            notes=notes,
         )
 
-    def _advance(self, bookmark: Bookmark, start: str | None, greatest: str | None) -> str | None:
-        """Moves the bookmark to the greatest value read, never back; returns it."""
+    def _advance(self, bookmark: Bookmark, start: str | None, greatest: str | None, read: pa.Schema) -> str | None:
+        """Moves the bookmark to the greatest value read, never back but by a load of the whole stream; returns it."""
         key = self.choice.replication_key
         if not key or not self.choice.is_incremental:
             return None
         upto = bookmarks.later(self._arrow.field(key).type, start, greatest)
         if upto is not None:
-            bookmark["replication_key"], bookmark["replication_key_value"] = key, upto
+            bookmark.update(replication_key=key, replication_key_value=upto, columns=columns_of(read))
+        else:
+            bookmark.clear()  # of a stream without records: the next load is the first one
         return upto
 
     def _pages(self, start: str | None) -> Pages:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from singer_arrow.exits import Exit
 from singer_arrow.start import importing
 from target_parquet import settings as settings_of
 
+TARGET = "LAKEHOUSE_TARGET"  # where Delta is, as configured; a load belongs to it
 log = logging.getLogger(settings_of.PROGRAM)
 
 
@@ -64,7 +66,8 @@ def _run(settings: settings_of.Settings) -> None:
     from target_parquet.run import Run
 
     logging.basicConfig(stream=sys.stderr, level=settings.logging_level, format="%(levelname)s %(name)s %(message)s")
-    output = OutputFolder(settings.destination_path, settings.source_name)
+    target = os.environ.get(TARGET, "")
+    output = OutputFolder(settings.destination_path, settings.source_name, target if target.strip() else None)
     with output.locked():
         left = output.sweep()
         if left:

@@ -17,7 +17,7 @@ from singer_arrow import documents, names, types
 from singer_arrow.documents import Cursor, LoadDocument, Manifest, PartFile
 from singer_arrow.errors import DamagedPart
 from singer_arrow.facts import FactsOfColumn, utc_text
-from singer_arrow.parts import CheckedPart, PartLimits, PartWriter, check_part
+from singer_arrow.parts import CheckedPart, PartLimits, PartWriter, check_part, with_row_number
 from singer_arrow.records import RecordDecoder
 from target_parquet.errors import IncompleteLoad, MessageRefused
 from target_parquet.messages import Message
@@ -81,7 +81,7 @@ class PartsLoad:
         document = documents.read_load_document(path)
         self._check(document, path)
         placed = [msgspec.structs.replace(f, path=f"{names.folder(self.stream)}/{f.path}") for f in document.files]
-        return documents.manifest_of(document, self._output.source, placed, bookmark)
+        return documents.manifest_of(document, self._output.source, placed, bookmark, self._output.target)
 
     def _check(self, document: LoadDocument, path: Path) -> None:
         told = {f.path: (f.rows, f.bytes, f.sha256) for f in document.files}
@@ -91,7 +91,7 @@ class PartsLoad:
             raise DamagedPart(f"stream {self.stream}: {path} and the parts received differ in {', '.join(differ)}")
         if sum(p.rows for p in self._parts.values()) != document.rows:
             raise DamagedPart(f"stream {self.stream}: the parts' rows do not add up to the load's {document.rows}")
-        expected = pa.schema([c.arrow() for c in document.schema])
+        expected = with_row_number(pa.schema([c.arrow() for c in document.schema]), document.row_number)
         for part in self._parts.values():
             if not part.schema.equals(expected):
                 raise DamagedPart(f"stream {self.stream}: {part.path} has another schema than {path}")
@@ -129,13 +129,16 @@ class RecordsLoad:
         self._waiting: list[Any] = []
         self._load_id = names.load_id(run_id, output.source, self.stream, self._started)
         self._writer: PartWriter | None = None
+        self._row_number = names.row_number(arrow.names) if self._keys else None
         self._foreign: list[PartFile] = []
         self._facts: dict[str, FactsOfColumn] = {}
 
     def _open(self) -> PartWriter:
         folder = self._output.folder(self.stream)
         limits = PartLimits(part_rows=self._settings.file_size)
-        return PartWriter(folder, self._load_id, self.schema, self._source_types, self._keys, limits=limits)
+        return PartWriter(
+            folder, self._load_id, self.schema, self._source_types, self._keys, limits=limits, row_number=self._row_number
+        )
 
     def record(self, raw: bytes | msgspec.Raw) -> None:
         """Takes one record."""
@@ -199,11 +202,12 @@ class RecordsLoad:
             rows=sum(f.rows for f in files),
             source_rows=None,
             columns=facts,
+            row_number=None if self._foreign else self._row_number,
             started_at=utc_text(self._started),
             ended_at=utc_text(datetime.now(UTC)),
             notes=[_UNPROVEN],
         )
-        return documents.manifest_of(document, self._output.source, document.files, bookmark)
+        return documents.manifest_of(document, self._output.source, document.files, bookmark, self._output.target)
 
     def close(self) -> None:
         """Nothing is left to remove."""

@@ -18,11 +18,12 @@ from target_parquet.errors import FolderBusy
 
 
 class OutputFolder:
-    """`root` holds `<folder of a stream>/*.parquet` and the manifests."""
+    """`root` holds `<folder of a stream>/*.parquet` and the manifests; the loads are meant for `target` (None: for any)."""
 
-    def __init__(self, root: Path, source: str) -> None:
+    def __init__(self, root: Path, source: str, target: str | None = None) -> None:
         self.root = root
         self.source = source
+        self.target = target
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from singer_arrow.errors import Failure, SelectionRefused, SomeFailed
+from singer_arrow.errors import Failure, NameRefused, SelectionRefused, SomeFailed
 
 Message = dict[str, Any]
 State = dict[str, Any]
@@ -93,12 +93,18 @@ def write(message: Mapping[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def failure(errors: Sequence[Failure], streams: int) -> Failure:
-    """What to raise for the streams that failed: one error that names them, and what is safe."""
+def failure(errors: Sequence[Failure], streams: int, others: str = "are complete and staged") -> Failure:
+    """What to raise for the streams that failed: one error that names them, and what is safe.
+
+    `others` is the end of a sentence about those that did not. The error is a SelectionRefused where all streams were refused:
+    then nothing was read.
+    """
     if streams == 1:
         return errors[0]
     lines = "".join(f"\n  {error}" for error in errors)
-    safe = f"The other {streams - len(errors)} are complete and staged" if len(errors) < streams else "Nothing is staged"
+    if len(errors) == streams and all(isinstance(error, SelectionRefused | NameRefused) for error in errors):
+        return SelectionRefused(f"all {streams} streams were refused:{lines}", action="solve these problems, and run again")
+    safe = f"The other {streams - len(errors)} {others}" if len(errors) < streams else "Nothing is staged"
     return SomeFailed(
         f"{len(errors)} of {streams} streams failed:{lines}", safe=safe, action="solve these problems, and run again"
     )

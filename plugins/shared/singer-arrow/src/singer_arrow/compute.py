@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-_BY_NAME = ("sum", "min_max", "binary_length", "count_distinct", "shift_right", "bit_wise_and")
+_BY_NAME = ("sum", "min_max", "binary_length", "count_distinct", "is_nan", "shift_right", "bit_wise_and")
 
 
 def cast(values: Any, arrow: pa.DataType) -> Any:

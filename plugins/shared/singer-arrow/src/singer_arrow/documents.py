@@ -6,6 +6,7 @@ this module does not import pyarrow.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -181,7 +182,7 @@ class PublishedDocument(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class LedgerRow(msgspec.Struct, kw_only=True, frozen=True):
-    """A row of the Delta table `_loads`: what became of a load for good. `applied`: its data is in Delta, and checked."""
+    """A row of the Delta table `_loads`: what became of a load for good; `applied`: in Delta, checked and committed."""
 
     load_id: LoadId
     manifest_sha256: Sha256
@@ -201,20 +202,30 @@ class LedgerRow(msgspec.Struct, kw_only=True, frozen=True):
     columns: Annotated[str, Meta(description="JSON: the source's columns by name, each with its Arrow type as text")]
 
 
-def columns_of(stream: str, schema: pa.Schema, source_types: dict[str, str]) -> list[Column]:
-    """The manifest's columns of an Arrow schema. Raises NameRefused or TypeRefused, naming stream and column."""
+def columns_of(
+    stream: str, schema: pa.Schema, source_types: Mapping[str, str], collations: Mapping[str, str] | None = None
+) -> list[Column]:
+    """The manifest's columns of an Arrow schema. Raises NameRefused or TypeRefused, naming stream and column.
+
+    `collations`: those of text key columns, by name.
+    """
     from singer_arrow import types
 
-    in_delta = names.column_names(stream, schema.names)
-    return [Column(f.name, in_delta[f.name], types.type_text(f.type), f.nullable, source_types.get(f.name, "")) for f in schema]
+    in_delta, collated = names.column_names(stream, schema.names), collations or {}
+    return [
+        Column(f.name, in_delta[f.name], types.type_text(f.type), f.nullable, source_types.get(f.name, ""), collated.get(f.name))
+        for f in schema
+    ]
 
 
-def manifest_of(document: LoadDocument, source: str, files: list[PartFile], bookmark: dict[str, Any] | None) -> Manifest:
-    """The manifest of a complete load whose files now stand in the folder of `source`."""
+def manifest_of(
+    document: LoadDocument, source: str, files: list[PartFile], bookmark: dict[str, Any] | None, target: str | None = None
+) -> Manifest:
+    """The manifest of a complete load whose files now stand in the folder of `source`, meant for `target` (null: for any)."""
     both = set(Manifest.__struct_fields__) & set(LoadDocument.__struct_fields__) - {"files"}
     table = names.table_name(document.source_schema, document.source_table)
     same = {name: getattr(document, name) for name in both}
-    return Manifest(**same, source=source, table=table, files=files, bookmark=bookmark)
+    return Manifest(**same, source=source, table=table, files=files, bookmark=bookmark, target=target)
 
 
 def document_path(folder: Path, load_id: str) -> Path:

@@ -38,11 +38,13 @@ class FactsOfColumn:
         self._non_null = 0
         self._sum: int | Decimal = 0
         self._length = 0
+        self._nan = 0
         self._min: Any = None
         self._max: Any = None
         self._binary = pa.types.is_string(arrow) or pa.types.is_binary(arrow)
         self._as_integer = {16: pa.int16(), 32: pa.int32(), 64: pa.int64()}.get(_bits(arrow))
         self._decimal = pa.types.is_decimal(arrow)
+        self._float = pa.types.is_floating(arrow)
 
     def add(self, values: pa.Array | pa.ChunkedArray) -> None:
         """Takes values of the column's type."""
@@ -58,8 +60,11 @@ class FactsOfColumn:
             self._widen(values)
             if self._type.precision <= _SUMMED_DIGITS:
                 self._sum = _WIDE.add(Decimal(self._sum), pc.sum(values).as_py())
-        elif self._as_integer is None:
-            self._widen(values)
+        elif self._float:
+            nan = pc.sum(pc.is_nan(values)).as_py()
+            self._nan += nan
+            if nan < present:
+                self._widen(values)  # min_max passes over NaN
         else:
             numbers = pc.cast(values, self._as_integer)  # of dates and times: the same bytes
             self._widen(numbers)
@@ -81,7 +86,8 @@ class FactsOfColumn:
             facts.min, facts.max = (self._decimal_text(x) for x in (self._min, self._max))
             if self._type.precision <= _SUMMED_DIGITS:
                 facts.sum = self._decimal_text(self._sum)
-        elif self._as_integer is None:
+        elif self._float:
+            facts.nan = self._nan
             facts.min, facts.max = (self._float_text(x) for x in (self._min, self._max))
         else:
             facts.sum = str(self._sum if not pa.types.is_time(self._type) else self._sum * self._nanoseconds)
@@ -123,6 +129,8 @@ def merged(arrow: pa.DataType, facts: Iterable[ColumnFacts]) -> ColumnFacts:
     whole.non_null = sum(piece.non_null for piece in pieces)
     if whole.length is not None:
         whole.length = sum(piece.length or 0 for piece in pieces)
+    if whole.nan is not None:
+        whole.nan = sum(piece.nan or 0 for piece in pieces)
     if whole.sum is not None:
         total = Decimal(whole.sum)
         for piece in pieces:

@@ -112,6 +112,16 @@ def column_name(name: str) -> str:
     return _NOT_IN_COLUMN.sub("_", name)
 
 
+def row_number(columns: Iterable[str]) -> str:
+    """The column of the parts that numbers a load's rows: `_row`, else `_row_1`, …, which meets none of the source's columns."""
+    taken = {each.lower() for name in columns for each in (name, column_name(name))}
+    number, name = 0, "_row"
+    while name in taken:
+        number += 1
+        name = f"_row_{number}"
+    return name
+
+
 def column_names(stream: str, names: Iterable[str]) -> dict[str, str]:
     """Source column → Delta column. Raises NameRefused when two meet (Delta compares without case)."""
     result = {name: column_name(name) for name in names}

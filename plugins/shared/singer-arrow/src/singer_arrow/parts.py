@@ -34,7 +34,8 @@ class PartWriter:
 
     `key_columns` gives parts their min/max key when rows come in key order (`ordered`). `range_number` is the text of the
     range's place in the load, 4 digits or more: its parts are numbered `0007`, `0007.02`, `0007.03`; empty for a load
-    that is read in one go, whose parts are numbered `0001`, `0002`.
+    that is read in one go, whose parts are numbered `0001`, `0002`. `row_number` names a column that the parts have beside the
+    schema's: the number of each row in the load, from 1; it is for loads that are read in one go, and has no facts.
     """
 
     folder: Path
@@ -45,12 +46,14 @@ class PartWriter:
     ordered: bool = False
     limits: PartLimits = PartLimits()
     range_number: str = ""
+    row_number: str | None = None
     rows: int = 0
     files: list[PartFile] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._facts = {f.name: FactsOfColumn(f.type) for f in self.schema}
+        self._written = with_row_number(self.schema, self.row_number)
         self._waiting: list[pa.RecordBatch] = []
         self._waiting_rows = self._waiting_bytes = 0
         self._writer: pq.ParquetWriter | None = None
@@ -100,7 +103,7 @@ class PartWriter:
     def _open(self) -> pq.ParquetWriter:
         self._sink = pa.OSFile(str(self._temp()), "wb")
         few = [name for name in self.schema.names if any(repeats(batch.column(name)) for batch in self._waiting[:1])]
-        return pq.ParquetWriter(self._sink, self.schema, compression="zstd", compression_level=1, use_dictionary=few or False)
+        return pq.ParquetWriter(self._sink, self._written, compression="zstd", compression_level=1, use_dictionary=few or False)
 
     def _write_group(self) -> None:
         if not self._waiting_rows:
@@ -111,6 +114,9 @@ class PartWriter:
             facts.add(table.column(name))
         if self.ordered and self.key_columns:
             self._keys += [self._key(table, row) for row in (0, table.num_rows - 1)]
+        if self.row_number:
+            numbers = pa.array(range(self.rows + 1, self.rows + table.num_rows + 1), pa.int64())
+            table = table.append_column(self._written.field(self.row_number), numbers)
         self._writer.write_table(table, row_group_size=max(table.num_rows, 1))
         self.rows += table.num_rows
         self._part_rows += table.num_rows
@@ -140,6 +146,11 @@ class PartWriter:
         self.files.append(part)
         self._writer, self._part_rows, self._keys = None, 0, []
         return part
+
+
+def with_row_number(schema: pa.Schema, row_number: str | None) -> pa.Schema:
+    """The schema of a load's parts: the load's own, and behind it the column that numbers the rows, where there is one."""
+    return schema.append(pa.field(row_number, pa.int64(), nullable=False)) if row_number else schema
 
 
 def repeats(values: pa.Array, sample: int = 8_192) -> bool:

@@ -11,11 +11,11 @@ from typing import IO
 import click
 
 from lighthouse import check as checks
-from lighthouse import environment, resolve, state, variables
+from lighthouse import environment, resolve, selection, state, variables
 from lighthouse.project import Project
 from lighthouse.words import nearest, report
 
-CONFIGURATION = 2
+CONFIGURATION, EXTRACT = 2, 3
 
 
 @click.group()
@@ -60,9 +60,33 @@ def config(plugin: str) -> None:
 
 @main.command(name="state")
 @click.argument("file", type=click.File("r"))
-def state_(file: IO[str]) -> None:
+@click.option("--without", multiple=True, metavar="STREAM", help="A stream that gets no bookmark, and so is read whole.")
+def state_(file: IO[str], without: tuple[str, ...]) -> None:
     """Makes Singer state by source, as `lakehouse bookmarks` prints it into FILE, Meltano's."""
-    state.write(_project(), os.environ, json.load(file))
+    state.write(_project(), os.environ, json.load(file), without)
+
+
+@main.command(name="state-of")
+@click.argument("tap")
+def state_of(tap: str) -> None:
+    """Prints the Singer state that Meltano would hand to a tap."""
+    click.echo(json.dumps(state.read(_project(), os.environ, tap)))
+
+
+@main.command()
+@click.argument("catalogs", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@click.argument("streams", nargs=-1, required=True)
+def choose(catalogs: Path, streams: tuple[str, ...]) -> None:
+    """Prints what reads these streams alone, NUL-terminated: blocks=…, then NAME=value. CATALOGS holds TAP.json for each tap."""
+    project = _project()
+    taps = {block.tap.name for block in project.blocks}
+    found = {tap: json.loads(file.read_text()) for tap in taps if (file := catalogs / f"{tap}.json").exists()}
+    chosen = selection.choose(project, found, streams)
+    if chosen.problems:
+        click.echo("".join(f"entrypoint.sh: {problem}\n" for problem in chosen.problems), err=True, nl=False)
+        sys.exit(CONFIGURATION if taps == found.keys() else EXTRACT)  # else a tap that has it could not be asked
+    out = [f"blocks={' '.join(chosen.blocks)}", *(f"{name}={value}" for name, value in chosen.variables.items())]
+    sys.stdout.buffer.write(b"".join(os.fsencode(each) + b"\0" for each in out))
 
 
 @main.command()

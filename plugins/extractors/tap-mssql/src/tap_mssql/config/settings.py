@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from msgspec import Meta
 
 from singer_arrow import settings
+from singer_arrow.bookmarks import OnNewColumn
 from singer_arrow.settings import Secret, no_secret
 from tap_mssql.config import patterns, stream_options
 from tap_mssql.config.stream_options import StreamOptions
@@ -113,6 +114,13 @@ class Settings(settings.Settings, kw_only=True, frozen=True):
         Literal["fail", "skip"],
         Meta(description="What to do with selected columns that cannot be read, for their type or for want of permission."),
     ] = "fail"
+    on_new_column: Annotated[
+        OnNewColumn,
+        Meta(
+            description="What an incremental stream does about a column it has not read before: read all rows once more, or "
+            "leave it NULL in older rows (in YAML with quotes: 'null')."
+        ),
+    ] = "backfill"
     keep_100ns: Annotated[bool, Meta(description="Adds the exact text beside datetime2(7) and datetimeoffset(7).")] = False
     keep_offset: Annotated[bool, Meta(description="Adds the offset as text beside datetimeoffset.")] = False
 

@@ -12,7 +12,7 @@ from msgspec import Meta
 from singer_arrow import settings
 
 Text = Annotated[str, Meta(min_length=1)]
-INCREMENTAL_ONLY = ("replication_key", "lookback", "start_value", "end_value")
+INCREMENTAL_ONLY = ("replication_key", "lookback", "start_value", "end_value", "on_new_column")
 
 
 class StreamOptions(settings.Settings, frozen=True, kw_only=True):
@@ -44,12 +44,17 @@ class StreamOptions(settings.Settings, frozen=True, kw_only=True):
         Text | None,
         Meta(description="Backfill: only rows with a replication key from this value on; the bookmark stays where it is."),
     ] = None
+    on_new_column: Annotated[
+        Literal["", "backfill", "null"], Meta(description="The tap's `on_new_column` for these streams.")
+    ] = ""  # None would be what the text null stands for
     end_value: Annotated[Text | None, Meta(description="Backfill: only rows with a replication key up to this value.")] = None
 
     @classmethod
     def prepared(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:
         """Methods in any case; numbers and dates of YAML as the text one would have written."""
         changed = {name: _as_text(value) if name in ("start_value", "end_value") else value for name, value in config.items()}
+        if changed.get("on_new_column", "") is None:
+            changed["on_new_column"] = "null"  # YAML without quotes
         method = changed.get("replication_method")
         return changed | ({"replication_method": method.strip().upper()} if isinstance(method, str) else {})
 
@@ -104,5 +109,6 @@ def merged(options: Iterable[StreamOptions]) -> StreamOptions:
             found = {name: value for name, value in found.items() if name not in INCREMENTAL_ONLY}
         elif each.replication_key:
             found.pop("replication_method", None)
-        found |= {name: value for name, value in msgspec.structs.asdict(each).items() if value is not None and name != "pattern"}
+        said = msgspec.structs.asdict(each)
+        found |= {name: value for name, value in said.items() if value not in (None, "") and name != "pattern"}
     return StreamOptions(pattern="", **found)

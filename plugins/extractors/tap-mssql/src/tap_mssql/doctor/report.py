@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
+from singer_arrow.errors import ArrowSingerError
 from tap_mssql.config.settings import Settings
 from tap_mssql.doctor import checks
 from tap_mssql.doctor.checks import Finding
@@ -82,7 +83,7 @@ def _findings_of(name: str, check: Callable[[], list[Finding]]) -> Iterator[Find
     except DRIVER_ERRORS as error:
         fault = diagnose(error)
         yield Finding(name, "failed", f"{fault.what}: {driver_text(error)}", fault.advice)
-    except TapError as error:
+    except (TapError, ArrowSingerError) as error:
         yield Finding(name, "failed", str(error))
 
 

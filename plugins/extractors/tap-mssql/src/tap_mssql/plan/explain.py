@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from tap_mssql.config.settings import Settings
 from tap_mssql.plan import strategy
+from tap_mssql.plan.select_list import arrow_schema, select_list
 from tap_mssql.plan.table_request import TableRequest
 
 ROWS_PER_SECOND = 150_000  # of one connection, of rows of BYTES_PER_ROW: a guess, for want of a measurement
 BYTES_PER_ROW = 150
 RANGE_SECONDS = 0.5  # of max_query_seconds: what ranges are cut to
 
+_BINARY = re.compile(r"_BIN2?(_UTF8)?$", re.IGNORECASE)  # learn.microsoft.com, "Collation and Unicode support"
 _ENDLESS = 100_000  # characters a line may have: no name is ever cut
 
 
@@ -35,7 +38,8 @@ class Step:
 
 
 def step(request: TableRequest, settings: Settings) -> Step:
-    """What a run would do with one stream."""
+    """What a run would do with one stream. Raises SelectionRefused where its columns do not fit those of its bookmark."""
+    request = request.compared(arrow_schema(select_list(request.stream, request.columns, settings)))
     chosen = strategy.choose(request.table, request.replication_key)
     table, window = request.table, request.bookmark is not None or request.is_backfill
     rows = None if window else table.row_estimate
@@ -46,6 +50,11 @@ def step(request: TableRequest, settings: Settings) -> Step:
     readers = min(ranges or 1, settings.max_parallel)
     seconds = None if rows is None else rows / min(rate * readers, settings.max_rows_per_second or rate * readers)
     casts = [f"{c.name} is {c.declared}: read as text" for c in request.columns if c.type in strategy.AS_TEXT]
+    keys = [
+        f"key {name} is text in collation {collation}: the server takes texts for equal that differ byte by byte"
+        for name, collation in request.key_collations.items()
+        if not _BINARY.search(collation)
+    ]
     cut = [f"{c.name} is {c.declared}: its 100 ns digit is cut off and counted" for c in request.columns if c.has_100_ns]
     return Step(
         stream=request.stream,
@@ -58,7 +67,14 @@ def step(request: TableRequest, settings: Settings) -> Step:
         rows=rows,
         bytes=size,
         seconds=None if seconds is None else round(seconds, 1),
-        warnings=[*chosen.warnings, *casts, *([] if settings.keep_100ns else cut), *request.left_out],
+        warnings=[
+            *chosen.warnings,
+            *casts,
+            *([] if settings.keep_100ns else cut),
+            *keys,
+            *request.left_out,
+            *request.column_notes,
+        ],
     )
 
 

@@ -53,6 +53,11 @@ def select_list(stream: str, columns: Sequence[SqlColumn], settings: Settings) -
     return found
 
 
+def arrow_schema(items: Sequence[SelectItem]) -> pa.Schema:
+    """The columns of a load's parts."""
+    return pa.schema([item.field for item in items])
+
+
 def in_declared_types(batch: pa.RecordBatch, items: Sequence[SelectItem]) -> pa.RecordBatch:
     """The driver's batch in the declared types. Raises ValueRefused naming the column whose values do not fit."""
     arrays = []
@@ -61,7 +66,7 @@ def in_declared_types(batch: pa.RecordBatch, items: Sequence[SelectItem]) -> pa.
             arrays.append(values if values.type == item.field.type else pc.cast(values, item.field.type))
         except pa.ArrowInvalid as error:
             raise ValueRefused(f"column {item.name!r} ({item.source_type}): {error}") from error
-    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema([item.field for item in items]))
+    return pa.RecordBatch.from_arrays(arrays, schema=arrow_schema(items))
 
 
 def _beside(column: SqlColumn, suffix: str, expression: str) -> SelectItem:

@@ -10,9 +10,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from singer_arrow import catalog, names, types
+from singer_arrow import bookmarks, catalog, names, types
+from singer_arrow.bookmarks import OnNewColumn
 from singer_arrow.catalog import FULL_TABLE, INCREMENTAL, Entry
-from singer_arrow.errors import SelectionRefused
+from singer_arrow.errors import ArrowSingerError, SelectionRefused
 from tap_mssql.config.settings import Settings
 from tap_mssql.config.stream_options import StreamOptions
 from tap_mssql.plan.select_list import select_list
@@ -34,6 +35,7 @@ class StreamChoice:
     replication_key: str | None
     replication_method: str
     deselected: frozenset[str] = frozenset()
+    on_new_column: OnNewColumn = "backfill"
 
     @property
     def stream(self) -> str:
@@ -105,6 +107,8 @@ class StreamChoice:
             lookback=self.options.lookback or 0,
             start_value=self.options.start_value,
             end_value=self.options.end_value,
+            known_columns=bookmarks.known_columns(state),
+            on_new_column=self.options.on_new_column or self.on_new_column,
         )
         if not request.columns:
             raise SelectionRefused(f"stream {self.stream}: none of its columns can be read", action="deselect the stream")
@@ -142,34 +146,50 @@ def choose(table: Table, settings: Settings, entry: Entry | None) -> StreamChoic
         method = method or _given(entry, "replication_method") or root.get(name)
     method = method or (INCREMENTAL if replication_key else settings.default_replication_method)
     method = str(method).strip().upper()
-    return StreamChoice(table, options, tuple(key), replication_key, method, catalog.deselected(entry or {}))
+    return StreamChoice(
+        table, options, tuple(key), replication_key, method, catalog.deselected(entry or {}), settings.on_new_column
+    )
 
 
 def _given(entry: Entry | None, name: str) -> Any:
     return (entry or {}).get(name)
 
 
-def check(choices: Sequence[StreamChoice], settings: Settings) -> list[str]:
-    """The columns that are left out, each with why. Raises SelectionRefused or NameRefused for what could not arrive.
+def check(choices: Sequence[StreamChoice], settings: Settings) -> dict[str, ArrowSingerError]:
+    """The streams that cannot be read as asked, each with why; the others can. Called before any row is read.
 
-    Called before any row is read.
+    Raises SelectionRefused where there is no stream at all, NameRefused where two would be one table.
     """
     if not choices:
         raise SelectionRefused(
             f"no stream of database {settings.database!r} is selected",
             action="select one; `meltano select tap-mssql --list --all` lists them",
         )
-    unreadable = [f"{c.stream}.{column.name}: {column.unreadable}" for c in choices for column in c.unreadable]
+    names.refuse_collisions((c.stream, names.table_name(c.table.schema, c.table.name)) for c in choices)
+    refused: dict[str, ArrowSingerError] = {}
+    for each in choices:
+        try:
+            _check(each, settings)
+        except ArrowSingerError as error:
+            refused[each.stream] = error
+    return refused
+
+
+def _check(choice: StreamChoice, settings: Settings) -> None:
+    """Raises SelectionRefused or NameRefused for a stream that could not arrive."""
+    unreadable = [f"{column.name}: {column.unreadable}" for column in choice.unreadable]
     if unreadable and settings.on_unreadable == "fail":
         raise SelectionRefused(
-            "columns are selected that can't be read:\n  " + "\n  ".join(unreadable),
+            f"stream {choice.stream}: columns are selected that can't be read: {'; '.join(unreadable)}",
             action="deselect them, or set on_unreadable to skip",
         )
-    names.refuse_collisions((c.stream, names.table_name(c.table.schema, c.table.name)) for c in choices)
-    for each in choices:
-        names.column_names(each.stream, [item.name for item in select_list(each.stream, each.columns, settings)])
-        each.request({})
-    return unreadable
+    names.column_names(choice.stream, [item.name for item in select_list(choice.stream, choice.columns, settings)])
+    choice.request({})
+
+
+def left_out(choices: Sequence[StreamChoice]) -> list[str]:
+    """The columns that are left out because they can't be read, each with why."""
+    return [f"{c.stream}.{column.name}: {column.unreadable}" for c in choices for column in c.unreadable]
 
 
 def json_schema(schema: pa.Schema, source_types: Mapping[str, str]) -> dict[str, Any]:

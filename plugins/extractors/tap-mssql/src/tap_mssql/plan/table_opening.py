@@ -8,7 +8,7 @@ from dataclasses import replace
 from singer_arrow.errors import SelectionRefused
 from tap_mssql.config.settings import Settings
 from tap_mssql.plan import drift, statements, strategy, window
-from tap_mssql.plan.select_list import select_list
+from tap_mssql.plan.select_list import arrow_schema, select_list
 from tap_mssql.plan.table_plan import TablePlan, plan_table
 from tap_mssql.plan.table_request import TableRequest
 from tap_mssql.plan.window import Window
@@ -23,6 +23,9 @@ def open_table(session: Session, request: TableRequest, settings: Settings) -> T
     drift.refuse(session, request)
     request = _permitted(request, session, settings)
     items = select_list(request.stream, request.columns, settings)
+    request = request.compared(arrow_schema(items))
+    for note in request.column_notes:
+        log.warning("stream %s: %s", request.stream, note)
     chosen = strategy.choose(request.table, request.replication_key)
     return plan_table(request, items, chosen, _window(request, session) if request.replication_key else None)
 

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import pyarrow as pa
-
 from singer_arrow.documents import Cursor
 from tap_mssql.plan import statements
 from tap_mssql.plan.key_order import KeyOrder
-from tap_mssql.plan.select_list import SelectItem, row_bytes
+from tap_mssql.plan.select_list import SelectItem, arrow_schema, row_bytes
 from tap_mssql.plan.strategy import Strategy
 from tap_mssql.plan.table_request import TableRequest
 from tap_mssql.plan.window import Window
@@ -67,7 +65,7 @@ def plan_table(request: TableRequest, items: Sequence[SelectItem], strategy: Str
     return TablePlan(
         source_schema=request.table.schema,
         source_table=request.table.name,
-        schema=pa.schema([item.field for item in items]),
+        schema=arrow_schema(items),
         source_types={item.name: item.source_type for item in items},
         mode=request.mode,
         key_columns=key,
@@ -77,7 +75,8 @@ def plan_table(request: TableRequest, items: Sequence[SelectItem], strategy: Str
         moves_bookmark=window is not None and window.moves_bookmark,
         row_bytes=None if statements.unbounded(request.columns) else row_bytes(request.columns, 0),
         identity=_identity(request, items, strategy, window),
-        notes=tuple(f"left out: {text}" for text in request.left_out),
+        notes=(*request.column_notes, *(f"left out: {text}" for text in request.left_out)),
+        collations=request.key_collations,
         request=request,
         items=tuple(items),
         strategy=strategy,

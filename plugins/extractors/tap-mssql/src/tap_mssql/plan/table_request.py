@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import pyarrow as pa
+
+from singer_arrow import bookmarks
+from singer_arrow.bookmarks import Columns, OnNewColumn
 from singer_arrow.documents import Mode
 from tap_mssql.errors import Drifted, ReadFailed
 from tap_mssql.server.discovery import Table
@@ -17,7 +21,8 @@ class TableRequest:
     """A LoadRequest (read/source.py) of a SQL Server table.
 
     `key` identifies rows for merging; `set_key` is the one that the settings name, where they do. `bookmark` is the replication
-    key's, as text. `left_out` says which columns are not read, and why.
+    key's, as text, and `known_columns` are those it came with. `left_out` says which columns are not read, and why;
+    `column_notes` what became of the columns since the last load.
     """
 
     stream: str
@@ -31,6 +36,9 @@ class TableRequest:
     lookback: int = 0
     start_value: str | None = None
     end_value: str | None = None
+    known_columns: Columns | None = None
+    on_new_column: OnNewColumn = "backfill"
+    column_notes: tuple[str, ...] = ()
 
     @property
     def estimated_rows(self) -> int:
@@ -48,6 +56,11 @@ class TableRequest:
         return sum(c.max_length if c.max_length > 0 else UNBOUNDED_BYTES for c in self.columns)
 
     @property
+    def key_collations(self) -> dict[str, str]:
+        """By which collation the server compares the key's text columns, by column."""
+        return {c.name: c.collation for c in self.columns if c.collation and c.name in self.key}
+
+    @property
     def is_incremental(self) -> bool:
         """Whether only what a replication key says is new is read."""
         return self.replication_key is not None
@@ -59,10 +72,21 @@ class TableRequest:
 
     @property
     def mode(self) -> Mode:
-        """What the load does to the Delta table."""
-        if self.replication_key is None:
+        """What the load does to the Delta table: without a bookmark there is nothing it could be added to."""
+        if self.replication_key is None or self.bookmark is None:
             return "overwrite"
         return "merge" if self.key else "append"
+
+    def compared(self, schema: pa.Schema) -> TableRequest:
+        """The request for a load of these columns, without a bookmark where they ask for the whole table.
+
+        Raises SelectionRefused where they do not fit those that the last load had.
+        """
+        if self.bookmark is None:
+            return self
+        now = bookmarks.columns_of(schema)
+        changes = bookmarks.compare(self.stream, self.known_columns, now, self.on_new_column, self.is_backfill)
+        return replace(self, bookmark=None if changes.reads_whole else self.bookmark, column_notes=changes.notes)
 
     def adapted(self, now: Table) -> TableRequest:
         """The request for the table as it is now: the selected columns, and those that were not there to be selected.

@@ -46,7 +46,7 @@ def complete(load: Load, isolation: str) -> None:
         mode=plan.mode,
         key_columns=list(plan.key_columns),
         cursor=plan.window,
-        schema=documents.columns_of(load.stream, plan.schema, plan.source_types),
+        schema=documents.columns_of(load.stream, plan.schema, plan.source_types, plan.collations),
         files=files,
         rows=sum(each.rows for each in ranges),
         source_rows=sum(each.source_rows for each in ranges),

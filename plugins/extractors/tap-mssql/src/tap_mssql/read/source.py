@@ -52,7 +52,8 @@ class LoadPlan:
     as the database declares them. `is_in_key_order`: ranges of keys are in the order of `key_columns`, so that parts can say from
     which key to which they go. `row_bytes`: memory one row may take; None where counting must tell. `window.to` is fixed when the
     load begins, and stays when a later run goes on with it. `identity`: what two runs must have in common, in words and JSON
-    values, for one to use what the other read. `notes` travel in the load document.
+    values, for one to use what the other read. `notes` travel in the load document. `collations`: by
+    which the database compares text columns of the key, by name.
     """
 
     source_schema: str
@@ -68,6 +69,7 @@ class LoadPlan:
     row_bytes: int | None = None
     identity: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    collations: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

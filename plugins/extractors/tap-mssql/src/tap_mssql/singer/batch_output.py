@@ -11,6 +11,7 @@ from typing import Any
 
 from singer_arrow import batch, catalog
 from singer_arrow.batch import Message, State
+from singer_arrow.bookmarks import columns_of
 from singer_arrow.errors import Failure
 from tap_mssql.config.settings import Settings
 from tap_mssql.plan import stream_choice
@@ -60,11 +61,13 @@ def sync(run: Run, chosen: Sequence[StreamChoice], state: State, write: Callable
 
     Raises SelectionRefused or NameRefused before a row is read, SomeFailed after the messages of the streams that did not fail.
     """
-    for line in stream_choice.check(chosen, run.settings):
+    refused = stream_choice.check(chosen, run.settings)
+    readable = [choice for choice in chosen if choice.stream not in refused]
+    for line in stream_choice.left_out(readable):
         log.warning("left out (on_unreadable: skip): %s", line)
     bookmarks = batch.bookmarks(state)
-    failed: list[Failure] = []
-    with run.reading(chosen, bookmarks) as scheduler:
+    failed: list[Failure] = list(refused.values())
+    with run.reading(readable, bookmarks) as scheduler:
         for load in scheduler.ended():
             if load.error is not None:
                 failed.append(load.error)
@@ -87,7 +90,8 @@ def messages(load: Load, bookmark: dict[str, Any]) -> list[Message]:
 
 
 def move(bookmark: dict[str, Any], load: Load) -> None:
-    """Moves a stream's bookmark to where its load ends; a backfill leaves it."""
+    """Moves a stream's bookmark to where its load ends, with the columns that it read; a backfill leaves it."""
     plan = load.opened
     if plan.window and plan.moves_bookmark:
-        bookmark.update(replication_key=plan.window.column, replication_key_value=plan.window.to)
+        columns = columns_of(plan.schema)
+        bookmark.update(replication_key=plan.window.column, replication_key_value=plan.window.to, columns=columns)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import click
 
 from singer_arrow import batch
-from singer_arrow.errors import Failure
+from singer_arrow.errors import ArrowSingerError, Failure, SelectionRefused
 from singer_arrow.settings import json_schema
 from tap_mssql.config import settings
 from tap_mssql.plan import statements, stream_choice
@@ -73,8 +73,18 @@ class TapMssql(Tap):
                 raise SystemExit(report.main(tap.settings, as_json, root))
         from tap_mssql.plan import explain
 
-        steps = [explain.step(s.choice.request(s.stream_state), tap.settings) for s in tap.selected().values()]
-        sys.stdout.write(explain.as_json(steps) if as_json else explain.as_table(steps))
+        streams, refused = tap.selected()
+        steps = []
+        for name, stream in streams.items():
+            try:
+                steps.append(explain.step(stream.choice.request(stream.stream_state), tap.settings))
+            except SelectionRefused as error:
+                refused[name] = error
+        if steps:
+            sys.stdout.write(explain.as_json(steps) if as_json else explain.as_table(steps))
+            sys.stdout.flush()
+        if refused:
+            raise batch.failure(list(refused.values()), len(steps) + len(refused), "would be read")
 
     def discover_streams(self) -> list[TableStream]:
         """One stream per table and view."""
@@ -98,8 +108,8 @@ class TapMssql(Tap):
         self._reset_state_progress_markers()
         if self.state:
             self._state_writer.write_state(self.state)
-        streams = self.selected()
-        failed: list[Failure] = []
+        streams, refused = self.selected()
+        failed: list[Failure] = list(refused.values())
         with self.run.reading([s.choice for s in streams.values()], self.state.get("bookmarks", {})) as scheduler:
             for load in scheduler.ended():
                 if load.error is not None:
@@ -110,14 +120,16 @@ class TapMssql(Tap):
                 stream.sync()
                 stream.finalize_state_progress_markers()
         if failed:
-            raise batch.failure(failed, len(streams))
+            raise batch.failure(failed, len(streams) + len(refused))
 
-    def selected(self) -> dict[str, TableStream]:
-        """The selected streams by name. Raises SelectionRefused or NameRefused for what could not arrive; no row is read."""
+    def selected(self) -> tuple[dict[str, TableStream], dict[str, ArrowSingerError]]:
+        """The selected streams by name, and those that cannot be read as asked. Raises as stream_choice.check; no row is read."""
         chosen = [s for s in self.streams.values() if isinstance(s, TableStream) and s.selected]
-        for line in stream_choice.check([s.choice for s in chosen], self.settings):
+        refused = stream_choice.check([s.choice for s in chosen], self.settings)
+        readable = {s.name: s for s in chosen if s.name not in refused}
+        for line in stream_choice.left_out([s.choice for s in readable.values()]):
             self.logger.warning("left out (on_unreadable: skip): %s", line)
-        return {s.name: s for s in chosen}
+        return readable, refused
 
     @contextmanager
     def read(self, stream: TableStream) -> Iterator[Load]:
