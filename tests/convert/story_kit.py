@@ -20,11 +20,11 @@ class Story:
 
     def __init__(self, lake: Lake, scenarios: dict[str, Callable[[Lake], Scenario]]) -> None:
         self._ends: dict[str, BaseException | None] = {}
-        waiting = {name: scenario(lake) for name, scenario in scenarios.items()}
-        asked = {name: self._step(name, lambda g=each: next(g)) for name, each in waiting.items()}
+        self._waiting = {name: scenario(lake) for name, scenario in scenarios.items()}
+        asked = {name: self._step(name, None) for name in scenarios}
         while asked := {name: loads for name, loads in asked.items() if loads is not None}:
             known = self._run(lake, [load for loads in asked.values() for load in loads])
-            asked = {name: self._step(name, lambda g=waiting[name]: g.send(known)) for name in asked}
+            asked = {name: self._step(name, known) for name in asked}
 
     def _run(self, lake: Lake, loads: list[Made]) -> Told:
         _, printed = lake.engine.run(lake.order(loads))
@@ -33,9 +33,10 @@ class Story:
         assert not missing, printed[-4000:]
         return known
 
-    def _step(self, name: str, step: Callable[[], list[Made]]) -> list[Made] | None:
+    def _step(self, name: str, known: Told | None) -> list[Made] | None:
+        """The loads that a scenario asks for next; None when it has ended."""
         try:
-            return step()
+            return self._waiting[name].send(known)  # type: ignore[arg-type]  # None starts it
         except StopIteration:
             self._ends[name] = None
         except BaseException as error:

@@ -88,8 +88,9 @@ def doubles_without_numbers_give_one_result_by_the_data(lake: Lake) -> Scenario:
 def many_small_loads_of_a_stream_are_one_commit(lake: Lake) -> Scenario:
     first = load(lake, "many", 0, keyed((0, "", 0)), (None, "0"))
     steps = [load(lake, "many", n, keyed((n % 7, f"at {n}", n)), (str(n - 1), str(n))) for n in range(1, 21)]
-    log = [load(lake, "log", n, keyed((n, "", n)), (str(n - 1) if n else None, str(n)), mode="append" if n else "overwrite", key_columns=[])
-           for n in range(12)]  # fmt: skip
+    append: dict[str, Any] = {"mode": "append", "key_columns": []}
+    log = [load(lake, "log", 0, keyed((0, "", 0)), (None, "0"), key_columns=[])]
+    log += [load(lake, "log", n, keyed((n, "", n)), (str(n - 1), str(n)), **append) for n in range(1, 12)]
     told = yield [first, *steps, *log]
     assert {told[each.load_id]["status"] for each in [first, *steps, *log]} == {"applied"}
     assert sum(told[each.load_id]["delta_rows"] for each in steps) == 7
