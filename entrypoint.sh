@@ -9,6 +9,7 @@ readonly lighthouse=$project/.venv/bin/lighthouse
 readonly lakehouse=$project/.meltano/utilities/lakehouse/venv/bin/lakehouse
 readonly commands=(run refresh check finish bookmarks extract upload convert verify plan doctor help)
 child=
+owed=0 # what the command ends with because of loads that are not in Delta, though the others are
 blocks=()
 
 # usage: help
@@ -100,6 +101,22 @@ step() {
   esac
 }
 
+# usage: owe CODE COMMAND...    like `step`, but what fails for some loads lets the others go on: the command ends with its code
+owe() {
+  local code=$1
+  shift
+  attempt "$@"
+  case $status in
+    0) ;;
+    2 | 7 | 130 | 143) exit "$status" ;;
+    4 | 5 | 6) owe_code "$status" ;;
+    *) owe_code "$code" ;;
+  esac
+}
+
+# usage: owe_code CODE    the first one counts
+owe_code() { [ "$owed" -ne 0 ] || owed=$1; }
+
 # usage: stop NAME CODE    on a signal: children first, then ourselves
 stop() {
   trap '' TERM INT
@@ -117,11 +134,11 @@ check() { say "the configuration is complete"; }
 
 finish() {
   say "finish    what an earlier run left staged"
-  step 5 "$lakehouse" prune
+  owe 5 "$lakehouse" prune
   if compgen -G "$project/output/docker_elt/*/_manifests/*.json" >/dev/null; then upload; fi
   # Also without local files: a container that is gone may have left loads in the workspace.
-  step 5 "$lakehouse" convert
-  step 5 "$lakehouse" prune
+  convert
+  owe 5 "$lakehouse" prune
 }
 
 # usage: bookmarks [STREAM...]    the streams named get none
@@ -141,7 +158,11 @@ extract() {
   private_folder
   export MELTANO_RUN_ID LIGHTHOUSE_EXITS=$private/exits
   attempt meltano run --force --refresh-catalog "$@" "${blocks[@]}"
-  [ "$status" -eq 0 ] || exit "$(cause)"
+  case $status in
+    0) ;;
+    130 | 143) exit "$status" ;;
+    *) owe_code "$(cause)" ;; # what is complete is staged, and delivered
+  esac
 }
 
 # usage: cause    the exit code of a failed extraction; Meltano ends with 1 whatever a plugin ends with, but plugins note their own
@@ -149,17 +170,17 @@ cause() { if grep -qsE '^[^[:space:]]+ 2$' "$private/exits"; then echo 2; else e
 
 upload() {
   say "upload    to ${LAKEHOUSE_STAGE:-dbfs:/lighthouse/stage}"
-  step 4 "$lakehouse" upload
+  owe 4 "$lakehouse" upload
 }
 
 convert() {
   say "convert   into ${LAKEHOUSE_TARGET:-lighthouse}"
-  step 5 "$lakehouse" convert
+  owe 5 "$lakehouse" convert
 }
 
 verify() {
   say "verify"
-  step 6 "$lakehouse" report
+  owe 6 "$lakehouse" report
 }
 
 # usage: private_folder    a folder for files with secrets, gone when the script ends
@@ -202,6 +223,7 @@ doctor() {
 run() {
   if [ "$#" -eq 0 ]; then
     finish
+    owed=0 # what is still not in Delta, the steps below say again
     bookmarks
   fi
   extract "$@"
@@ -235,7 +257,7 @@ deliver() {
   upload
   convert
   verify
-  say "done"
+  if [ "$owed" -eq 0 ]; then say "done"; else say "done, but for what failed above"; fi
 }
 
 # usage: no_more ARGUMENT...    refuses arguments that a command does not take
@@ -284,6 +306,7 @@ _main() {
       lock
       trap_signals
       "$command" "$@"
+      settled
       ;;
     finish | bookmarks | extract | upload | convert | verify)
       no_more "$@"
@@ -291,6 +314,7 @@ _main() {
       lock
       trap_signals
       "$command"
+      settled
       ;;
     *)
       settle
@@ -300,6 +324,9 @@ _main() {
       ;;
   esac
 }
+
+# usage: settled    ends the command with what it owes
+settled() { [ "$owed" -eq 0 ] || exit "$owed"; }
 
 trap_signals() {
   trap 'stop interrupted 130' INT

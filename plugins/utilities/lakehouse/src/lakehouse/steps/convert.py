@@ -34,19 +34,25 @@ class Conversion:
     def apply(self, local: list[StagedLoad]) -> list[LoadResult]:
         """Applies every staged load that is not in the ledger, also those an earlier run left behind.
 
-        Returns what became of each; [] when there was nothing to do. Raises ConvertError when the job publishes nothing usable.
+        Returns what became of each, and what is still refused; [] when there was nothing to do. Raises ConvertError when the job publishes nothing usable.
         """
         self.jobs.wait_for_others(self.say)
         known = newest(self.stage, self.target)
-        settled = set(known.committed) if known else set()
-        if known:
-            settled |= {load.load_id for load in known.loads if load.status == "refused"}
         staged = staged_loads(self.stage)
+        refused = [load for load in known.loads if load.status == "refused" and load.load_id in staged] if known else []
+        settled = {*(known.committed if known else ()), *(load.load_id for load in refused)}
         pending = {load_id: source for load_id, source in staged.items() if load_id not in settled}
         if not pending:
-            return []
+            return refused
         self.say(f"{len(pending)} loads to convert, {len(staged) - len(pending)} are in Delta")
-        return self._run(manifests(self.stage, pending, local), sorted(staged), check_only=False)
+        results = self._run(manifests(self.stage, pending, local), sorted(staged), check_only=False)
+        return [*results, *self._still(refused)]
+
+    def _still(self, refused: list[LoadResult]) -> list[LoadResult]:
+        """Those of loads refused earlier that nothing has covered since."""
+        known = newest(self.stage, self.target)
+        now = {load.load_id for load in known.loads if load.status == "refused"} if known else set()
+        return [load for load in refused if load.load_id in now]
 
     def check_again(self, local: list[StagedLoad]) -> list[LoadResult]:
         """Recomputes the figures of the newest load of each stream in Delta, writing no data."""
