@@ -15,9 +15,8 @@ from lakehouse_kit import make_load
 
 from lakehouse import published
 from lakehouse.errors import UploadError
-from lakehouse.loads import read_local
+from lakehouse.loads import read_local, read_staged, staged_loads
 from lakehouse.stages.base import Answer, Entry, Stage
-from lakehouse.steps.convert import manifests, staged_loads
 from lakehouse.steps.upload import upload
 
 
@@ -60,28 +59,28 @@ def three_parts(output: Path) -> Path:
 
 
 def test_a_stage_of_another_kind_holds_the_same_tree_and_the_steps_read_it(three_parts: Path, tmp_path: Path) -> None:
-    stage, loads = FolderStage(tmp_path / "stage"), read_local(three_parts)
+    stage, loads = FolderStage(tmp_path / "stage"), read_local(three_parts).loads
     assert upload(stage, three_parts, loads, print).files == 4
     here, there = (
         {str(file.relative_to(root)): file.read_bytes() for file in root.rglob("*.*")} for root in (three_parts, stage.root)
     )
     assert here == there and stage.sent[-1].startswith("_manifests/")
     assert upload(stage, three_parts, loads, print).there == 4
-    assert staged_loads(stage) == {loads[0].load_id: "sqlserver"}
-    assert manifests(stage, staged_loads(stage), []) == loads
+    assert staged_loads(stage) == ({loads[0].load_id: "sqlserver"}, [])
+    assert read_staged(stage, {loads[0].load_id: "sqlserver"}).loads == loads
     assert published.newest(stage, "lighthouse") is None
 
 
 def test_what_an_attempt_lost_is_sent_again_and_nothing_else(three_parts: Path, tmp_path: Path) -> None:
     stage = FolderStage(tmp_path / "stage", Answer("connection reset"))
-    upload(stage, three_parts, read_local(three_parts), print)
+    upload(stage, three_parts, read_local(three_parts).loads, print)
     assert len(stage.sent) == len(set(stage.sent)) == 4
 
 
 def test_a_final_answer_ends_the_upload_at_once_with_its_words_and_advice(three_parts: Path, tmp_path: Path) -> None:
     stage = FolderStage(tmp_path / "stage", Answer("No\n room ", is_final=True, advice="Make room."), Answer("never asked"))
     with pytest.raises(UploadError, match=r"1 of 3 files did not reach .*/stage/sqlserver") as refused:
-        upload(stage, three_parts, read_local(three_parts), print)
+        upload(stage, three_parts, read_local(three_parts).loads, print)
     assert "among them: No room. What arrived stays" in str(refused.value)
     assert str(refused.value).endswith("Make room. Then run the upload again.")
     assert len(stage.refusals) == 1 and not (stage.root / "sqlserver/_manifests").exists()

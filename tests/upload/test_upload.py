@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from lakehouse_kit import TOKEN, VOLUME, Workspace, lakehouse, make_load
+from lakehouse_kit import TOKEN, VOLUME, Made, Workspace, lakehouse, make_load, publish, result
 
 from lighthouse.environment import settle
 
@@ -21,6 +21,11 @@ def noise(size: int) -> pa.Table:
 
 def tree(root: Path) -> dict[str, int]:
     return {str(f.relative_to(root)): f.stat().st_size for f in root.rglob("*") if f.is_file() and not f.name.startswith(".")}
+
+
+def part_of(load: Made) -> str:
+    """The path of a load's first part below its source's folder."""
+    return str(load.manifest["files"][0]["path"])
 
 
 def test_the_stage_holds_the_same_tree_and_a_second_upload_sends_nothing(workspace: Workspace, output: Path) -> None:
@@ -82,10 +87,32 @@ def test_a_damaged_part_is_never_sent(workspace: Workspace, output: Path, damage
     assert not workspace.stage.exists()
 
 
-def test_an_unknown_manifest_version_is_refused(workspace: Workspace, output: Path) -> None:
-    make_load(output, "Big", [noise(1000)]).rewrite(version=2)
-    refused = lakehouse(workspace, output, "upload")
-    assert refused.returncode == 4 and "manifest version 2" in refused.stderr
+def test_what_is_no_manifest_of_ours_is_named_on_a_line_and_the_rest_goes_on(workspace: Workspace, output: Path) -> None:
+    good = make_load(output, "Good", [noise(1000)])
+    later = make_load(output, "Later", [noise(1000)], started=1)
+    later.rewrite(version=2)
+    moved = make_load(output, "Moved", [noise(1000)], started=2)
+    moved.path.rename(moved.path.with_name(f"{good.load_id[:-1]}x.json"))
+    (later.path.parent / "notes.json").write_bytes(b"\xff not JSON")
+    (later.path.parent / "array.json").write_text("[1]")
+    sent = lakehouse(workspace, output, "upload")
+    assert sent.returncode == 0 and "2 files sent" in sent.stderr, sent.stderr
+    lines = [line for line in sent.stderr.splitlines() if "passed over" in line]
+    assert len(lines) == 4 and all("What to do: " in line for line in lines), sent.stderr
+    for told in (f"{later.path}: manifest version 2; this program reads version 1", "notes.json: not a manifest", "array.json: "):
+        assert told in sent.stderr
+    assert f"named otherwise than its load, {moved.load_id}" in sent.stderr
+    assert set(tree(workspace.stage)) == {f"sqlserver/{path}" for path in (f"_manifests/{good.load_id}.json", part_of(good))}
+
+    publish(workspace, [result(good, "applied")])
+    on_stage = workspace.stage / "sqlserver/_manifests"
+    (on_stage / "notes.json").write_text("{}")
+    (on_stage / later.path.name).write_bytes(later.path.read_bytes())
+    converted = lakehouse(workspace, output, "convert")
+    assert converted.returncode == 0 and "nothing to convert" in converted.stderr, converted.stderr
+    assert sum("passed over" in line for line in converted.stderr.splitlines()) == 2, converted.stderr
+    assert lakehouse(workspace, output, "prune").returncode == 0
+    assert (output / "sqlserver" / part_of(later)).exists()
 
 
 def test_a_large_part_reaches_a_volume_by_multipart_and_whole(workspace: Workspace, output: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from deltalake import DeltaTable
 from lakehouse_kit import Workspace, lakehouse, make_load
 
+from lakehouse.loads import Found
 from lakehouse.steps.prune import prune
 from lakehouse.terminal import show_table
 from singer_arrow import names
@@ -73,7 +74,7 @@ def test_prune_removes_spooled_parts_of_a_load_whose_hash_begins_with_0(tmp_path
     for load_id in (committed, other):
         (spool / names.part_name(load_id, "0001.02", "ab" * 32)).write_bytes(b"x")
         (spool / f"{load_id}.range-0001.json").write_bytes(b"x")
-    prune(tmp_path / "docker_elt", [], {committed})
+    prune(tmp_path / "docker_elt", Found([], []), {committed})
     assert {names.load_of(file.name) for file in spool.iterdir()} == {other} and len(list(spool.iterdir())) == 2
 
 

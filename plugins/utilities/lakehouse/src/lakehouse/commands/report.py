@@ -18,7 +18,7 @@ from lakehouse.steps.verify import refuse_failures, results_of
 def command() -> None:
     """Show what the run moved: rows, seconds and rows/s per stream. Exit code 6 when figures differ."""
     settings = load_settings(os.environ)
-    local = read_local(settings.output)
+    local = read_local(settings.output).loads
     known = newest(open_stage(settings), settings.target)
     show_report(local, known)
     refuse_failures(results_of(local, known))

@@ -17,7 +17,9 @@ from lakehouse.terminal import say
 def command() -> None:
     """Send the parts and manifests that the stage lacks, manifests last."""
     settings = load_settings(os.environ)
-    loads = read_local(settings.output)
+    loads, passed_over = read_local(settings.output)
+    for each in passed_over:
+        say(each.line)
     if not loads:
         say(f"no manifests below {settings.output}: nothing to send")
         return

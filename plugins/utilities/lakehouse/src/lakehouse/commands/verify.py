@@ -22,7 +22,7 @@ from lakehouse.workspace.rest import Workspace
 def command(again: bool) -> None:
     """Show source, Parquet and Delta rows per load, and whether all figures are equal."""
     settings = load_settings(os.environ)
-    stage, local = open_stage(settings), read_local(settings.output)
+    stage, local = open_stage(settings), read_local(settings.output).loads
     if again:
         results = Conversion(stage, Jobs(Workspace(settings), settings), settings.target, say).check_again(local)
     else:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from lakehouse import job_file
 from lakehouse.errors import ConvertError, WorkspaceError
-from lakehouse.loads import StagedLoad, parse
+from lakehouse.loads import Found, StagedLoad, read_staged, staged_loads
 from lakehouse.published import newest
 from lakehouse.stages.base import Stage
 from lakehouse.workspace.jobs import Jobs, Run, identity_of
-from singer_arrow import names
 from singer_arrow.documents import LoadResult, PublishedDocument
 
 JOB_FOLDER = "_job"
@@ -37,12 +36,13 @@ class Conversion:
         self.jobs.wait_for_others(self.say)
         known = newest(self.stage, self.target)
         committed = set(known.committed) if known else set()
-        staged = staged_loads(self.stage)
+        staged, others = staged_loads(self.stage)
         pending = {load_id: source for load_id, source in staged.items() if load_id not in committed}
-        if not pending:
+        loads = self._readable(Found([], others)) + self._readable(read_staged(self.stage, pending, local))
+        if not loads:
             return []
-        self.say(f"{len(pending)} loads to convert, {len(staged) - len(pending)} are in Delta")
-        return self._run(manifests(self.stage, pending, local), sorted(staged), check_only=False)
+        self.say(f"{len(loads)} loads to convert, {len(staged) - len(pending)} are in Delta")
+        return self._run(loads, sorted(staged), check_only=False)
 
     def check_again(self, local: list[StagedLoad]) -> list[LoadResult]:
         """Recomputes the figures of the newest load of each stream in Delta, writing no data."""
@@ -55,7 +55,13 @@ class Conversion:
                 action="run convert first, or check LAKEHOUSE_STAGE and LAKEHOUSE_TARGET",
             )
         in_ledger = {load.load_id: load.source for load in latest_per_stream(known)}
-        return self._run(manifests(self.stage, in_ledger, local), sorted(staged_loads(self.stage)), check_only=True)
+        staged, _ = staged_loads(self.stage)
+        return self._run(self._readable(read_staged(self.stage, in_ledger, local)), sorted(staged), check_only=True)
+
+    def _readable(self, found: Found) -> list[StagedLoad]:
+        for each in found.passed_over:
+            self.say(each.line)
+        return found.loads
 
     def _run(self, loads: list[StagedLoad], staged: list[str], check_only: bool) -> list[LoadResult]:
         script_path = self._send_script()
@@ -114,24 +120,3 @@ def latest_per_stream(known: PublishedDocument) -> list[LoadResult]:
         if load.load_id in committed:
             found[load.source, load.stream] = load
     return list(found.values())
-
-
-def staged_loads(stage: Stage) -> dict[str, str]:
-    """Load id and source of every manifest on the stage."""
-    return {
-        load_id: source
-        for source in stage.folders()
-        if not source.startswith(("_", "."))
-        for file in stage.sizes(f"{source}/{names.MANIFESTS}")
-        if (load_id := names.load_of(file)) and file == names.manifest(load_id).rpartition("/")[2]
-    }
-
-
-def manifests(stage: Stage, wanted: Mapping[str, str], local: list[StagedLoad]) -> list[StagedLoad]:
-    """The manifests of load ids with their sources; one that is here is not fetched, since the job checks its hash."""
-    here = {load.load_id: load for load in local}
-    loads = []
-    for load_id, source in sorted(wanted.items()):
-        path = f"{source}/{names.manifest(load_id)}"
-        loads.append(here.get(load_id) or parse(source, f"{stage.url}/{path}", stage.read(path)))
-    return loads

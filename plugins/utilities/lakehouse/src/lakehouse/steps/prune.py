@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from lakehouse.loads import StagedLoad
+from lakehouse.loads import Found
 from singer_arrow import names
 
 
@@ -19,14 +19,17 @@ class Pruned:
     bytes: int
 
 
-def prune(output: Path, local: list[StagedLoad], committed: set[str]) -> Pruned:
+def prune(output: Path, local: Found, committed: set[str]) -> Pruned:
     """Removes the loads in the ledger, parts no manifest names, temp names, and what committed loads left in the spool.
 
     A manifest goes before its parts, so that a load is never there by halves. Spooled parts of loads that are not
-    committed stay: the next extraction uses them.
+    committed stay: the next extraction uses them. So do the parts of a load whose manifest this program cannot read.
     """
-    done = [load for load in local if load.load_id in committed]
-    kept = {output / load.source / file.path for load in local if load.load_id not in committed for file in load.manifest.files}
+    done = [load for load in local.loads if load.load_id in committed]
+    unread = {each.load_id for each in local.passed_over if each.load_id}
+    kept = {
+        output / load.source / file.path for load in local.loads if load.load_id not in committed for file in load.manifest.files
+    }
     files = size = 0
     for load in done:
         manifest = output / load.path
@@ -34,7 +37,7 @@ def prune(output: Path, local: list[StagedLoad], committed: set[str]) -> Pruned:
         manifest.unlink()
     spool = output.parent / "spool"
     for file in [*output.glob("*/*/*"), *output.rglob(".*"), *spool.rglob("*")]:
-        if not file.exists() or file in kept:
+        if not file.exists() or file in kept or names.load_of(file.name) in unread:
             continue
         hidden = file.name.startswith(".")
         if file.is_dir():
