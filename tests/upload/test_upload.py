@@ -8,9 +8,9 @@ import re
 from pathlib import Path
 
 import pyarrow as pa
-import pytest
 from lakehouse_kit import TOKEN, VOLUME, Made, Workspace, lakehouse, make_load, publish, result
 
+from lakehouse.steps.sent_again import sent_again
 from lighthouse.environment import settle
 
 
@@ -74,17 +74,64 @@ def test_a_wrong_token_is_told_without_a_token_or_traceback(workspace: Workspace
     assert "dapi-wrong" not in refused.stderr and "Traceback" not in refused.stderr
 
 
-@pytest.mark.parametrize("damage", ["changed", "gone"])
-def test_a_damaged_part_is_never_sent(workspace: Workspace, output: Path, damage: str) -> None:
-    make_load(output, "Big", [noise(1000)])
-    part = next(output.rglob("*.parquet"))
-    if damage == "gone":
-        part.unlink()
-    else:
-        part.write_bytes(part.read_bytes()[:-1] + b"x")
+def test_a_damaged_part_is_never_sent_and_holds_up_no_other_load(workspace: Workspace, output: Path) -> None:
+    good, changed, gone = (make_load(output, stream, [noise(1000)]) for stream in ("Good", "Changed", "Gone"))
+    part = output / "sqlserver" / part_of(changed)
+    part.write_bytes(part.read_bytes()[:-1] + b"x")
+    (output / "sqlserver" / part_of(gone)).unlink()
     refused = lakehouse(workspace, output, "upload")
-    assert refused.returncode == 4 and part.name in refused.stderr and "Nothing was sent" in refused.stderr
-    assert not workspace.stage.exists()
+    assert refused.returncode == 4 and "2 loads are damaged on this machine" in refused.stderr, refused.stderr
+    assert Path(part_of(changed)).name in refused.stderr and Path(part_of(gone)).name in refused.stderr
+    assert "entrypoint.sh drop" in refused.stderr and changed.load_id in refused.stderr
+    assert set(tree(workspace.stage)) == {f"sqlserver/_manifests/{good.load_id}.json", f"sqlserver/{part_of(good)}"}
+
+
+def test_what_the_job_found_damaged_goes_again_whole_and_once_and_what_is_committed_is_not_looked_at(
+    workspace: Workspace, output: Path
+) -> None:
+    damaged = make_load(output, "Big", [noise(1000), noise(1000)])
+    committed = make_load(output, "Done", [noise(1000)])
+    assert lakehouse(workspace, output, "upload").returncode == 0
+    flipped = workspace.stage / "sqlserver" / part_of(damaged)
+    flipped.write_bytes(b"x" * flipped.stat().st_size)
+    lost = [workspace.stage / "sqlserver" / path for path in (part_of(committed), f"_manifests/{committed.load_id}.json")]
+    for path in lost:
+        path.unlink()
+    publish(workspace, [result(damaged, "damaged", "part 1: another SHA-256"), result(committed, "applied")])
+    again = lakehouse(workspace, output, "upload")
+    assert again.returncode == 0 and f"Big ({damaged.load_id}) is damaged on the stage: sent again" in again.stderr, again.stderr
+    assert "3 files sent" in again.stderr and flipped.read_bytes() == (output / "sqlserver" / part_of(damaged)).read_bytes()
+    assert not any(path.exists() for path in lost)
+    assert set(sent_again(output)) == {damaged.load_id}
+    assert "0 files sent" in lakehouse(workspace, output, "upload").stderr
+    publish(workspace, [result(damaged, "damaged", "part 1: another SHA-256"), result(committed, "applied")])
+    assert "3 files sent" in lakehouse(workspace, output, "upload").stderr
+    publish(workspace, [result(damaged, "applied"), result(committed, "applied")])
+    assert lakehouse(workspace, output, "upload").returncode == 0 and sent_again(output) == {}
+
+
+def test_a_manifest_that_is_another_on_the_stage_is_sent_again_also_at_the_same_size(workspace: Workspace, output: Path) -> None:
+    load = make_load(output, "Big", [noise(1000)])
+    assert lakehouse(workspace, output, "upload").returncode == 0
+    there = workspace.stage / "sqlserver/_manifests" / load.path.name
+    load.rewrite(run_id="nur")
+    assert there.stat().st_size == load.path.stat().st_size
+    sent = lakehouse(workspace, output, "upload")
+    assert "1 files sent" in sent.stderr and "its manifest is another on the stage" in sent.stderr, sent.stderr
+    assert there.read_bytes() == load.path.read_bytes() and set(sent_again(output)) == {load.load_id}
+
+
+def test_a_load_of_another_target_stays_here_and_is_named_until_that_target_holds_it(workspace: Workspace, output: Path) -> None:
+    other = make_load(output, "Other", [noise(1000)], target="main.other")
+    mine = make_load(output, "Mine", [noise(1000)], target="dbfs:/lighthouse/delta/")
+    sent = lakehouse(workspace, output, "upload")
+    assert sent.returncode == 0 and "2 files sent" in sent.stderr
+    told = f"sqlserver/Other ({other.load_id}) was staged for main.other, not for dbfs:/lighthouse/delta"
+    [line] = [line for line in sent.stderr.splitlines() if told in line]
+    assert "Set LAKEHOUSE_TARGET back" in line and f"entrypoint.sh drop {other.load_id}" in line
+    assert set(tree(workspace.stage)) == {f"sqlserver/_manifests/{mine.load_id}.json", f"sqlserver/{part_of(mine)}"}
+    publish(workspace, [result(other, "applied")], target="main.other")
+    assert told not in lakehouse(workspace, output, "upload").stderr
 
 
 def test_what_is_no_manifest_of_ours_is_named_on_a_line_and_the_rest_goes_on(workspace: Workspace, output: Path) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from lakehouse.stages.databricks import answer
 from lakehouse.workspace.rest import Workspace
 
 BLOCK = 1 << 20  # bytes DBFS gives at once
+AT_ONCE = 4  # requests
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
@@ -39,7 +41,7 @@ class DbfsStage(Stage):
             if error.is_missing:
                 return []
             raise
-        return [Entry(str(file["path"]).rsplit("/", 1)[1], int(file["file_size"]), bool(file["is_dir"])) for file in listed]
+        return [_entry(file) for file in listed]
 
     def read(self, path: str) -> bytes:
         """Reads 1 MiB at a time: DBFS gives no more."""
@@ -78,8 +80,25 @@ class DbfsStage(Stage):
         said = done.stdout.replace(self._settings.token.reveal(), "***")
         return answer("\n".join(line for line in said.splitlines() if " -> " not in line))  # those say what was copied
 
+    def remove(self, paths: Iterable[str]) -> None:
+        """One request for each path, also of a folder."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(self._remove, paths))
+
+    def _remove(self, path: str) -> None:
+        try:
+            self._workspace.post("/2.0/dbfs/delete", {"path": self._path(path), "recursive": path.endswith("/")})
+        except WorkspaceError as error:
+            if not error.is_missing:
+                raise
+
     def _path(self, path: str) -> str:
         return f"{self.url}/{path}".rstrip("/").removeprefix("dbfs:")
+
+
+def _entry(file: dict[str, Any]) -> Entry:
+    name = str(file["path"]).rsplit("/", 1)[1]
+    return Entry(name, int(file["file_size"]), bool(file["is_dir"]), int(file.get("modification_time") or 0))
 
 
 def executable() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,6 +13,7 @@ from lakehouse.stages.base import Answer, Entry, Stage
 from lakehouse.stages.databricks import answer
 from lakehouse.workspace.rest import Workspace
 
+AT_ONCE = 4  # requests
 PARALLEL = 3  # pieces in flight of one large file, 10 MiB each
 
 
@@ -35,7 +37,8 @@ class VolumeStage(Stage):
                     return []
                 raise
             for each in page.get("contents", []):
-                found.append(Entry(str(each["name"]), int(each.get("file_size") or 0), bool(each["is_directory"])))
+                size, modified = int(each.get("file_size") or 0), int(each.get("last_modified") or 0)
+                found.append(Entry(str(each["name"]), size, bool(each["is_directory"]), modified))
             if not page.get("next_page_token"):
                 return found
             query = {"page_token": page["next_page_token"]}
@@ -65,6 +68,23 @@ class VolumeStage(Stage):
                 if answer(said[-1]).is_final:
                     break
         return answer("\n".join(said))
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """One request for each file; a folder is emptied first, as the Files API asks."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(self._remove, paths))
+
+    def _remove(self, path: str) -> None:
+        kind = "files"
+        if path.endswith("/"):
+            kind = "directories"
+            for entry in self.entries(path):
+                self._remove(f"{path}{entry.name}{'/' if entry.is_folder else ''}")
+        try:
+            self._workspace.delete(f"/2.0/fs/{kind}{self._path(path)}")
+        except WorkspaceError as error:
+            if not error.is_missing:
+                raise
 
     def _path(self, path: str) -> str:
         return quote(f"{self.url}/{path}".rstrip("/"))

@@ -61,6 +61,10 @@ class Workspace:
         """PUT of a file's bytes, over one that is there."""
         self._retrying(self._call, "PUT", path, data=data, params={"overwrite": "true"})
 
+    def delete(self, path: str) -> None:
+        """DELETE of a file or an empty folder."""
+        self._retrying(self._call, "DELETE", path)
+
     def _call(self, method: str, path: str, **more: Any) -> requests.Response:
         what = f"{method} {self._host}{path}"
         try:
