@@ -104,7 +104,7 @@ def test_the_base_of_all_stages_knows_no_workspace_and_commands_start_without_he
 
     base = imported("stages.base") - {"lakehouse", "lakehouse.stages", "lakehouse.stages.base"}
     assert not {name for name in base if name.startswith("lakehouse.workspace") or name.startswith(("requests", "databricks"))}
-    for command in ("upload", "convert", "verify", "bookmarks", "report", "prune"):
+    for command in ("upload", "convert", "verify", "bookmarks", "report", "prune", "loads", "drop"):
         assert not imported(f"commands.{command}") & {"pyarrow", "databricks.sdk", "rich"}, command
     assert "requests" not in imported("cli")
 

@@ -4,6 +4,7 @@ LakehouseError
 ├── UploadError      4    a local file, or the way to the stage
 ├── ConvertError     5    the job, or what it published
 ├── VerifyError      6    figures differ
+├── DropRefused      2    a load that cannot be dropped
 └── WorkspaceError        the workspace's answer; the command that asked gives the exit code
     └── AccessDenied 2    the workspace refused the token
 """
@@ -44,6 +45,14 @@ class VerifyError(LakehouseError):
 
     ACTION = "run upload and convert"
     exit_code = Exit.VERIFY
+
+
+class DropRefused(LakehouseError):
+    """A load that is unknown, not named exactly, or in the ledger."""
+
+    SAFE = "Nothing was removed"
+    ACTION = "type: entrypoint.sh loads, which lists every load with its id and state"
+    exit_code = Exit.CONFIGURATION
 
 
 class WorkspaceError(LakehouseError):

@@ -50,3 +50,10 @@ def prune(output: Path, local: Found, committed: set[str]) -> Pruned:
         files, size = files + 1, size + file.stat().st_size
         file.unlink()
     return Pruned(len(done), files, size)
+
+
+def remove_empty_folders(output: Path) -> None:
+    """Removes the folders of streams, here and in the spool, that hold nothing any more."""
+    for folder in [*output.glob("*/*/"), *(output.parent / "spool").glob("*/*/")]:
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
