@@ -25,6 +25,7 @@ _VARIABLES = {
     "target": "LAKEHOUSE_TARGET",
     "job_timeout": "LAKEHOUSE_JOB_TIMEOUT",
     "output": "LAKEHOUSE_OUTPUT",
+    "keep_loads": "LAKEHOUSE_KEEP_LOADS",
 }
 
 
@@ -68,6 +69,10 @@ class Settings(settings.Settings, kw_only=True, frozen=True, rename=_VARIABLES):
     output: Annotated[Path, Meta(description="Folder of the staged files on this machine.")] = msgspec.field(
         default_factory=lambda: Path("output/docker_elt")
     )
+    keep_loads: Annotated[
+        int,
+        Meta(ge=0, description="Loads in Delta of each stream whose files stay, here and on the stage: the newest; 0 for none."),
+    ] = 3
 
     @classmethod
     def contradictions(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
