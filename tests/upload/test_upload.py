@@ -11,6 +11,7 @@ import pyarrow as pa
 from lakehouse_kit import TOKEN, VOLUME, Made, Workspace, lakehouse, make_load, publish, result
 
 from lakehouse.steps.sent_again import sent_again
+from lakehouse.workspace.bodies import form
 from lighthouse.environment import settle
 
 
@@ -169,6 +170,34 @@ def test_a_large_part_reaches_a_volume_by_multipart_and_whole(workspace: Workspa
     stage = workspace.data / "volumes/main/lighthouse/stage"
     there, here = (sorted(root.rglob("*.parquet"), key=lambda f: f.name) for root in (stage, output))
     assert [f.read_bytes() for f in there] == [f.read_bytes() for f in here]
+
+
+def test_many_small_files_and_large_ones_reach_dbfs_whole(workspace: Workspace, output: Path) -> None:
+    make_load(output, "Small", [noise(100) for _ in range(33)])
+    make_load(output, "Big Ação", [noise((4 << 20) + 1), noise(9 << 20)])
+    sent = lakehouse(workspace, output, "upload")
+    assert sent.returncode == 0 and "37 files sent" in sent.stderr, sent.stderr
+    for file in output.rglob("*.*"):
+        assert workspace.stage.joinpath(file.relative_to(output)).read_bytes() == file.read_bytes()
+
+
+def test_a_large_file_on_dbfs_that_finds_no_room_is_told_with_the_advice(workspace: Workspace, output: Path) -> None:
+    make_load(output, "Big", [noise(5 << 20), noise(5 << 20)])
+    workspace.stop()
+    workspace.start("--quota", "6000000")
+    full = lakehouse(workspace, output, "upload")
+    assert full.returncode == 4 and "QUOTA_EXCEEDED" in full.stderr and "The storage is full: make room" in full.stderr, (
+        full.stderr
+    )
+
+
+def test_the_body_of_a_repeated_request_begins_again(tmp_path: Path) -> None:
+    file = tmp_path / "part"
+    file.write_bytes(os.urandom((1 << 20) + 5))
+    body, kind = form({"path": "/x/ação"}, file)
+    first, second = b"".join(body), b"".join(body)
+    assert first == second and len(first) == len(body) and file.read_bytes() in first
+    assert first.startswith(b"--" + kind.partition("boundary=")[2].encode())
 
 
 def test_a_volume_that_does_not_exist_is_named(workspace: Workspace, output: Path) -> None:

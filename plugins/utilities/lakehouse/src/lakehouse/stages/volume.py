@@ -1,4 +1,4 @@
-"""A folder in a Unity Catalog volume: small files through the Files API, parts with databricks-sdk."""
+"""A folder in a Unity Catalog volume, through the Files API; large files with databricks-sdk, in parallel pieces."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from urllib.parse import quote
 from lakehouse.errors import WorkspaceError
 from lakehouse.settings import Settings
 from lakehouse.stages.base import Answer, Entry, Stage
-from lakehouse.stages.databricks import answer
+from lakehouse.stages.databricks import answer, send_each, together
+from lakehouse.workspace.bodies import FileBody
 from lakehouse.workspace.rest import Workspace
 
 AT_ONCE = 4  # requests
+LARGE = 50 << 20  # bytes from which on databricks-sdk sends pieces, straight to the cloud's storage
 PARALLEL = 3  # pieces in flight of one large file, 10 MiB each
 
 
 class VolumeStage(Stage):
-    """Each file arrives whole or not at all; above 50 MiB in parallel pieces."""
+    """Each file arrives whole or not at all; from 50 MiB on in parallel pieces."""
 
     def __init__(self, workspace: Workspace, settings: Settings) -> None:
         super().__init__(settings.stage)
@@ -52,7 +54,16 @@ class VolumeStage(Stage):
         self._workspace.upload(f"/2.0/fs/files{self._path(path)}", data)
 
     def send(self, folder: str, files: Mapping[str, Path]) -> Answer:
-        """File after file, until an error that the others would meet as well."""
+        """Files several at once, large ones one after another; until an error that the others would meet as well."""
+        large = {path: file for path, file in files.items() if file.stat().st_size >= LARGE}
+
+        def put(path: str) -> None:
+            self._workspace.upload(f"/2.0/fs/files{self._path(f'{folder}/{path}')}", FileBody(files[path]))
+
+        said = send_each(put, [path for path in files if path not in large], AT_ONCE)
+        return said if said.is_final or not large else together([said, self._send_large(folder, large)])
+
+    def _send_large(self, folder: str, files: Mapping[str, Path]) -> Answer:
         from databricks.sdk import WorkspaceClient  # late: 2.4 CPU s and 100 MB
         from databricks.sdk.errors.base import DatabricksError
 

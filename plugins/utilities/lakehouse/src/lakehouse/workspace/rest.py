@@ -7,6 +7,7 @@ requests 0.2, and a run of the pipeline starts seven of these commands.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -14,6 +15,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 
 from lakehouse.errors import AccessDenied, WorkspaceError
 from lakehouse.settings import Settings
+from lakehouse.workspace.bodies import FileBody, form
 
 TIMEOUTS_S = (10, 120)  # to connect, and between two bytes
 ATTEMPTS = 6
@@ -53,11 +55,16 @@ class Workspace:
         """A multipart form with one `file`: the way into DBFS without a limit of 1 MB."""
         self._retrying(self._call, "POST", path, data=dict(fields), files={"file": ("file", data)})
 
+    def post_large_file(self, path: str, fields: Mapping[str, str], file: Path) -> None:
+        """The same form of a file that is not read into memory whole."""
+        body, kind = form(fields, file)
+        self._retrying(self._call, "POST", path, data=body, headers={"Content-Type": kind})
+
     def download(self, path: str) -> bytes:
         """GET of a file's bytes."""
         return self._retrying(self._call, "GET", path).content
 
-    def upload(self, path: str, data: bytes) -> None:
+    def upload(self, path: str, data: bytes | FileBody) -> None:
         """PUT of a file's bytes, over one that is there."""
         self._retrying(self._call, "PUT", path, data=data, params={"overwrite": "true"})
 
