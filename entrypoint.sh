@@ -7,7 +7,7 @@ project=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly project
 readonly lighthouse=$project/.venv/bin/lighthouse
 readonly lakehouse=$project/.meltano/utilities/lakehouse/venv/bin/lakehouse
-readonly commands=(run refresh check finish bookmarks extract upload convert verify plan doctor help)
+readonly commands=(run refresh check finish bookmarks extract upload convert verify plan doctor loads drop help)
 child=
 owed=0 # what the command ends with because of loads that are not in Delta, though the others are
 blocks=()
@@ -30,6 +30,8 @@ usage: entrypoint.sh [COMMAND]
   plan       how each stream of SQL Server would be read after the last run here: mode, ranges, estimates, warnings (--json);
              reads no table
   doctor     network, TLS, login, permissions, isolation, clock, disk: ok, warning or failed, with the fix (--json)
+  loads      each load that is not in Delta yet, and those kept: its state, why, and what settles it (--json)
+  drop       LOAD…: gives up loads that are not applied; the stream's next load reads on from the ledger's bookmark
   help       this text
   ANYTHING   another program is run as it is, in the same environment: entrypoint.sh meltano invoke tap-mssql --discover
 
@@ -219,6 +221,12 @@ doctor() {
   step 3 "$tap" --config "$private/config.json" --doctor "$@"
 }
 
+# usage: loads [--json]    changes nothing
+loads() { step 5 "$lakehouse" loads "$@"; }
+
+# usage: drop LOAD...    the beginning of a load's id is enough
+drop() { step 5 "$lakehouse" drop "$@"; }
+
 # usage: run [--full-refresh]
 run() {
   if [ "$#" -eq 0 ]; then
@@ -294,7 +302,7 @@ _main() {
       settle --check
       check
       ;;
-    plan | doctor)
+    plan | doctor | loads)
       only_json "$@"
       settle --check
       trap_signals
@@ -307,6 +315,13 @@ _main() {
       trap_signals
       "$command" "$@"
       settled
+      ;;
+    drop)
+      [ "$#" -gt 0 ] || refuse "drop needs the id of a load, or its beginning; type: entrypoint.sh loads"
+      settle --check
+      lock
+      trap_signals
+      drop "$@"
       ;;
     finish | bookmarks | extract | upload | convert | verify)
       no_more "$@"

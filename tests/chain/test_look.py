@@ -44,7 +44,7 @@ def test_doctor_says_all_is_well_and_then_what_is_not(looked_at: Pipeline) -> No
     assert "Traceback" not in ill.text
 
 
-@pytest.mark.parametrize("command", [("plan", "--nope"), ("doctor", "--json", "more")])
+@pytest.mark.parametrize("command", [("plan", "--nope"), ("doctor", "--json", "more"), ("loads", "--nope"), ("drop",)])
 def test_unknown_options_are_refused(command: tuple[str, ...], looked_at: Pipeline) -> None:
     assert looked_at.run(*command).code == 2
 

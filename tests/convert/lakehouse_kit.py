@@ -7,6 +7,7 @@ project's own writers: the tests would otherwise share their mistakes.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import struct
@@ -32,6 +33,7 @@ TOKEN = "dapi-of-the-tests"
 CLUSTER = "1124-120000-sandbox1"
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # without bytecode every command takes three times as long
 VOLUME = "/Volumes/main/lighthouse/stage"
+DOCUMENTS = itertools.count()
 
 
 @cache
@@ -251,3 +253,28 @@ def published(workspace: Workspace) -> dict[str, Any]:
             if file.stat().st_size and not file.name.startswith(("_", ".")):
                 return fits("published-document", json.loads(file.read_text()))
     raise AssertionError("nothing was published")
+
+
+def result(load: Made, status: str, *problems: str, action: str = "") -> dict[str, Any]:
+    """What a published document says of a load."""
+    names = ("load_id", "source", "stream", "table", "mode", "rows", "source_rows")
+    figures = {"delta_rows": load.manifest["rows"] if status == "applied" else None, "equal": status == "applied" or None}
+    told = {"status": status, "problems": list(problems), "action": action}
+    return {name: load.manifest[name] for name in names} | figures | told
+
+
+def publish(workspace: Workspace, loads: list[dict[str, Any]], target: str = "dbfs:/lighthouse/delta", **given: Any) -> Path:
+    """Writes a published document as the conversion job does, newer than those that are there; its folder."""
+    folder = workspace.stage / "_published"
+    number = next(DOCUMENTS)
+    order = f"{number:012x}"
+    document = {
+        "version": 1, "published_at": f"2026-11-24T16:{number // 60:02d}:{number % 60:02d}.000000Z", "order": order,
+        "target": target, "ledger": "0c7b3f0e-6a6c-4a3e-9a55-0f4c4f0c5a11", "bookmarks": {}, "loads": loads,
+        "committed": [each["load_id"] for each in loads if each["status"] in ("applied", "already", "superseded")],
+    } | given  # fmt: skip
+    made = folder / f"20261124T16{number // 60:02d}{number % 60:02d}000000Z-{order}"
+    made.mkdir(parents=True)
+    (made / "part-00000.txt").write_text(json.dumps(fits("published-document", document)) + "\n")
+    (made / "_SUCCESS").write_bytes(b"")
+    return made

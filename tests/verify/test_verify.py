@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
-from lakehouse_kit import Workspace, lakehouse, make_load
+from lakehouse_kit import Workspace, lakehouse, make_load, publish, result
 
-from lakehouse.steps.prune import prune
+from lakehouse.loads import Found
+from lakehouse.steps.prune import prune_here
 from lakehouse.terminal import show_table
 from singer_arrow import names
 
@@ -50,8 +52,9 @@ def test_a_load_that_is_not_in_delta_is_named(workspace: Workspace, output: Path
 
 def test_prune_removes_what_is_in_delta_and_nothing_else(workspace: Workspace, output: Path) -> None:
     done = make_load(output, "Orders", [pa.table({"Id": [1]})])
-    converted(workspace, output)
     kept = make_load(output, "Late", [pa.table({"Id": [1]})], started=1)
+    assert lakehouse(workspace, output, "upload").returncode == 0
+    publish(workspace, [result(done, "applied"), result(kept, "failed", "no")])
     spool = output.parent / "spool/tap-mssql/Late"
     spool.mkdir(parents=True)
     (spool / f"{done.load_id}-0001-012345abcdef.parquet").write_bytes(b"x")
@@ -61,9 +64,59 @@ def test_prune_removes_what_is_in_delta_and_nothing_else(workspace: Workspace, o
     resumable.write_bytes(b"x")
     (output / "sqlserver/Late/.half").write_bytes(b"x")
     (output / "sqlserver/Late/nobody-names-me.parquet").write_bytes(b"x")
-    assert lakehouse(workspace, output, "prune").returncode == 0
+    pruned = lakehouse(workspace, output, "prune", LAKEHOUSE_KEEP_LOADS="0")
+    assert pruned.returncode == 0, pruned.stderr
     left = {file for file in output.parent.rglob("*") if file.is_file()}
-    assert left == {kept.path, resumable, output / "sqlserver" / kept.manifest["files"][0]["path"]}
+    part = kept.manifest["files"][0]["path"]
+    assert left == {kept.path, resumable, output / "sqlserver" / part}
+    assert not (output / "sqlserver/Orders").exists()
+    assert set(workspace.stage.joinpath("sqlserver").rglob("*.*")) == {
+        workspace.stage / "sqlserver" / path for path in (part, f"_manifests/{kept.path.name}")
+    }
+
+
+@pytest.mark.parametrize("volume", [False, True])
+def test_after_many_runs_the_stage_and_this_machine_hold_the_newest_loads_and_documents_alone(
+    workspace: Workspace, output: Path, volume: bool
+) -> None:
+    more = {"LAKEHOUSE_STAGE": "/Volumes/main/lighthouse/stage", "DATABRICKS_CLUSTER_ID": ""} if volume else {}
+    if volume:
+        workspace.stage = workspace.data / "volumes/main/lighthouse/stage"
+    data = [pa.table({"Id": [1]}), pa.table({"Id": [2]})]
+    loads = [make_load(output, stream, data, started=run) for run in range(8) for stream in ("Orders", "Odd & Ação")]
+    loads += [make_load(output, "Empty", [], schema=data[0].schema, started=run) for run in range(8)]
+    refused, waiting = make_load(output, "Orders", data, started=3, source="api"), make_load(output, "Orders", data, started=9)
+    assert lakehouse(workspace, output, "upload", **more).returncode == 0
+    told = [result(load, "superseded" if load is loads[0] else "applied") for load in loads]
+    for target in ("dbfs:/lighthouse/delta", "main.other"):
+        for _ in range(8):
+            publish(workspace, [*told, result(refused, "refused", "no")], target=target)
+    dead = workspace.stage / "_published/20200101T000000000000Z-0123456789ab"
+    writing = workspace.stage / "_published/20990101T000000000000Z-0123456789ab"
+    for folder in (dead, writing, workspace.stage / "_job"):
+        folder.mkdir()
+    for number in range(8):
+        for ending in ("py", "json"):
+            file = workspace.stage / "_job" / f"{number:012x}.{ending}"
+            file.write_bytes(b"x")
+            os.utime(file, (1_800_000_000 - number,) * 2)
+
+    pruned = lakehouse(workspace, output, "prune", LAKEHOUSE_KEEP_LOADS="2", **more)
+    assert pruned.returncode == 0 and "18 loads are in Delta and gone on the stage: 42 files" in pruned.stderr, pruned.stderr
+    kept = [*loads[12:16], *loads[-2:], refused, waiting]
+    named = {f"{load.manifest['source']}/{file['path']}" for load in kept for file in load.manifest["files"]}
+    named |= {f"{load.manifest['source']}/_manifests/{load.path.name}" for load in kept}
+    for root in (output, workspace.stage):
+        found = {str(file.relative_to(root)) for file in root.rglob("*.*") if file.is_file()}
+        assert {path for path in found if not path.startswith("_")} == named
+    assert sorted(file.name for file in (workspace.stage / "_job").iterdir()) == sorted(
+        f"{number:012x}.{ending}" for number in range(5) for ending in ("py", "json")
+    )
+    assert writing.exists() and not dead.exists() and len(list((workspace.stage / "_published").iterdir())) == 2 * 5 + 1
+    assert (
+        "0 loads are in Delta and gone on the stage"
+        in lakehouse(workspace, output, "prune", LAKEHOUSE_KEEP_LOADS="2", **more).stderr
+    )
 
 
 def test_prune_removes_spooled_parts_of_a_load_whose_hash_begins_with_0(tmp_path: Path) -> None:
@@ -73,8 +126,19 @@ def test_prune_removes_spooled_parts_of_a_load_whose_hash_begins_with_0(tmp_path
     for load_id in (committed, other):
         (spool / names.part_name(load_id, "0001.02", "ab" * 32)).write_bytes(b"x")
         (spool / f"{load_id}.range-0001.json").write_bytes(b"x")
-    prune(tmp_path / "docker_elt", [], {committed})
+    prune_here(tmp_path / "docker_elt", Found([], []), {committed}, set())
     assert {names.load_of(file.name) for file in spool.iterdir()} == {other} and len(list(spool.iterdir())) == 2
+
+
+def test_the_report_shows_the_newest_run_and_what_is_not_in_delta_not_what_is_kept(workspace: Workspace, output: Path) -> None:
+    data = [pa.table({"Id": [1]})]
+    kept = make_load(output, "Kept", data, run_id="first")
+    late = make_load(output, "Late", data, run_id="first", started=1)
+    new = make_load(output, "New", data, run_id="second", started=2)
+    assert lakehouse(workspace, output, "upload").returncode == 0
+    publish(workspace, [result(kept, "applied"), result(late, "blocked", "no"), result(new, "applied")])
+    report = lakehouse(workspace, output, "report").stdout
+    assert "2 loads" in report and "Late" in report and "New" in report and "Kept" not in report
 
 
 def test_tables_never_cut_a_name_and_align_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:

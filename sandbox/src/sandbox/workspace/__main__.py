@@ -17,6 +17,7 @@ import uvicorn
 from sandbox.ready import write_ready
 from sandbox.workspace.app import build
 from sandbox.workspace.faults import Faults, Order
+from sandbox.workspace.latency import delayed
 from sandbox.workspace.runs import Runs
 from sandbox.workspace.storage import Storage
 from sandbox.workspace.tokens import LIFETIME_S, Tokens
@@ -43,6 +44,7 @@ class Server(uvicorn.Server):
     "--ready", type=click.Path(path_type=Path), help="Written once connections are accepted: JSON with pid, host, port."
 )
 @click.option("--quota", type=int, help="Bytes that fit into DBFS and volumes; more is refused as full.")
+@click.option("--latency-ms", default=0, show_default=True, help="Milliseconds that every request waits.")
 @click.option(
     "--volume",
     "volumes",
@@ -67,6 +69,7 @@ def main(
     data: Path,
     ready: Path | None,
     quota: int | None,
+    latency_ms: int,
     volumes: tuple[str, ...],
     clusters: tuple[str, ...],
     token_lifetime: int,
@@ -93,9 +96,8 @@ def main(
     listener = socket.create_server((host, port), backlog=256)
     # Connections inherit it; asyncio sets it only on sockets made another way, and each answer would wait 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    config = uvicorn.Config(
-        build(storage, runs, clusters, tokens, faults), http="httptools", log_level="warning", access_log=False
-    )
+    application = delayed(build(storage, runs, clusters, tokens, faults), latency_ms / 1000)
+    config = uvicorn.Config(application, http="httptools", log_level="warning", access_log=False)
     if ready:
         # connections already wait in the listener's queue
         write_ready(ready, {"host": host, "port": listener.getsockname()[1], "volumes": volumes, "clusters": clusters})

@@ -6,6 +6,7 @@ LakehouseError
 │   └── TargetBusy   7    another job writes into the target
 ├── VerifyError      6    figures differ
 ├── IdentityRefused  2    the identity of the settings cannot be used
+├── DropRefused      2    a load that cannot be dropped
 └── WorkspaceError        the workspace's answer; the command that asked gives the exit code
     └── AccessDenied 2    the workspace refused the token
         └── PermissionMissing    it took the token, and its owner may not do this
@@ -61,6 +62,14 @@ class IdentityRefused(LakehouseError):
 
     SAFE = "Nothing was asked of the workspace"
     ACTION = "correct the variables of this identity; docs/security.md lists them"
+    exit_code = Exit.CONFIGURATION
+
+
+class DropRefused(LakehouseError):
+    """A load that is unknown, not named exactly, or in the ledger."""
+
+    SAFE = "Nothing was removed"
+    ACTION = "type: entrypoint.sh loads, which lists every load with its id and state"
     exit_code = Exit.CONFIGURATION
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
 import msgspec
 
 from lakehouse.errors import ConvertError
@@ -9,6 +12,8 @@ from lakehouse.stages.base import Stage
 from singer_arrow.documents import VERSION, PublishedDocument
 
 FOLDER = "_published"
+KEEP = 5  # documents of each target, the newest
+READS = 4  # documents read at once
 LOOK_BACK = 50  # documents that are opened in search of one for our target
 
 
@@ -20,6 +25,34 @@ def newest(stage: Stage, target: str, order: str | None = None) -> PublishedDocu
         if document and document.target == target:
             return document
     return None
+
+
+def outdated(stage: Stage) -> list[str]:
+    """Folders, each with `/` at its end, of documents that are not among the newest of their target.
+
+    So are folders that a job died in, once there are as many newer documents; what this program cannot read is not outdated.
+    """
+    folders = sorted(stage.folders(FOLDER), reverse=True)
+    if len(folders) <= KEEP:
+        return []
+
+    def target_of(folder: str) -> str | None:
+        try:
+            document = _read(stage, f"{FOLDER}/{folder}")
+        except ConvertError:
+            return ""
+        return document.target if document else None
+
+    seen: Counter[str] = Counter()
+    found = []
+    with ThreadPoolExecutor(READS) as pool:
+        for folder, target in zip(folders, pool.map(target_of, folders), strict=True):
+            newer = seen.total() if target is None else seen[target]
+            if target != "" and newer >= KEEP:
+                found.append(f"{FOLDER}/{folder}/")
+            if target:
+                seen[target] += 1
+    return found
 
 
 def _read(stage: Stage, folder: str) -> PublishedDocument | None:

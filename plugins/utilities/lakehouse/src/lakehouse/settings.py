@@ -26,6 +26,7 @@ _VARIABLES = authentication.VARIABLES | {
     "job_timeout": "LAKEHOUSE_JOB_TIMEOUT",
     "output": "LAKEHOUSE_OUTPUT",
     "cli": "LAKEHOUSE_CLI",
+    "keep_loads": "LAKEHOUSE_KEEP_LOADS",
 }
 
 
@@ -123,6 +124,10 @@ class Settings(settings.Settings, kw_only=True, frozen=True, rename=_VARIABLES):
             examples=["/usr/local/bin/databricks"],
         ),
     ] = ""
+    keep_loads: Annotated[
+        int,
+        Meta(ge=0, description="Loads in Delta of each stream whose files stay, here and on the stage: the newest; 0 for none."),
+    ] = 3
 
     @classmethod
     def contradictions(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

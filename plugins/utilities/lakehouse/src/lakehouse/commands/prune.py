@@ -10,14 +10,20 @@ from lakehouse.loads import read_local
 from lakehouse.published import newest
 from lakehouse.settings import load_settings
 from lakehouse.stages import open_stage
-from lakehouse.steps.prune import prune
+from lakehouse.steps.prune import StagedFiles, outdated, prune_here, prune_published
 from lakehouse.terminal import say
 
 
 @click.command("prune")
 def command() -> None:
-    """Remove local parts and manifests that are in Delta, and leftovers."""
+    """Remove files of loads that are in Delta, here and on the stage, but for the newest of each stream; and leftovers."""
     settings = load_settings(os.environ)
-    known = newest(open_stage(settings), settings.target)
-    gone = prune(settings.output, read_local(settings.output), set(known.committed) if known else set())
-    say(f"{gone.loads} loads are in Delta and gone from here: {gone.files} files, {gone.bytes:,} bytes")
+    stage, local = open_stage(settings), read_local(settings.output)
+    known = newest(stage, settings.target)
+    committed = set(known.committed) if known else set()
+    staged = StagedFiles(stage)
+    going = outdated(staged.streams(local, known.loads if known else [], committed), committed, settings.keep_loads)
+    there, here = staged.remove(going), prune_here(settings.output, local, committed, going)
+    prune_published(stage)
+    for gone, where in ((here, "here"), (there, "on the stage")):
+        say(f"{gone.loads} loads are in Delta and gone {where}: {gone.files} files, {gone.bytes:,} bytes")

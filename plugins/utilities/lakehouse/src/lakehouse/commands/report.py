@@ -10,7 +10,7 @@ from lakehouse.loads import read_local
 from lakehouse.published import newest
 from lakehouse.settings import load_settings
 from lakehouse.stages import open_stage
-from lakehouse.steps.report import show_report
+from lakehouse.steps.report import of_last_run, show_report
 from lakehouse.steps.verify import refuse_failures, results_of
 
 
@@ -18,7 +18,7 @@ from lakehouse.steps.verify import refuse_failures, results_of
 def command() -> None:
     """Show what the run moved: rows, seconds and rows/s per stream. Exit code 6 when figures differ."""
     settings = load_settings(os.environ)
-    local = read_local(settings.output)
     known = newest(open_stage(settings), settings.target)
+    local = of_last_run(read_local(settings.output).loads, known)
     show_report(local, known)
     refuse_failures(results_of(local, known))

@@ -15,11 +15,13 @@ from lakehouse.terminal import say
 
 @click.command("upload")
 def command() -> None:
-    """Send the parts and manifests that the stage lacks, manifests last."""
+    """Send the parts and manifests that the stage lacks or holds otherwise, manifests last."""
     settings = load_settings(os.environ)
-    loads = read_local(settings.output)
+    loads, passed_over = read_local(settings.output)
+    for each in passed_over:
+        say(each.line)
     if not loads:
         say(f"no manifests below {settings.output}: nothing to send")
         return
-    sent = upload(open_stage(settings), settings.output, loads, say)
+    sent = upload(open_stage(settings), settings.output, loads, settings.target, say)
     say(f"{sent.files} files sent ({sent.bytes:,} bytes), {sent.there} were on {settings.stage}")

@@ -22,9 +22,9 @@ from lakehouse.workspace.rest import Workspace
 def command(again: bool) -> None:
     """Show source, Parquet and Delta rows per load, and whether all figures are equal."""
     settings = load_settings(os.environ)
-    stage, local = open_stage(settings), read_local(settings.output)
+    stage, local = open_stage(settings), read_local(settings.output).loads
     if again:
-        results = Conversion(stage, Jobs(Workspace(settings), settings), settings.target, say).check_again(local)
+        results = Conversion(stage, Jobs(Workspace(settings), settings), settings.target, settings.output, say).check_again(local)
     else:
         results = results_of(local, newest(stage, settings.target))
     show_results("Verified again" if again else "Verified", results)

@@ -1,4 +1,4 @@
-"""What the steps need of a stage. A storage is one class with four methods; nothing here knows which storage it is."""
+"""What the steps need of a stage. A storage is one class with five methods; nothing here knows which storage it is."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 
 class Entry(NamedTuple):
-    """A file or folder in a folder of the stage; `size` in bytes, of folders 0."""
+    """A file or folder in a folder of the stage; `size` in bytes, of folders 0; `modified` in ms since 1970-01-01 UTC."""
 
     name: str
     size: int
     is_folder: bool = False
+    modified: int = 0
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,10 @@ class Stage(ABC):
     @abstractmethod
     def send(self, folder: str, files: Mapping[str, Path]) -> Answer:
         """Sends local files to `<folder>/<path>`, over files that are there. The caller lists what arrived."""
+
+    @abstractmethod
+    def remove(self, paths: Iterable[str]) -> None:
+        """Removes files, and folders with all they hold: a path with `/` at its end. What is not there is no mistake."""
 
     def sizes(self, folder: str) -> dict[str, int]:
         """Names and sizes in bytes of a folder's files; {} when there is no such folder."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 
+from lakehouse.errors import AccessDenied, WorkspaceError
 from lakehouse.stages.base import Answer
 
 _FULL = ("QUOTA_EXCEEDED", "storage is full")
@@ -26,3 +28,32 @@ def answer(text: str, identity: str, needed: Callable[[], str]) -> Answer:
     if any(sign in text for sign in _EITHER):
         return Answer(text, True, f"Check {identity}. If that is right, this identity may not write there: {needed()}.")
     return Answer(text)
+
+
+def send_each(send: Callable[[str], None], paths: Iterable[str], at_once: int, understood: Callable[[str], Answer]) -> Answer:
+    """Sends paths, some at once, until an error that the others would meet as well; `understood` is `answer` for this storage."""
+    stopped: list[Answer] = []
+
+    def one(path: str) -> Answer:
+        if stopped:
+            return Answer()
+        try:
+            send(path)
+        except WorkspaceError as error:
+            said = f"{path}: {error.what[:500]}"
+            denied = Answer(said, True, error.action[:1].upper() + error.action[1:] + ".")
+            told = denied if isinstance(error, AccessDenied) else understood(said)
+            if told.is_final:
+                stopped.append(told)
+            return told
+        return Answer()
+
+    with ThreadPoolExecutor(at_once) as pool:
+        return together(pool.map(one, paths))
+
+
+def together(answers: Iterable[Answer]) -> Answer:
+    """Several answers as one: all that was said, and what the first final one advises."""
+    said = [each for each in answers if each.text]
+    final = next((each for each in said if each.is_final), Answer())
+    return Answer("\n".join(each.text for each in said), final.is_final, final.advice)

@@ -1,4 +1,8 @@
-"""A folder on DBFS: small files through the DBFS API, parts with the Databricks CLI, whose versions 0.18 and later all do."""
+"""A folder on DBFS: files with the Databricks CLI, whose versions 0.18 and later all do, but for large ones.
+
+The CLI 0.18 holds a file of less than 2 GiB in memory, twice, and takes four times the CPU for a byte. So what is larger than
+4 MiB goes to the same address of the DBFS API without it, several at once, 1 MiB of each in memory (`scripts/bench upload`).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,16 +21,21 @@ from urllib.parse import urlsplit
 from lakehouse.errors import UploadError, WorkspaceError
 from lakehouse.settings import Settings
 from lakehouse.stages.base import Answer, Entry, Stage
-from lakehouse.stages.databricks import answer
+from lakehouse.stages.databricks import answer, send_each, together
 from lakehouse.workspace.rest import Workspace
 
 BLOCK = 1 << 20  # bytes DBFS gives at once
 IDENTITIES = ("DATABRICKS_", "ARM_", "GOOGLE_CREDENTIALS")  # what these variables say is settled already
+AT_ONCE = 4  # requests
+BY_CLI = 4 << 20  # bytes of the largest file that the CLI is given
+IN_BLOCKS = 2 << 30  # bytes from which on it does send a file in blocks
+MANY = 32  # files that are worth a second call of it
+CALLS = 2
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
 class DbfsStage(Stage):
-    """Files of a source go with one call of `databricks fs cp --recursive --overwrite`."""
+    """Files of a source go with one or two calls of `databricks fs cp --recursive --overwrite`."""
 
     def __init__(self, workspace: Workspace, settings: Settings) -> None:
         super().__init__(settings.stage)
@@ -40,7 +50,7 @@ class DbfsStage(Stage):
             if error.is_missing:
                 return []
             raise
-        return [Entry(str(file["path"]).rsplit("/", 1)[1], int(file["file_size"]), bool(file["is_dir"])) for file in listed]
+        return [_entry(file) for file in listed]
 
     def read(self, path: str) -> bytes:
         """Reads 1 MiB at a time: DBFS gives no more."""
@@ -57,6 +67,24 @@ class DbfsStage(Stage):
         self._workspace.post_file("/2.0/dbfs/put", {"path": self._path(path), "overwrite": "true"}, data)
 
     def send(self, folder: str, files: Mapping[str, Path]) -> Answer:
+        """Calls of the CLI, two at once where there are many files; then the large files."""
+        large = [path for path, file in files.items() if BY_CLI < file.stat().st_size < IN_BLOCKS]
+        others = [path for path in files if path not in large]
+        groups = [{path: files[path] for path in others[number::CALLS]} for number in range(CALLS)]
+        if len(others) < MANY:
+            groups = [{path: files[path] for path in others}]
+        with ThreadPoolExecutor(CALLS) as pool:
+            said = together(pool.map(lambda group: self._copy(folder, group), [group for group in groups if group]))
+        if said.is_final:
+            return said
+
+        def put(path: str) -> None:
+            fields = {"path": self._path(f"{folder}/{path}"), "overwrite": "true"}
+            self._workspace.post_large_file("/2.0/dbfs/put", fields, files[path])
+
+        return together([said, send_each(put, large, AT_ONCE, self._understood)])
+
+    def _copy(self, folder: str, files: Mapping[str, Path]) -> Answer:
         """One CLI call for all files, from a temporary folder of hard links to them.
 
         The CLI's exit code is no evidence, since 0.18 swallows some errors: only what it says is handed on.
@@ -79,10 +107,30 @@ class DbfsStage(Stage):
             )
         said = done.stdout.replace(token, "***")
         words = "\n".join(line for line in said.splitlines() if " -> " not in line)  # those say what was copied
+        return self._understood(words)
+
+    def _understood(self, words: str) -> Answer:
         return answer(words, self._workspace.identity.settled_by, lambda: self._workspace.needed("POST", "/2.0/dbfs/put"))
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """One request for each path, also of a folder."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(self._remove, paths))
+
+    def _remove(self, path: str) -> None:
+        try:
+            self._workspace.post("/2.0/dbfs/delete", {"path": self._path(path), "recursive": path.endswith("/")})
+        except WorkspaceError as error:
+            if not error.is_missing:
+                raise
 
     def _path(self, path: str) -> str:
         return f"{self.url}/{path}".rstrip("/").removeprefix("dbfs:")
+
+
+def _entry(file: dict[str, Any]) -> Entry:
+    name = str(file["path"]).rsplit("/", 1)[1]
+    return Entry(name, int(file["file_size"]), bool(file["is_dir"]), int(file.get("modification_time") or 0))
 
 
 def executable(cli: str = "") -> str:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from lakehouse import job_file
 from lakehouse.errors import ConvertError, WorkspaceError
-from lakehouse.loads import StagedLoad, parse
+from lakehouse.loads import Found, StagedLoad, read_staged, staged_loads
 from lakehouse.published import newest
 from lakehouse.stages.base import Stage
+from lakehouse.steps.sent_again import forget, sent_again
+from lakehouse.steps.upload import is_for
 from lakehouse.steps.verify import DONE
 from lakehouse.workspace.jobs import Jobs, Run
-from singer_arrow import names
 from singer_arrow.documents import LoadResult, PublishedDocument
 
 JOB_FOLDER = "_job"
@@ -29,30 +31,36 @@ class Conversion:
     stage: Stage
     jobs: Jobs
     target: str
+    output: Path
     say: Callable[[str], None]
 
     def apply(self, local: list[StagedLoad]) -> list[LoadResult]:
         """Applies every staged load that is not in the ledger, also those an earlier run left behind.
 
-        Returns what became of each, and what is still refused; [] when there was nothing to do. Raises ConvertError when the job publishes nothing usable.
+        Returns what became of each, and what is still refused; [] when there was nothing to do. Raises ConvertError when the job
+        publishes nothing usable.
         """
         self.jobs.wait_for_others(self.say)
         known = newest(self.stage, self.target)
-        staged = staged_loads(self.stage)
+        staged, others = staged_loads(self.stage)
+        again = sent_again(self.output)
         refused = [load for load in known.loads if load.status == "refused" and load.load_id in staged] if known else []
-        settled = {*(known.committed if known else ()), *(load.load_id for load in refused)}
+        settled = {*(known.committed if known else ()), *(load.load_id for load in refused if load.load_id not in again)}
         pending = {load_id: source for load_id, source in staged.items() if load_id not in settled}
-        if not pending:
+        readable = self._readable(Found([], others)) + self._readable(read_staged(self.stage, pending, local))
+        loads = [load for load in readable if is_for(load, self.target)]
+        if not loads:
             return refused
-        self.say(f"{len(pending)} loads to convert, {len(staged) - len(pending)} are in Delta")
-        results = self._run(manifests(self.stage, pending, local), sorted(staged), check_only=False)
-        return [*results, *self._still(refused)]
+        self.say(f"{len(loads)} loads to convert, {len(staged) - len(pending)} are settled")
+        results = self._run(loads, sorted(staged), check_only=False, again=again.keys())
+        forget(self.output, [result.load_id for result in results])
+        return [*results, *self._still(refused, {result.load_id for result in results})]
 
-    def _still(self, refused: list[LoadResult]) -> list[LoadResult]:
+    def _still(self, refused: list[LoadResult], told: set[str]) -> list[LoadResult]:
         """Those of loads refused earlier that nothing has covered since."""
         known = newest(self.stage, self.target)
         now = {load.load_id for load in known.loads if load.status == "refused"} if known else set()
-        return [load for load in refused if load.load_id in now]
+        return [load for load in refused if load.load_id in now - told]
 
     def check_again(self, local: list[StagedLoad]) -> list[LoadResult]:
         """Recomputes the figures of the newest load of each stream in Delta, writing no data."""
@@ -65,11 +73,17 @@ class Conversion:
                 action="run convert first, or check LAKEHOUSE_STAGE and LAKEHOUSE_TARGET",
             )
         in_ledger = {load.load_id: load.source for load in latest_per_stream(known)}
-        return self._run(manifests(self.stage, in_ledger, local), sorted(staged_loads(self.stage)), check_only=True)
+        staged, _ = staged_loads(self.stage)
+        return self._run(self._readable(read_staged(self.stage, in_ledger, local)), sorted(staged), check_only=True)
 
-    def _run(self, loads: list[StagedLoad], staged: list[str], check_only: bool) -> list[LoadResult]:
+    def _readable(self, found: Found) -> list[StagedLoad]:
+        for each in found.passed_over:
+            self.say(each.line)
+        return found.loads
+
+    def _run(self, loads: list[StagedLoad], staged: list[str], check_only: bool, again: Collection[str] = ()) -> list[LoadResult]:
         script_path = self._send_script()
-        wanted = [told(load) for load in loads]
+        wanted = [told(load) | ({"again": True} if load.load_id in again else {}) for load in loads]
         at = datetime.now(UTC).isoformat()  # each run has an order of its own, and finds what it published by that
         order = json.dumps({"target": self.target, "at": at, "staged": staged, "loads": wanted}, indent=1).encode()
         digest = hashlib.sha256(order).hexdigest()
@@ -129,24 +143,3 @@ def latest_per_stream(known: PublishedDocument) -> list[LoadResult]:
         if load.load_id in committed and load.status != "refused":
             found[load.source, load.stream] = load
     return list(found.values())
-
-
-def staged_loads(stage: Stage) -> dict[str, str]:
-    """Load id and source of every manifest on the stage."""
-    return {
-        load_id: source
-        for source in stage.folders()
-        if not source.startswith(("_", "."))
-        for file in stage.sizes(f"{source}/{names.MANIFESTS}")
-        if (load_id := names.load_of(file)) and file == names.manifest(load_id).rpartition("/")[2]
-    }
-
-
-def manifests(stage: Stage, wanted: Mapping[str, str], local: list[StagedLoad]) -> list[StagedLoad]:
-    """The manifests of load ids with their sources; one that is here is not fetched, since the job checks its hash."""
-    here = {load.load_id: load for load in local}
-    loads = []
-    for load_id, source in sorted(wanted.items()):
-        path = f"{source}/{names.manifest(load_id)}"
-        loads.append(here.get(load_id) or parse(source, f"{stage.url}/{path}", stage.read(path)))
-    return loads

@@ -11,6 +11,12 @@ from singer_arrow.documents import PublishedDocument
 COLUMNS = ("source", "stream", "source rows", "Parquet rows", "Delta rows", "seconds", "rows/s", "equal")
 
 
+def of_last_run(local: list[StagedLoad], known: PublishedDocument | None) -> list[StagedLoad]:
+    """The loads of the newest run, and older ones that are not in Delta; files of older loads may be kept."""
+    committed = set(known.committed) if known else set()
+    return [load for load in local if load.manifest.run_id == local[-1].manifest.run_id or load.load_id not in committed]
+
+
 def show_report(local: list[StagedLoad], known: PublishedDocument | None) -> None:
     """Rows per stream at the source, in Parquet and in Delta; seconds and rows/s of the extraction."""
     results = {result.load_id: result for result in known.loads} if known else {}

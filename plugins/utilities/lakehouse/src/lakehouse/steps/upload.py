@@ -1,22 +1,23 @@
-"""`lakehouse upload`: the tree of parts and manifests to the stage, only what is missing, manifests last."""
+"""`lakehouse upload`: the tree of parts and manifests to the stage, only what is missing or no longer right, manifests last."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_exponential
-
 from lakehouse.errors import UploadError
 from lakehouse.loads import StagedLoad
-from lakehouse.stages.base import Answer, Stage
-from singer_arrow import durable
+from lakehouse.published import newest
+from lakehouse.stages.base import Stage
+from lakehouse.steps.sending import listed, send
+from lakehouse.steps.sent_again import forget, remember, sent_again
+from singer_arrow import durable, names
+from singer_arrow.documents import PublishedDocument
 
-ATTEMPTS = 4
-WAIT = wait_exponential(multiplier=1)  # 1, 2, 4 seconds between two attempts
-LISTS = 4  # folders listed at once
+READS = 4  # manifests read from the stage at once
+HASHES = 2  # files hashed at once
 
 
 @dataclass(frozen=True)
@@ -28,62 +29,119 @@ class Sent:
     there: int
 
 
-def upload(stage: Stage, output: Path, loads: list[StagedLoad], say: Callable[[str], None]) -> Sent:
-    """Sends what the stage lacks. Every local part is checked against its manifest before it goes.
+def upload(stage: Stage, output: Path, loads: list[StagedLoad], target: str, say: Callable[[str], None]) -> Sent:
+    """Sends what the stage lacks of the loads that `target` does not hold yet. Every part is checked before it goes.
 
-    Raises UploadError naming what is missing; what arrived stays, and the next call sends only the rest.
+    What the job found damaged goes again, whole, and so does a manifest that is another on the stage. Loads that were staged
+    for another target stay here, and are named. Raises UploadError naming what is missing, or damaged here; what arrived
+    stays, and the next call sends only the rest.
     """
-    total = Sent(0, 0, 0)
-    for source in sorted({load.source for load in loads}):
-        mine = [load for load in loads if load.source == source]
-        parts = {file.path: file.bytes for load in mine for file in load.manifest.files}
-        manifests = {f"_manifests/{load.load_id}.json": len(load.text) for load in mine}
-        hashes = {file.path: file.sha256 for load in mine for file in load.manifest.files}
-        for what, wanted in (("parts", parts), ("manifests", manifests)):
-            missing = _missing(stage, source, wanted)
-            _check(output / source, missing, wanted, hashes)
-            if missing:
-                say(f"{source}: sending {len(missing)} {what}, {sum(wanted[path] for path in missing):,} bytes")
-                _send(stage, source, output / source, missing, wanted)
-            sent = sum(wanted[path] for path in missing)
-            total = Sent(total.files + len(missing), total.bytes + sent, total.there + len(wanted) - len(missing))
-    return total
-
-
-def _missing(stage: Stage, source: str, wanted: dict[str, int]) -> list[str]:
-    """Paths that are not on the stage with the right size."""
-    folders = sorted({path.rsplit("/", 1)[0] for path in wanted})
-    with ThreadPoolExecutor(LISTS) as pool:
-        listed = pool.map(lambda folder: stage.sizes(f"{source}/{folder}"), folders)
-        there = {f"{folder}/{name}": size for folder, sizes in zip(folders, listed, strict=True) for name, size in sizes.items()}
-    return [path for path, size in wanted.items() if there.get(path) != size]
-
-
-def _check(root: Path, paths: list[str], sizes: dict[str, int], hashes: dict[str, str]) -> None:
-    for path in paths:
-        file = root / path
-        if not file.is_file():
-            raise UploadError(f"{file} is named by a manifest, but it does not exist")
-        if file.stat().st_size != sizes[path] or (path in hashes and durable.sha256_of(file) != hashes[path]):
-            raise UploadError(f"{file} is not what its manifest says (size or SHA-256)")
-
-
-def _send(stage: Stage, source: str, root: Path, paths: list[str], sizes: dict[str, int]) -> None:
-    left, answer = paths, Answer()
-
-    def attempt() -> bool:
-        """Whether something is left that another attempt may bring."""
-        nonlocal left, answer
-        answer = stage.send(source, {path: root / path for path in left})
-        left = _missing(stage, source, {path: sizes[path] for path in left})
-        return bool(left) and not answer.is_final
-
-    stop = stop_after_attempt(ATTEMPTS)
-    Retrying(retry=retry_if_result(bool), stop=stop, wait=WAIT, retry_error_callback=lambda attempts: None)(attempt)
-    if left:
-        said = f": {' '.join(answer.text.split())[-600:]}" if answer.text.strip() else ""
+    known = newest(stage, target)
+    committed = set(known.committed) if known else set()
+    for line in of_other_targets(stage, loads, target):
+        say(line)
+    forget(output, committed)
+    mine = [load for load in loads if load.load_id not in committed and is_for(load, target)]
+    files = size = there = 0
+    broken: dict[str, str] = {}
+    for source in sorted({load.source for load in mine}):
+        plan = _Plan(stage, output / source, [load for load in mine if load.source == source], _damaged(output, known))
+        broken |= plan.broken
+        plan.make_way(output, known, say)
+        for what, sizes in (("parts", plan.parts), ("manifests", plan.manifests)):
+            if sizes:
+                say(f"{source}: sending {len(sizes)} {what}, {sum(sizes.values()):,} bytes")
+                send(stage, source, output / source, sizes)
+            files, size = files + len(sizes), size + sum(sizes.values())
+        there += plan.there
+        remember(output, plan.damaged, known)
+    if broken:
         raise UploadError(
-            f"{len(left)} of {len(paths)} files did not reach {stage.url}/{source}, {left[0]} among them{said}",
-            safe="What arrived stays and is not sent again; no manifest names files that are missing",
-            action=f"{answer.advice} Then run the upload again" if answer.advice else "run the upload again",
+            f"{len(broken)} loads are damaged on this machine: {'; '.join(broken.values())}",
+            safe="Nothing of them was sent now; the other loads are on the stage",
+            action=f"type: entrypoint.sh drop {' '.join(broken)}, and run again: their streams are read anew",
         )
+    return Sent(files, size, there)
+
+
+def is_for(load: StagedLoad, target: str) -> bool:
+    """Whether a load was staged for `target`; one that names none is for any."""
+    return load.manifest.target is None or load.manifest.target.rstrip("/") == target
+
+
+def of_other_targets(stage: Stage, loads: list[StagedLoad], target: str) -> Iterator[str]:
+    """A line for each load that was staged for another target, and is not in that one yet."""
+    there: dict[str, set[str]] = {}
+    for load in loads:
+        if is_for(load, target):
+            continue
+        its = str(load.manifest.target).rstrip("/")
+        if its not in there:
+            document = newest(stage, its)
+            there[its] = set(document.committed) if document else set()
+        if load.load_id not in there[its]:
+            yield (
+                f"not sent: {load.source}/{load.manifest.stream} ({load.load_id}) was staged for {its}, not for {target}. "
+                f"Set LAKEHOUSE_TARGET back to deliver it, or give it up: entrypoint.sh drop {load.load_id}"
+            )
+
+
+def _damaged(output: Path, known: PublishedDocument | None) -> set[str]:
+    """What the newest document calls damaged, and was not sent again since."""
+    if known is None:
+        return set()
+    noted = sent_again(output)
+    damaged = {result.load_id for result in known.loads if result.status == "damaged"}
+    return {load_id for load_id in damaged if noted.get(load_id) != known.published_at}
+
+
+class _Plan:
+    """What of one source's loads is sent: `parts` and `manifests` by path with their sizes in bytes.
+
+    `broken` are loads that are damaged here, each with what is wrong; `damaged` and `changed` are loads that are on the stage
+    and go again. `there` counts files that stay as they are.
+    """
+
+    def __init__(self, stage: Stage, root: Path, loads: list[StagedLoad], damaged: set[str]) -> None:
+        self._stage, self._root, self._source = stage, root, root.name
+        parts = {file.path: (load.load_id, file) for load in loads for file in load.manifest.files}
+        manifests = {names.manifest(load.load_id): load for load in loads}
+        self._on_stage = listed(stage, self._source, [*parts, *manifests])
+
+        def is_there(path: str, load_id: str, size: int) -> bool:
+            return self._on_stage.get(path) == size and load_id not in damaged
+
+        going = {path: each for path, each in parts.items() if not is_there(path, each[0], each[1].bytes)}
+        with ThreadPoolExecutor(HASHES) as pool:
+            wrong = pool.map(lambda path: _wrong(root / path, going[path][1].bytes, going[path][1].sha256), going)
+            self.broken = {load_id: why for (load_id, _), why in zip(going.values(), wrong, strict=True) if why}
+        same = {path for path, load in manifests.items() if is_there(path, load.load_id, len(load.text))}
+        with ThreadPoolExecutor(READS) as pool:
+            texts = dict(zip(same, pool.map(lambda path: stage.read(f"{self._source}/{path}"), same), strict=True))
+        same = {path for path in same if texts[path] == manifests[path].text}
+        self.parts = {path: file.bytes for path, (load_id, file) in going.items() if load_id not in self.broken}
+        going_manifests = {path: load for path, load in manifests.items() if path not in same and load.load_id not in self.broken}
+        self.manifests = {path: len(load.text) for path, load in going_manifests.items()}
+        self.there = len(parts) - len(going) + len(same)
+        self.damaged = {load.load_id for load in going_manifests.values() if load.load_id in damaged}
+        self.changed = {load.load_id for path, load in going_manifests.items() if path in self._on_stage} - self.damaged
+        self._streams = {load.load_id: load.manifest.stream for load in loads}
+
+    def make_way(self, output: Path, known: PublishedDocument | None, say: Callable[[str], None]) -> None:
+        """Removes from the stage what is sent again, so that the sizes listed afterwards prove what arrived; manifests first."""
+        for load_id in sorted(self.damaged):
+            say(f"{self._source}/{self._streams[load_id]} ({load_id}) is damaged on the stage: sent again, whole")
+        for load_id in sorted(self.changed):
+            say(f"{self._source}/{self._streams[load_id]} ({load_id}): its manifest is another on the stage: sent again")
+        remember(output, self.changed, known)
+        for paths in (self.manifests, self.parts):
+            self._stage.remove([f"{self._source}/{path}" for path in paths if path in self._on_stage])
+
+
+def _wrong(file: Path, size: int, sha256: str) -> str:
+    """What is wrong with a part here; empty text for nothing."""
+    if not file.is_file():
+        return f"{file} is named by a manifest, but it does not exist"
+    if file.stat().st_size != size or durable.sha256_of(file) != sha256:
+        return f"{file} is not what its manifest says (size or SHA-256)"
+    return ""

@@ -7,6 +7,7 @@ requests 0.2, and a run of the pipeline starts seven of these commands.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -15,6 +16,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 from lakehouse.errors import AccessDenied, LakehouseError, PermissionMissing, WorkspaceError
 from lakehouse.settings import Settings
 from lakehouse.workspace import answers, permissions
+from lakehouse.workspace.bodies import FileBody, form
 from lakehouse.workspace.identity import identity_of
 
 TIMEOUTS_S = (10.0, 120.0)  # to connect, and between two bytes
@@ -60,13 +62,22 @@ class Workspace:
         """A multipart form with one `file`: the way into DBFS without a limit of 1 MB."""
         self._retrying(self._call, "POST", path, data=dict(fields), files={"file": ("file", data)})
 
+    def post_large_file(self, path: str, fields: Mapping[str, str], file: Path) -> None:
+        """The same form of a file that is not read into memory whole."""
+        body, kind = form(fields, file)
+        self._retrying(self._call, "POST", path, data=body, headers={"Content-Type": kind})
+
     def download(self, path: str) -> bytes:
         """GET of a file's bytes."""
         return self._retrying(self._call, "GET", path).content
 
-    def upload(self, path: str, data: bytes) -> None:
+    def upload(self, path: str, data: bytes | FileBody) -> None:
         """PUT of a file's bytes, over one that is there."""
         self._retrying(self._call, "PUT", path, data=data, params={"overwrite": "true"})
+
+    def delete(self, path: str) -> None:
+        """DELETE of a file or an empty folder."""
+        self._retrying(self._call, "DELETE", path)
 
     def needed(self, method: str, path: str) -> str:
         """What this identity lacks where such a request is refused, and how to grant it."""
