@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 import os
 import struct
 import subprocess
 import sys
 import time
+import urllib.request
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
@@ -30,6 +32,7 @@ import pyarrow.parquet as pq
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "plugins/utilities/lakehouse/src"
 TOKEN = "dapi-of-the-tests"
+CLIENT_ID, CLIENT_SECRET = "4c2b0d8e-6a6c-4a3e-9a55-0f4c4f0c5a11", "dose-of-the-tests"
 CLUSTER = "1124-120000-sandbox1"
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # without bytecode every command takes three times as long
 VOLUME = "/Volumes/main/lighthouse/stage"
@@ -65,12 +68,26 @@ class Workspace:
         python = ROOT / ".venvs/sandbox/bin/python"
         command = [str(python if python.exists() else sys.executable), "-m", "sandbox.workspace", *options]
         command += ["--data", str(self.data), "--ready", str(self._ready)]
-        self._process = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"SANDBOX_TOKEN": TOKEN})
+        secrets = {"SANDBOX_TOKEN": TOKEN, "SANDBOX_CLIENT_ID": CLIENT_ID, "SANDBOX_CLIENT_SECRET": CLIENT_SECRET}
+        self._process = subprocess.Popen(command, cwd=ROOT, env=os.environ | secrets)
         until = time.monotonic() + 30
         while not self._ready.exists():
             assert self._process.poll() is None and time.monotonic() < until, "the workspace did not start"
             time.sleep(0.02)
         self.url = f"http://127.0.0.1:{json.loads(self._ready.read_text())['port']}"
+
+    def fail(self, *faults: dict[str, Any], **more: Any) -> None:
+        """What goes wrong next: sandbox/workspace/faults.py."""
+        self._admin("faults", json.dumps({"requests": faults} | more).encode())
+
+    def seen(self, path: str = "") -> list[dict[str, Any]]:
+        """The requests so far whose path has `path` in it, oldest first: method, path, time, status."""
+        return [each for each in json.loads(self._admin("requests")) if path in each["path"]]
+
+    def _admin(self, name: str, body: bytes | None = None) -> bytes:
+        request = urllib.request.Request(f"{self.url}/sandbox/{name}", body, {"Authorization": f"Bearer {TOKEN}"})
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
+            return bytes(answer.read())
 
     def stop(self) -> int:
         if self._process.poll() is None:
@@ -80,6 +97,12 @@ class Workspace:
 
 def lakehouse(workspace: Workspace, output: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     """Runs `lakehouse`; keywords set environment variables, an empty one unsets."""
+    command, environment = invocation(workspace, output, *arguments, **more)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+
+
+def invocation(workspace: Workspace, output: Path, *arguments: str, **more: str) -> tuple[list[str], dict[str, str]]:
+    """The command line and environment of `lakehouse`."""
     settings = {
         "DATABRICKS_HOST": workspace.url,
         "DATABRICKS_TOKEN": TOKEN,
@@ -89,8 +112,7 @@ def lakehouse(workspace: Workspace, output: Path, *arguments: str, **more: str) 
         "PYTHONPATH": str(SOURCE),
     }
     environment = {k: v for k, v in (os.environ | settings | more).items() if v and not k.lower().endswith("_proxy")}
-    command = [sys.executable, "-m", "lakehouse.cli", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    return [sys.executable, "-m", "lakehouse.cli", *arguments], environment
 
 
 @dataclass
@@ -158,9 +180,9 @@ def facts(column: pa.ChunkedArray) -> dict[str, Any]:
     if pa.types.is_boolean(kind):
         return told | {"sum": str(sum(values))}
     if pa.types.is_floating(kind):
-        numbers = [each for each in values if each == each]
-        text = repr if pa.types.is_float64(kind) else shortest32
-        return told | {"nan": len(values) - len(numbers)} | ends(numbers, text)
+        numbers = [each for each in values if not math.isnan(each)]
+        told["nan"] = len(values) - len(numbers)
+        return told | ends(numbers, repr if pa.types.is_float64(kind) else shortest32)
     if pa.types.is_decimal(kind):
         if kind.precision <= 28:
             told["sum"] = format(exact_sum(values), "f") if values else "0"
@@ -181,7 +203,7 @@ def facts(column: pa.ChunkedArray) -> dict[str, Any]:
 
 def shortest32(value: float) -> str:
     """The shortest text that reads back as the same 32-bit float."""
-    if value in (float("inf"), float("-inf")):
+    if math.isinf(value):
         return repr(value)
     for digits in range(1, 10):
         text = f"{value:.{digits}g}"
