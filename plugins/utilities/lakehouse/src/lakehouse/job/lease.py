@@ -66,6 +66,11 @@ class Lease:
             self._update("owner = NULL", self._mine)
 
     @property
+    def condition(self) -> str:
+        """SQL that is true while the lease is held, asked when a statement runs."""
+        return f"EXISTS (SELECT 1 FROM {self._target.sql(LEASE)} WHERE name = '{NAME}' AND {self._mine})"
+
+    @property
     def _mine(self) -> str:
         return f"owner = {text(self.owner)}"
 

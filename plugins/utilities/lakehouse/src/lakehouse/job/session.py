@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from pathlib import Path
 
 from pyspark.sql import SparkSession
 
@@ -49,7 +51,12 @@ def cause_of(error: BaseException) -> str:
 
 
 def die_if_asked(point: str) -> None:
-    """Dies at once where a test asks for it."""
+    """Dies at once where a test asks for it, or waits for a file (LAKEHOUSE_HOLD=point:file), as a job does that is only slow."""
     if os.environ.get("LAKEHOUSE_CRASH") == point:
         sys.stdout.flush()
         os._exit(9)
+    held, _, file = os.environ.get("LAKEHOUSE_HOLD", "").partition(":")
+    if held == point:
+        Path(file + ".reached").touch()
+        while not Path(file).exists():
+            time.sleep(0.05)

@@ -45,6 +45,7 @@ class Writer:
         die_if_asked("overwrite-waiting")
         self.target.replace(frame, load.table, self._marks(load))
         die_if_asked("overwrite-written")
+        self.lease.check()
         return [self._equal(load, facts_of_manifest(load), measure(self.target.read(load.table), load))]
 
     def append(self, loads: list[Load], former: list[str], first: bool) -> list[int]:
@@ -73,6 +74,7 @@ class Writer:
             mine = f"{quoted(mark)} IS NOT NULL AND {quoted(mark)} IN ({ids})"
             self.target.replace(frame, last.table, self._marks(last), mine)
             die_if_asked("append-written")
+            self.lease.check()
         table = self.target.read(last.table).where(f"{quoted(mark)} IN ({ids})")
         found = measure_by(table, last, mark)
         nothing = measure(table.where("false"), last) if len(found) < len(loads) else Facts(0, {})
@@ -93,8 +95,11 @@ class Writer:
             die_if_asked("merge-waiting")
             view = f"_staged_{last.load_id.replace('-', '_')}"
             frame.createOrReplaceTempView(view)
-            self._with_marks(last, merge_sql(self.target.sql(last.table), view, last, shape))
+            # Where Delta cannot be told by the session which commits to pass over, the rows themselves need the lease.
+            source = view if self._own_settings else f"(SELECT * FROM {view} WHERE {self.lease.condition})"
+            self._with_marks(last, merge_sql(self.target.sql(last.table), source, last, shape))
             die_if_asked("merge-written")
+            self.lease.check()
         found = measure(rows_of_keys(self.target.read(last.table), frame, last), last)
         self._equal(last, expected, found)
         if len(loads) == 1:
@@ -222,12 +227,12 @@ def as_spelled(frame: DataFrame, shape: Shape) -> DataFrame:
     return frame.select(*(F.col(quoted(name)).alias(shape.spelling.get(name, name)) for name in frame.columns))
 
 
-def merge_sql(table: str, view: str, load: Load, shape: Shape) -> str:
-    """MERGE of a view that has one row per key. Columns that the source has no more become NULL in the rows that it updates."""
+def merge_sql(table: str, source: str, load: Load, shape: Shape) -> str:
+    """MERGE of a view or query with one row per key. Columns that the source has no more become NULL in rows that it updates."""
     names = [(quoted(shape.spelling[each["column"]]), quoted(each["column"])) for each in load.columns]
     sets = [f"t.{ours} = s.{theirs}" for ours, theirs in names] + [f"t.{quoted(name)} = NULL" for name in shape.gone]
     into, values = ", ".join(ours for ours, _ in names), ", ".join(f"s.{theirs}" for _, theirs in names)
     return (
-        f"MERGE INTO {table} t USING {view} s ON {same_key(load, 't', 's')} WHEN MATCHED THEN UPDATE SET {', '.join(sets)} "
+        f"MERGE INTO {table} t USING {source} s ON {same_key(load, 't', 's')} WHEN MATCHED THEN UPDATE SET {', '.join(sets)} "
         f"WHEN NOT MATCHED THEN INSERT ({into}) VALUES ({values})"
     )
