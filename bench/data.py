@@ -50,6 +50,12 @@ def tables(sizes: dict[str, int] = SIZES) -> list[Table]:
     ]
 
 
+def lineitem(size: str) -> Table:
+    """Lineitem alone, in one size."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    return _made(Table("lineitem", size, SIZES[size], ("l_orderkey", "l_linenumber"), CACHE / f"lineitem_{size}.parquet"))
+
+
 def _made(table: Table) -> Table:
     if not table.file.exists() or pq.read_metadata(table.file).num_rows != table.rows:
         _write(table.file, _lineitem(table.rows) if table.data == "lineitem" else wide.batches(table.rows))

@@ -42,10 +42,15 @@ class Engine:
         assert line, (self.folder / "engine.log").read_text()[-3000:]
         return dict(json.loads(line))
 
-    def run(self, arguments: list[str], **environment: str) -> tuple[int, str]:
-        """Exit code and what was printed."""
+    @property
+    def pid(self) -> int:
+        """Of the process in which jobs, and Sail or Spark's driver, run."""
+        return self._process.pid
+
+    def run(self, arguments: list[str], script: Path | None = None, **environment: str) -> tuple[int, str]:
+        """Exit code and what was printed by the job, or by another script."""
         assert self._process.stdin is not None
-        asked = {"job": str(self.job), "arguments": arguments, "environment": environment}
+        asked = {"job": str(script or self.job), "arguments": arguments, "environment": environment}
         self._process.stdin.write(json.dumps(asked) + "\n")
         self._process.stdin.flush()
         told = self._hear()
@@ -92,7 +97,9 @@ class Lake:
     def target(self) -> str:
         return self.schema if self.by_name else str(self.tables)
 
-    def order(self, loads: list[Made], again: tuple[str, ...] = (), staged: list[str] | None = None) -> list[str]:
+    def order(
+        self, loads: list[Made], again: tuple[str, ...] = (), staged: list[str] | None = None, verify: str = "full"
+    ) -> list[str]:
         """The arguments of a run over loads."""
         told = ("load_id", "source", "stream", "table", "mode", "rows", "source_rows")
         wanted = [
@@ -105,7 +112,7 @@ class Lake:
             for load in loads
         ]
         known = [load.load_id for load in loads] if staged is None else staged
-        order = json.dumps({"target": self.target, "staged": known, "loads": wanted}).encode()
+        order = json.dumps({"target": self.target, "verify": verify, "staged": known, "loads": wanted}).encode()
         digest = hashlib.sha256(order).hexdigest()
         self.stage.joinpath(f"{digest[:12]}.json").write_bytes(order)
         options = ["--stage", str(self.stage), "--target", self.target, "--order", f"{digest[:12]}.json"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -27,6 +27,7 @@ _VARIABLES = authentication.VARIABLES | {
     "output": "LAKEHOUSE_OUTPUT",
     "cli": "LAKEHOUSE_CLI",
     "keep_loads": "LAKEHOUSE_KEEP_LOADS",
+    "verify": "LAKEHOUSE_VERIFY",
 }
 
 
@@ -128,6 +129,13 @@ class Settings(settings.Settings, kw_only=True, frozen=True, rename=_VARIABLES):
         int,
         Meta(ge=0, description="Loads in Delta of each stream whose files stay, here and on the stage: the newest; 0 for none."),
     ] = 3
+    verify: Annotated[
+        Literal["full", "write"],
+        Meta(
+            description="How the job proves what it wrote: `full` reads it back; `write` takes the figures of full loads "
+            "while they are written, and Delta's own count, where the engine can tell them."
+        ),
+    ] = "full"
 
     @classmethod
     def contradictions(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -20,7 +20,9 @@ from lakehouse.workspace.rest import Workspace
 def command() -> None:
     """Run the job that applies staged loads to Delta, checks them, and writes the ledger."""
     settings = load_settings(os.environ)
-    conversion = Conversion(open_stage(settings), Jobs(Workspace(settings), settings), settings.target, settings.output, say)
+    conversion = Conversion(
+        open_stage(settings), Jobs(Workspace(settings), settings), settings.target, settings.output, settings.verify, say
+    )
     results = conversion.apply(read_local(settings.output).loads)
     if not results:
         say("nothing to convert: every staged load is in Delta")

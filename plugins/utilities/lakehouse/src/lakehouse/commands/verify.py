@@ -24,7 +24,9 @@ def command(again: bool) -> None:
     settings = load_settings(os.environ)
     stage, local = open_stage(settings), read_local(settings.output).loads
     if again:
-        results = Conversion(stage, Jobs(Workspace(settings), settings), settings.target, settings.output, say).check_again(local)
+        results = Conversion(
+            stage, Jobs(Workspace(settings), settings), settings.target, settings.output, settings.verify, say
+        ).check_again(local)
     else:
         results = results_of(local, newest(stage, settings.target))
     show_results("Verified again" if again else "Verified", results)

@@ -5,9 +5,9 @@
 Sent as one file (lakehouse.job_file) to Databricks (DBR 13.3 and later), open-source Spark with Delta, or Sail: DataFrames,
 SQL and the standard library. FILE, relative to STAGE, is JSON:
 
-    {"target": "as configured", "staged": [load ids on the stage], "loads": [{"manifest": "path relative to STAGE",
-     "sha256": "of the manifest", "again": "sent a second time?", and of the manifest: "load_id", "source", "stream", "table",
-     "mode", "rows", "source_rows"}]}
+    {"target": "as configured", "verify": "full or write", "staged": [load ids on the stage],
+     "loads": [{"manifest": "path relative to STAGE", "sha256": "of the manifest", "again": "sent a second time?",
+                and of the manifest: "load_id", "source", "stream", "table", "mode", "rows", "source_rows"}]}
 
 The job takes the target's lease, then each stream's loads in their order: parts proven byte by byte, data written, Delta
 recomputed against the manifest, ledger row. The ledger row is the commit; a load that has one is passed over. Killed anywhere,
@@ -68,9 +68,10 @@ class Run:
 
     def work(self, target: str, lease: Lease, loads: list[Load], step: Callable[[StreamLoads], None]) -> None:
         """Does a step for each stream's loads, of some streams at once; publishes now and then."""
+        verify = str(self.order.get("verify", "full"))
         for of_stream in by_stream(loads):
             session, own = own_session(self.spark)
-            self.streams.append(StreamLoads(Writer(session, own, Target(session, target), lease), self.ledger, of_stream))
+            self.streams.append(StreamLoads(Writer(session, own, Target(session, target), lease, verify), self.ledger, of_stream))
         with ThreadPoolExecutor(STREAMS_AT_ONCE) as pool:
             left = {pool.submit(step, each) for each in self.streams}
             while left:

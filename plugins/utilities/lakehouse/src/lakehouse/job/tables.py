@@ -122,6 +122,15 @@ class Target:
         except Exception:
             return None
 
+    def written(self, table: str, mark: str) -> int | None:
+        """The rows that the newest commit wrote, if it bears a mark; None where it does not, or the engine cannot say."""
+        try:
+            row = self.spark.sql(f"DESCRIBE HISTORY {self.sql(table)} LIMIT 1").collect()[0]
+        except Exception:
+            return None
+        found = (row["operationMetrics"] or {}).get("numOutputRows")
+        return int(found) if found is not None and row["userMetadata"] == mark else None
+
     def _try(self, statement: str) -> bool:
         """Whether the engine takes a statement; Sail knows none of them, and does not need them."""
         try:

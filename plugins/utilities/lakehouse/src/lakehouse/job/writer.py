@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from lakehouse.job.errors import Refused, Unequal
-from lakehouse.job.facts import Facts, differences, facts_of_manifest, measure, measure_by, short_of_source
+from lakehouse.job.facts import (
+    Facts,
+    differences,
+    fact_columns,
+    facts_of_manifest,
+    facts_of_row,
+    measure,
+    measure_by,
+    short_of_source,
+)
 from lakehouse.job.keys import ORDER, count_keys, newest_of_each_key, refuse_doubtful_keys, rows_of_keys, same_key
 from lakehouse.job.lease import Lease
 from lakehouse.job.loads import Load
 from lakehouse.job.parts import StagedParts
-from lakehouse.job.session import configure, die_if_asked
+from lakehouse.job.session import cause_of, configure, die_if_asked
 from lakehouse.job.shape import Shape, shape_of
 from lakehouse.job.tables import MADE_WITH, Target
 from lakehouse.job.types import quoted, spare
@@ -24,8 +33,8 @@ TXN = "spark.databricks.delta.write.txn"
 class Writer:
     """Writes loads of one stream and mode; on return Delta holds them, by count and by every fact of their manifests."""
 
-    def __init__(self, spark: SparkSession, own_settings: bool, target: Target, lease: Lease) -> None:
-        self.spark, self.target, self.lease = spark, target, lease
+    def __init__(self, spark: SparkSession, own_settings: bool, target: Target, lease: Lease, verify: str) -> None:
+        self.spark, self.target, self.lease, self._verify = spark, target, lease, verify
         self._own_settings = own_settings  # may settings be set that another thread's statements would see?
         self.parts = StagedParts(spark)
 
@@ -43,10 +52,10 @@ class Writer:
             self.target.allow_local_timestamps(load.table, there)
         self.lease.check()
         die_if_asked("overwrite-waiting")
-        self.target.replace(frame, load.table, self._marks(load))
+        seen = self._replace(frame, load)
         die_if_asked("overwrite-written")
         self.lease.check()
-        return [self._equal(load, facts_of_manifest(load), measure(self.target.read(load.table), load))]
+        return [self._equal(load, facts_of_manifest(load), seen or measure(self.target.read(load.table), load))]
 
     def append(self, loads: list[Load], former: list[str], first: bool) -> list[int]:
         """Rows of an incremental stream without a key, each with its load's id: written twice, they are there once."""
@@ -116,6 +125,21 @@ class Writer:
         if load.mode == "append":
             table = table.where(F.col(quoted(mark_of(load))) == load.load_id)
         return self._equal(load, facts_of_manifest(load), measure(table, load))
+
+    def _replace(self, frame: DataFrame, load: Load) -> Facts | None:
+        """Replaces a table's rows; with `verify: write` the facts of the rows as they were written, where the engine can tell."""
+        if self._verify == "write" and load.rows:
+            observed, before = Observation(f"load {load.load_id}"), self.target.version(load.table)
+            try:
+                self.target.replace(frame.observe(observed, *fact_columns(load)), load.table, self._marks(load))
+                written = self.target.written(load.table, load.load_id)
+                # Delta passes over a write that an earlier run of the job has made: nothing was observed then.
+                if written is not None and self.target.version(load.table) != before:
+                    return Facts(written, facts_of_row(observed.get, load).columns)
+            except Exception as error:
+                print(f"verify: write is not possible here, all is read back: {cause_of(error)}")
+        self.target.replace(frame, load.table, self._marks(load))
+        return None
 
     def _prove(self, loads: list[Load]) -> None:
         for load in loads:

@@ -32,6 +32,7 @@ class Conversion:
     jobs: Jobs
     target: str
     output: Path
+    verify: str
     say: Callable[[str], None]
 
     def apply(self, local: list[StagedLoad]) -> list[LoadResult]:
@@ -85,7 +86,9 @@ class Conversion:
         script_path = self._send_script()
         wanted = [told(load) | ({"again": True} if load.load_id in again else {}) for load in loads]
         at = datetime.now(UTC).isoformat()  # each run has an order of its own, and finds what it published by that
-        order = json.dumps({"target": self.target, "at": at, "staged": staged, "loads": wanted}, indent=1).encode()
+        order = json.dumps(
+            {"target": self.target, "verify": self.verify, "at": at, "staged": staged, "loads": wanted}, indent=1
+        ).encode()
         digest = hashlib.sha256(order).hexdigest()
         order_path = f"{JOB_FOLDER}/{digest[:12]}.json"
         self.stage.write(order_path, order)
