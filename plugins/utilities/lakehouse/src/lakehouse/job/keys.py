@@ -61,10 +61,14 @@ def key_columns(load: Load) -> list[Column]:
     return [F.expr(folded(quoted(key), found.get(key))).alias(f"k{n}") for n, key in enumerate(load.keys)]
 
 
+def missing_keys(load: Load) -> Column:
+    """How many rows have a NULL in their key."""
+    return F.expr("count_if({})".format(" OR ".join(f"{quoted(key)} IS NULL" for key in load.keys)))
+
+
 def count_keys(frame: DataFrame, load: Load) -> tuple[int, int]:
     """Rows whose key has a NULL, and different keys; one pass."""
-    missing = " OR ".join(f"{quoted(key)} IS NULL" for key in load.keys)
-    counts = [F.expr(f"count_if({missing})").alias("missing"), F.countDistinct(F.struct(*key_columns(load))).alias("keys")]
+    counts = [missing_keys(load).alias("missing"), F.countDistinct(F.struct(*key_columns(load))).alias("keys")]
     row = frame.agg(*counts).collect()[0]
     return int(row["missing"]), int(row["keys"])
 

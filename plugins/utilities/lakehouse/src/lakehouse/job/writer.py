@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame, Observation, SparkSession
+from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
@@ -17,7 +17,7 @@ from lakehouse.job.facts import (
     measure_by,
     short_of_source,
 )
-from lakehouse.job.keys import ORDER, count_keys, newest_of_each_key, refuse_doubtful_keys, rows_of_keys, same_key
+from lakehouse.job.keys import ORDER, count_keys, missing_keys, newest_of_each_key, refuse_doubtful_keys, rows_of_keys, same_key
 from lakehouse.job.lease import Lease
 from lakehouse.job.loads import Load
 from lakehouse.job.parts import StagedParts
@@ -48,6 +48,11 @@ class Writer:
                 f"if the source is empty, delete the table's rows, or drop the table; else entrypoint.sh drop {load.load_id}",
             )
         frame = self.parts.read(load)
+        if (
+            load.cursor and not load.keys
+        ):  # appends follow; in front, where Delta keeps figures of a column, it finds them by that
+            mark = mark_of(load)
+            frame = frame.select(marked(load).alias(mark), *map(quoted, frame.columns))
         if any(isinstance(each.dataType, T.TimestampNTZType) for each in load.schema().fields):
             self.target.allow_local_timestamps(load.table, there)
         self.lease.check()
@@ -74,7 +79,7 @@ class Writer:
                     f"entrypoint.sh refresh {last.manifest['stream']} reads the stream whole, and replaces them",
                 )
         shape = self._fit(last, there, former, [T.StructField(mark, T.StringType(), True)])
-        frames = [self.parts.read(load).withColumn(mark, F.lit(load.load_id)) for load in loads if load.rows]
+        frames = [self.parts.read(load).withColumn(mark, marked(load)) for load in loads if load.rows]
         if frames:
             self.lease.check()
             die_if_asked("append-waiting")
@@ -95,7 +100,7 @@ class Writer:
         if not last.keys:
             raise Refused("mode merge without key columns", f"set the key of stream {last.manifest['stream']}")
         self._prove(loads)
-        expected, frame = self._one_per_key(loads)
+        expected, frame, counts = self._one_per_key(loads)
         there = self.target.fields(last.table)
         refuse_doubtful_keys(self.target.read(last.table) if there else None, frame, last)
         shape = self._fit(last, there, former, [])
@@ -111,16 +116,13 @@ class Writer:
             self.lease.check()
         found = measure(rows_of_keys(self.target.read(last.table), frame, last), last)
         self._equal(last, expected, found)
-        if len(loads) == 1:
-            return [found.rows]
-        counts = {int(row[0]): int(row[1]) for row in frame.groupBy(ORDER).count().collect()}
-        return [counts.get(place, 0) for place in range(len(loads))]
+        return counts
 
     def compare(self, load: Load) -> int:
         """The rows of Delta that an applied load answers for, compared again; nothing is written. Raises Unequal."""
         table = self.target.read(load.table)
         if load.mode == "merge":
-            expected, frame = self._one_per_key([load])
+            expected, frame, _ = self._one_per_key([load])
             return self._equal(load, expected, measure(rows_of_keys(table, frame, load), load))
         if load.mode == "append":
             table = table.where(F.col(quoted(mark_of(load))) == load.load_id)
@@ -149,28 +151,33 @@ class Writer:
         self.parts.prove(loads)
         die_if_asked("parts-proven")
 
-    def _one_per_key(self, loads: list[Load]) -> tuple[Facts, DataFrame]:
-        """The rows to merge, one per key, and their facts: the manifest's own where there was one load without doubles."""
+    def _one_per_key(self, loads: list[Load]) -> tuple[Facts, DataFrame, list[int]]:
+        """The rows to merge, one per key; their facts (the manifest's own where one load has no doubles); rows per load."""
         last = loads[-1]
-        frames = [self.parts.read(load, True).withColumn(ORDER, F.lit(place)) for place, load in enumerate(loads)]
-        frame = all_of(frames)
-        missing, keys = count_keys(frame, last)
+        frame = all_of([self.parts.read(load, True).withColumn(ORDER, F.lit(place)) for place, load in enumerate(loads)])
+        if len(loads) == 1:
+            missing, keys = count_keys(frame, last)
+            self._refuse_missing(last, missing)
+            if keys == last.rows:
+                return facts_of_manifest(last), frame, [keys]
+        frame = newest_of_each_key(frame, last)
+        counts = [F.expr(f"count_if({quoted(ORDER)} = {place})").alias(f"c{place}") for place in range(len(loads))]
+        row = frame.agg(*fact_columns(last), *counts, missing_keys(last).alias("missing")).collect()[0].asDict()
+        self._refuse_missing(last, int(row["missing"]))
+        return facts_of_row(row, last), frame, [int(row[f"c{place}"]) for place in range(len(loads))]
+
+    def _refuse_missing(self, load: Load, missing: int) -> None:
         if missing:
             raise Refused(
-                f"{missing} rows have no value in key column {' or '.join(last.keys)}",
-                f"correct them at the source, or choose another key for stream {last.manifest['stream']}",
+                f"{missing} rows have no value in key column {' or '.join(load.keys)}",
+                f"correct them at the source, or choose another key for stream {load.manifest['stream']}",
             )
-        if keys != sum(load.rows for load in loads):
-            frame = newest_of_each_key(frame, last)
-        elif len(loads) == 1:
-            return facts_of_manifest(last), frame
-        return measure(frame, last), frame
 
     def _fit(self, load: Load, there: dict[str, T.DataType], former: list[str], more: list[T.StructField]) -> Shape:
         """Makes the table, or makes it hold the load's columns (and `more`)."""
         shape = shape_of(there, load, former)
         known = {name.lower() for name in there}
-        added = [*shape.added, *(each for each in more if each.name.lower() not in known)]
+        added = [*(each for each in more if each.name.lower() not in known), *shape.added]
         if any(isinstance(each.dataType, T.TimestampNTZType) for each in added):
             self.target.allow_local_timestamps(load.table, there)
         if added:
@@ -236,6 +243,14 @@ def app_of(load: Load) -> str:
 def mark_of(load: Load) -> str:
     """The column that marks the rows of appends: `_load_id`, or a name that no column of the source has."""
     return spare(MARK, (each["column"] for each in load.columns))
+
+
+def marked(load: Load) -> Column:
+    """The load's id in each row, as a column that may be NULL for the engine: a literal makes the table's column NOT NULL.
+
+    It never is: an id begins with a digit, the text it is compared with does not.
+    """
+    return F.expr(f"nullif('{load.load_id}', concat('!', cast({quoted(load.columns[0]['column'])} as string)))")
 
 
 def all_of(frames: list[DataFrame]) -> DataFrame:
