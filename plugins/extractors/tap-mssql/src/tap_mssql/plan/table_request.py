@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from singer_arrow.documents import Mode
+from singer_arrow.documents import KeyRange, Mode
 from tap_mssql.errors import Drifted, ReadFailed
 from tap_mssql.server.discovery import Table
 from tap_mssql.server.sql_types import SqlColumn
@@ -17,7 +18,7 @@ class TableRequest:
     """A LoadRequest (read/source.py) of a SQL Server table.
 
     `key` identifies rows for merging; `set_key` is the one that the settings name, where they do. `bookmark` is the replication
-    key's, as text. `left_out` says which columns are not read, and why.
+    key's, as text. `left_out` says which columns are not read, and why. `ranges` of a repair: only their rows are read.
     """
 
     stream: str
@@ -31,11 +32,12 @@ class TableRequest:
     lookback: int = 0
     start_value: str | None = None
     end_value: str | None = None
+    ranges: tuple[KeyRange, ...] = ()
 
     @property
     def estimated_rows(self) -> int:
-        """Rows the table has, as its statistics say; 0 where they don't."""
-        return self.table.row_estimate or 0
+        """Rows the table has, as its statistics say; 0 where they don't, or for a repair."""
+        return 0 if self.ranges else self.table.row_estimate or 0
 
     @property
     def stored_row_bytes(self) -> int:
@@ -60,9 +62,15 @@ class TableRequest:
     @property
     def mode(self) -> Mode:
         """What the load does to the Delta table."""
+        if self.ranges:
+            return "repair"
         if self.replication_key is None:
             return "overwrite"
         return "merge" if self.key else "append"
+
+    def repairing(self, ranges: Sequence[KeyRange]) -> TableRequest:
+        """The request that reads some ranges of keys again, whatever the replication key says."""
+        return replace(self, replication_key=None, bookmark=None, lookback=0, ranges=tuple(ranges))
 
     def adapted(self, now: Table) -> TableRequest:
         """The request for the table as it is now: the selected columns, and those that were not there to be selected.

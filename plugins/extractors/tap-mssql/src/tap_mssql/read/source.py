@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
 
-from singer_arrow.documents import Cursor, Mode
+from singer_arrow.documents import Cursor, KeyRange, Mode
 from tap_mssql.read.ranges import Bound, Kind, Range
 
 T = TypeVar("T")
@@ -52,7 +52,7 @@ class LoadPlan:
     as the database declares them. `is_in_key_order`: ranges of keys are in the order of `key_columns`, so that parts can say from
     which key to which they go. `row_bytes`: memory one row may take; None where counting must tell. `window.to` is fixed when the
     load begins, and stays when a later run goes on with it. `identity`: what two runs must have in common, in words and JSON
-    values, for one to use what the other read. `notes` travel in the load document.
+    values, for one to use what the other read. `notes` travel in the load document. `ranges`: what a repair reads again.
     """
 
     source_schema: str
@@ -68,6 +68,7 @@ class LoadPlan:
     row_bytes: int | None = None
     identity: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    ranges: tuple[KeyRange, ...] = ()
 
 
 @dataclass(frozen=True)

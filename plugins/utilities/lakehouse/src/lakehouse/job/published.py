@@ -53,8 +53,8 @@ def _of_ledger(row: Row) -> dict[str, Any]:
     }
 
 
-def publish(spark: SparkSession, stage: str, job: str, content: dict[str, Any]) -> None:
+def publish(spark: SparkSession, stage: str, job: str, content: dict[str, Any], folder: str = "_published") -> None:
     """Writes the document as one line into a folder of its own; the newest folder counts."""
     now = utc_now().strftime("%Y%m%dT%H%M%S%fZ")
     line = json.dumps(content, ensure_ascii=True, separators=(",", ":"))
-    spark.createDataFrame([(line,)], "value string").coalesce(1).write.text(f"{stage}/_published/{now}-{job}")
+    spark.createDataFrame([(line,)], "value string").coalesce(1).write.text(f"{stage}/{folder}/{now}-{job}")

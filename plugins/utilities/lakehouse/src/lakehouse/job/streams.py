@@ -117,7 +117,10 @@ class StreamLoads:
             rows = writer.overwrite(last)
         else:
             self._check_table(last, applied)
-            rows = writer.append(loads, former, applied.last is None) if last.mode == "append" else writer.merge(loads, former)
+            if last.mode == "append":
+                rows = writer.append(loads, former, applied.last is None)
+            else:
+                rows = writer.repair(last, former) if last.mode == "repair" else writer.merge(loads, former)
         die_if_asked(f"{last.mode}-uncommitted")
         version = writer.target.version(last.table)
         committed = [self._ledger.row(load, "applied", n, None, version) for load, n in zip(loads, rows, strict=True)]
@@ -155,4 +158,4 @@ class StreamLoads:
 def may_join(one: Load, other: Load) -> bool:
     """Whether two loads, one right behind the other, can be written in one commit: same mode, columns and keys."""
     same = ("mode", "schema", "key_columns", "table")
-    return one.mode != "overwrite" and all(one.manifest[name] == other.manifest[name] for name in same)
+    return one.mode in ("append", "merge") and all(one.manifest[name] == other.manifest[name] for name in same)
