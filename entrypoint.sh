@@ -7,7 +7,7 @@ project=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly project
 readonly lighthouse=$project/.venv/bin/lighthouse
 readonly lakehouse=$project/.meltano/utilities/lakehouse/venv/bin/lakehouse
-readonly commands=(run check finish bookmarks extract upload convert verify plan doctor help)
+readonly commands=(run check finish bookmarks extract upload convert verify plan doctor reconcile repair help)
 child=
 
 # usage: help
@@ -25,6 +25,8 @@ usage: entrypoint.sh [COMMAND]
   verify     source rows = Parquet rows = Delta rows, per stream
   plan       how each stream of SQL Server would be read: mode, ranges, estimates, warnings (--json); reads no table
   doctor     network, TLS, login, permissions, isolation, clock, disk: ok, warning or failed, with the fix (--json)
+  reconcile [STREAM…]  compare SQL Server and Delta now, key range by key range, and name what differs; changes nothing
+  repair [STREAM…]     read the key ranges that differ again, replace them in Delta, and compare once more
   help       this text
   ANYTHING   another program is run as it is, in the same environment: entrypoint.sh meltano invoke tap-mssql --discover
 
@@ -166,8 +168,8 @@ private_folder() {
 
 readonly tap=$project/.meltano/extractors/tap-mssql/venv/bin/tap-mssql
 
-# usage: plan [--json]    the catalog is Meltano's, which knows what is selected; what it says about a failure is the tap's to say
-plan() {
+# usage: selection    the tap's configuration, and Meltano's catalog, which knows what is selected; a failure is the tap's to tell
+selection() {
   private_folder
   export LIGHTHOUSE_EXITS=$private/exits
   step 3 "$lighthouse" config tap-mssql >"$private/config.json"
@@ -176,7 +178,55 @@ plan() {
     if grep -qs $'^\t' "$private/exits"; then sed -n 's/^\t//p' "$private/exits"; else cat "$private/log"; fi >&2
     exit "$(cause)"
   }
-  step 3 "$tap" --config "$private/config.json" --catalog "$private/catalog.json" --plan "$@"
+}
+
+# usage: selected ARGUMENT...    the tap, with what is selected
+selected() { "$tap" --config "$private/config.json" --catalog "$private/catalog.json" "$@"; }
+
+# usage: plan [--json]
+plan() {
+  selection
+  step 3 selected --plan "$@"
+}
+
+# usage: figures [STREAM...]    what SQL Server holds now, into the private folder
+figures() {
+  local stream only=()
+  for stream; do only+=(--only "$stream"); done
+  say "reconcile SQL Server and Delta, range by range"
+  step 3 selected --reconcile "$private/figures.json" "${only[@]}"
+}
+
+# usage: reconcile [STREAM...]
+reconcile() {
+  selection
+  figures "$@"
+  step 6 "$lakehouse" reconcile "$private/figures.json"
+}
+
+# usage: repair [STREAM...]    what is staged goes first, since a repair counts only while no later load is in Delta
+repair() {
+  local loader
+  finish
+  selection
+  figures "$@"
+  step 6 "$lakehouse" reconcile "$private/figures.json" --into "$private/differing.json"
+  [ -e "$private/differing.json" ] || return 0
+  say "repair    the ranges that differ"
+  loader=$("$lighthouse" blocks | grep -oP '(?<=tap-mssql )\S+')
+  step 3 "$lighthouse" config "$loader" >"$private/loader.json"
+  attempt reread
+  [ "$status" -eq 0 ] || exit "$(cause)"
+  upload
+  convert
+  figures "$@"
+  step 6 "$lakehouse" reconcile "$private/figures.json"
+}
+
+# usage: reread    the state that comes out is nobody's: a repair moves no bookmark
+reread() {
+  selected --repair "$private/differing.json" |
+    "$project/.meltano/loaders/target-parquet/venv/bin/target-parquet" --config "$private/loader.json" >/dev/null
 }
 
 # usage: doctor [--json]    without a catalog, which needs a working connection
@@ -199,6 +249,12 @@ run() {
 # usage: no_more ARGUMENT...    refuses arguments that a command does not take
 no_more() { [ "$#" -eq 0 ] || refuse "'$1' is too much; type: entrypoint.sh help"; }
 
+# usage: no_options ARGUMENT...    refuses arguments that are no names of streams
+no_options() {
+  local each
+  for each; do [ "${each#-}" = "$each" ] || refuse "there is no option $each; type: entrypoint.sh help"; done
+}
+
 # usage: only_json ARGUMENT...    refuses arguments other than one --json
 only_json() {
   [ "$#" -eq 0 ] || [ "$1" = --json ] || refuse "there is no option $1$(suggestion "$1" --json)"
@@ -219,6 +275,13 @@ _main() {
     plan | doctor)
       only_json "$@"
       settle --check
+      trap_signals
+      "$command" "$@"
+      ;;
+    reconcile | repair)
+      no_options "$@"
+      settle --check
+      lock
       trap_signals
       "$command" "$@"
       ;;

@@ -11,7 +11,15 @@ import configuration_page
 import msgspec
 
 from singer_arrow import schemas
-from singer_arrow.documents import DeltaFigures, LedgerRow, LoadDocument, Manifest, PublishedDocument, Reconciliation, SourceFigures
+from singer_arrow.documents import (
+    DeltaFigures,
+    LedgerRow,
+    LoadDocument,
+    Manifest,
+    PublishedDocument,
+    Reconciliation,
+    SourceFigures,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMAS = "plugins/shared/singer-arrow/schemas"

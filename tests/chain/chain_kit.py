@@ -95,7 +95,7 @@ class Pipeline:
         return DeltaTable(str(self.delta / name)).to_pyarrow_table()
 
     def tables(self) -> set[str]:
-        return {each.name for each in self.delta.iterdir()} - {"_loads"}
+        return {each.name for each in self.delta.iterdir()} - {"_lease", "_loads"}
 
     def ledger(self) -> list[dict[str, Any]]:
         rows = self.table("_loads").to_pylist()

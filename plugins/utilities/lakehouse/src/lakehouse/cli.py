@@ -23,6 +23,7 @@ CODES = {  # what a command ends with when the workspace gives it no usable answ
     "bookmarks": Exit.CONVERT,
     "report": Exit.VERIFY,
     "prune": Exit.CONVERT,
+    "reconcile": Exit.VERIFY,
 }
 
 

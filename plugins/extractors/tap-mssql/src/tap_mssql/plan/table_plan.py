@@ -39,7 +39,9 @@ class TablePlan(LoadPlan):
         if range_.kind == "nulls":
             assert window is not None
             return window.nulls
-        within = self._in_ranges if window is None else window.predicate if self.strategy.by_replication_key else window.with_nulls
+        within = (
+            self._in_ranges if window is None else window.predicate if self.strategy.by_replication_key else window.with_nulls
+        )
         if range_.kind == "scan" or self.order is None:
             return within
         return statements.all_of(self.order.between(range_.lower, range_.upper), within)

@@ -14,7 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TypeVar
+from itertools import pairwise
+from typing import Any, TypeVar
 
 from singer_arrow import names, types
 from singer_arrow.documents import ComparedColumn, KeyRange, RangeFigures, SourceFigures, SourceTable
@@ -63,7 +64,7 @@ def _figures(session: Session, request: TableRequest, settings: Settings) -> Sou
         table = replace(table, request=table.attempt(lambda: open_table(session, table.request, settings)).request)
         bounds = table.bounds()
         ends = [None, *bounds, None]
-        ranges = [table.figures(KeyRange(*pair)) for pair in zip(ends, ends[1:], strict=False)]
+        ranges = [table.figures(KeyRange(*pair)) for pair in pairwise(ends)]
     except (TapError, ArrowSingerError) as error:
         return _described(request, problem=str(error))
     log.info("stream %s: figures of %d ranges, %d rows", request.stream, len(ranges), sum(each.rows for each in ranges))
@@ -125,9 +126,9 @@ class _Table:
         found: dict[str, dict[str, str | None]] = {c.name: {} for c in self.request.columns}
         for (column, name, _), value in zip(asked, values, strict=True):
             found[column.name][name] = figures.text(column, name, value)
-        return RangeFigures(int(str(rows)), found)
+        return RangeFigures(int(rows), found)
 
-    def _one(self, sql: str) -> tuple[object, ...]:
+    def _one(self, sql: str) -> tuple[Any, ...]:
         return self.attempt(lambda: self.session.exactly_one(sql, may_scan=True))
 
     def attempt(self, action: Callable[[], T]) -> T:

@@ -1,6 +1,7 @@
 """The conversion: staged Parquet parts to Delta tables, checked, then one ledger row per load.
 
-    job.py --stage STAGE --target TARGET --order FILE --order-sha256 HEX [--check-only | --figures] [--lease-seconds N] [--lease-wait N]
+    job.py --stage STAGE --target TARGET --order FILE --order-sha256 HEX [--check-only | --figures]
+           [--lease-seconds N] [--lease-wait N]
 
 Sent as one file (lakehouse.job_file) to Databricks (DBR 13.3 and later), open-source Spark with Delta, or Sail: DataFrames,
 SQL and the standard library. FILE, relative to STAGE, is JSON:
