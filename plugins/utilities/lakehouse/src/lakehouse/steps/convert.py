@@ -68,7 +68,7 @@ class Conversion:
         document = figures(self.stage, order)
         if document is None:
             raise ConvertError(
-                f"the job told no figures: {run.message}\n{run.page}\n{self._log_tail(run)}", safe="Nothing was changed"
+                f"the job published no figures: {run.message}\n{run.page}\n{self._log_tail(run)}", safe="Nothing was changed"
             )
         return document
 

@@ -69,7 +69,7 @@ def compare(source: SourceFigures, delta: DeltaFigures) -> Reconciliation:
 
 
 def _compared(source: SourceTable, delta: DeltaTableFigures | None) -> ReconciledTable:
-    problem = source.problem or (delta.problem if delta else "the job told nothing of it")
+    problem = source.problem or (delta.problem if delta else "the job published no figures of it")
     ranges = delta.ranges if delta else []
     ends = [None, *source.bounds, None]
     pairs = [] if problem else list(zip(ends, ends[1:], source.ranges, ranges, strict=False))
