@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 from engine_kit import Lake
 from lakehouse_kit import Made, fits, make_load
 
@@ -79,11 +81,27 @@ def test_a_repair_replaces_its_ranges_and_leaves_bookmark_and_other_rows(lake: L
 def test_a_repair_keeps_what_the_tables_owner_added_to_it(lake: Lake) -> None:
     lake.run(make_load(lake.stage, "People", [people((1, "a"), (2, "b"))], key_columns=["Id"]))
     more = people((3, "c")).append_column("Remark", pa.array(["mine"]))
-    from deltalake import write_deltalake
-
     write_deltalake(str(lake.tables / "people"), more, mode="append", schema_mode="merge")
     lake.run(repair(lake, 1, people((1, "A"), (3, "C")), (None, None)))
     assert lake.rows("people", "Id", "Name", "Remark") == [(1, "A", None), (3, "C", "mine")]
+
+
+def test_ranges_of_moments_days_and_decimals_are_cut_alike(lake: Lake) -> None:
+    at = [datetime(2026, 1, day, 0, 0, 0, 3000) for day in (1, 2, 3)]
+    kinds = {"At": pa.timestamp("us"), "Day": pa.date32(), "Sum": pa.decimal128(9, 2)}
+    values = {"At": at, "Day": [each.date() for each in at], "Sum": [Decimal("0.01"), Decimal("0.02"), Decimal("0.03")]}
+    table = pa.table({name: pa.array(values[name], kind) for name, kind in kinds.items()})
+    lake.run(make_load(lake.stage, "Times", [table], key_columns=["At"]))
+    bounds = {"At": "2026-01-02T00:00:00.003", "Day": "2026-01-02", "Sum": "0.02"}
+    rows = [{"name": "Day", "column": "Day", "type": "date32[day]", "figures": ["non_null"]}]
+    asked = {"stream": "Times", "table": "times", "columns": rows}
+    keys = [asked | {"key": {"column": n, "type": str(kinds[n])}, "bounds": [bound]} for n, bound in bounds.items()]
+    told = figures(lake, *keys)["tables"]
+    assert [[each["rows"] for each in one["ranges"]] for one in told] == [[2, 1]] * 3, told
+    again = {"stream": "Times", "mode": "repair", "key_columns": ["At"], "bookmark": None, "started": 1}
+    again["ranges"] = [{"lower": None, "upper": bounds["At"]}]
+    lake.run(make_load(lake.stage, again.pop("stream"), [table.slice(0, 1)], **again))
+    assert lake.rows("times", "At") == [(at[0],), (at[2],)]
 
 
 def test_a_repair_that_is_older_than_an_applied_load_or_of_an_unknown_stream_is_refused(lake: Lake) -> None:
@@ -97,3 +115,5 @@ def test_a_repair_that_is_older_than_an_applied_load_or_of_an_unknown_stream_is_
     told = lake.run(late, code=1)["loads"][late.load_id]
     assert (told["status"], lake.rows("people", "Name")) == ("refused", [("new",)])
     assert "entrypoint.sh repair People reads them anew" in told["action"]
+    lake.run(repair(lake, 10, people((1, "newer")), (None, None)))
+    assert (lake.ledger()[late.load_id]["status"], lake.rows("people", "Name")) == ("superseded", [("newer",)])

@@ -117,6 +117,8 @@ class _Table:
             if row is None:
                 return found
             found.append(str(row[0]))
+            if len(found) % RANGES == 0:
+                size *= 2  # the estimate was too low, and would make ranges without end
 
     def figures(self, range_: KeyRange) -> RangeFigures:
         """Rows and figures of a range."""
