@@ -37,6 +37,10 @@ Bookmark = Annotated[
     Meta(description='What Singer\'s state["bookmarks"][stream] holds once this load is in Delta; null for none.'),
 ]
 SourceRows = Annotated[int | None, Meta(description="null where the source cannot say")]
+TableRows = Annotated[
+    int | None,
+    Meta(description="rows of the whole table when the load began, by the source's own estimate; null where it has none"),
+]
 RowNumber = Annotated[
     str | None,
     Meta(
@@ -134,6 +138,7 @@ class LoadDocument(msgspec.Struct, kw_only=True):
     files: list[PartFile]
     rows: Count
     source_rows: SourceRows
+    table_rows: TableRows = None
     columns: dict[str, ColumnFacts]
     dead_letters: Count = 0
     row_number: RowNumber = None
@@ -159,6 +164,7 @@ class Manifest(msgspec.Struct, kw_only=True):
     files: list[PartFile]
     rows: Count
     source_rows: SourceRows
+    table_rows: TableRows = None
     columns: dict[str, ColumnFacts]
     dead_letters: Count
     row_number: RowNumber = None
@@ -187,6 +193,7 @@ class LoadResult(msgspec.Struct, kw_only=True, frozen=True):
     equal: bool | None
     problems: list[str]
     action: Annotated[str, Meta(description="what settles a load that is refused, damaged, failed or blocked")] = ""
+    table_rows: Annotated[int | None, Meta(description="rows of the whole table after the load; null where not counted")] = None
 
 
 class PublishedDocument(msgspec.Struct, kw_only=True, frozen=True):

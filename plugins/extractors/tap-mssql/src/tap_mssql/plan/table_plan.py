@@ -86,6 +86,7 @@ def plan_table(request: TableRequest, items: Sequence[SelectItem], strategy: Str
         window=Cursor(window.column.name, window.from_, window.to) if window else None,
         moves_bookmark=window is not None and window.moves_bookmark,
         ranges=request.ranges,
+        table_rows=request.table.row_estimate,
         row_bytes=None if statements.unbounded(request.columns) else row_bytes(request.columns, 0),
         identity=_identity(request, items, strategy, window),
         notes=tuple(f"left out: {text}" for text in request.left_out),

@@ -50,6 +50,7 @@ def complete(load: Load, isolation: str) -> None:
         files=files,
         rows=sum(each.rows for each in ranges),
         source_rows=sum(each.source_rows for each in ranges),
+        table_rows=plan.table_rows,
         columns={f.name: merged(f.type, [each.columns[f.name] for each in ranges]) for f in plan.schema},
         ranges=list(plan.ranges) or None,
         started_at=load.started_at,

@@ -53,6 +53,7 @@ class LoadPlan:
     which key to which they go. `row_bytes`: memory one row may take; None where counting must tell. `window.to` is fixed when the
     load begins, and stays when a later run goes on with it. `identity`: what two runs must have in common, in words and JSON
     values, for one to use what the other read. `notes` travel in the load document. `ranges`: what a repair reads again.
+    `table_rows`: of the whole table, as the database estimates; None where it does not.
     """
 
     source_schema: str
@@ -69,6 +70,7 @@ class LoadPlan:
     identity: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     ranges: tuple[KeyRange, ...] = ()
+    table_rows: int | None = None
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def document_of(order: dict[str, Any], ledger: Ledger, outcomes: Iterable[Outcom
         loads[outcome.load_id] = {
             **{name: outcome.told[name] for name in (*NAMED, "table")},
             "delta_rows": outcome.delta_rows, "status": outcome.status, "equal": outcome.equal, "problems": outcome.problems,
-            "action": outcome.action,
+            "action": outcome.action, "table_rows": outcome.table_rows,
         }  # fmt: skip
     done = {row["load_id"] for row in rows if status_of(row) != "refused"}
     return {
@@ -50,6 +50,7 @@ def _of_ledger(row: Row) -> dict[str, Any]:
         "equal": None if refused else True,
         "problems": [str(row["reason"])] if refused else [],
         "action": f"entrypoint.sh drop {row['load_id']}" if refused else "",
+        "table_rows": None,
     }
 
 

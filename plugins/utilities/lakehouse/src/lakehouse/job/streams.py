@@ -46,7 +46,7 @@ class StreamLoads:
             except Exception as error:
                 self._tell(load, outcome_of(load, error))
                 continue
-            self._tell(load, Outcome(load.manifest, "already", True, found))
+            self._tell(load, Outcome(load.manifest, "already", True, found, table_rows=self._writer.count(load)))
 
     def _is_settled(self, load: Load) -> bool:
         """Whether the ledger knows a load; a refused one is tried again only where it was sent again."""
@@ -126,8 +126,9 @@ class StreamLoads:
         committed = [self._ledger.row(load, "applied", n, None, version) for load, n in zip(loads, rows, strict=True)]
         self._ledger.commit([*committed, *self._ledger.superseded(last)])
         die_if_asked(f"{last.mode}-committed")
+        held = writer.count(last)
         for load, count in zip(loads, rows, strict=True):
-            self._tell(load, Outcome(load.manifest, "applied", True, count))
+            self._tell(load, Outcome(load.manifest, "applied", True, count, table_rows=held if load is last else None))
 
     def _check_table(self, load: Load, applied: Applied) -> None:
         """Raises Refused where the table that a load continues is gone, or another one."""

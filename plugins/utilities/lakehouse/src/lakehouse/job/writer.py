@@ -128,6 +128,10 @@ class Writer:
             table = table.where(F.col(quoted(mark_of(load))) == load.load_id)
         return self._equal(load, facts_of_manifest(load), measure(table, load))
 
+    def count(self, load: Load) -> int:
+        """All rows of the load's table."""
+        return self.target.read(load.table).count()
+
     def _prove(self, loads: list[Load]) -> None:
         for load in loads:
             short = short_of_source(load)
