@@ -180,13 +180,13 @@ selection() {
   }
 }
 
-# usage: selected ARGUMENT...    the tap, with what is selected
-selected() { "$tap" --config "$private/config.json" --catalog "$private/catalog.json" "$@"; }
+# usage: tap_mssql ARGUMENT...    the tap, with what is selected
+tap_mssql() { "$tap" --config "$private/config.json" --catalog "$private/catalog.json" "$@"; }
 
 # usage: plan [--json]
 plan() {
   selection
-  step 3 selected --plan "$@"
+  step 3 tap_mssql --plan "$@"
 }
 
 # usage: figures [STREAM...]    what SQL Server holds now, into the private folder
@@ -194,7 +194,7 @@ figures() {
   local stream only=()
   for stream; do only+=(--only "$stream"); done
   say "reconcile SQL Server and Delta, range by range"
-  step 3 selected --reconcile "$private/figures.json" "${only[@]}"
+  step 3 tap_mssql --reconcile "$private/figures.json" "${only[@]}"
 }
 
 # usage: reconcile [STREAM...]
@@ -225,7 +225,7 @@ repair() {
 
 # usage: reread    the state that comes out is nobody's: a repair moves no bookmark
 reread() {
-  selected --repair "$private/differing.json" |
+  tap_mssql --repair "$private/differing.json" |
     "$project/.meltano/loaders/target-parquet/venv/bin/target-parquet" --config "$private/loader.json" >/dev/null
 }
 
