@@ -7,7 +7,7 @@ project=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly project
 readonly lighthouse=$project/.venv/bin/lighthouse
 readonly lakehouse=$project/.meltano/utilities/lakehouse/venv/bin/lakehouse
-readonly commands=(run refresh check finish bookmarks extract upload convert verify plan doctor loads drop help)
+readonly commands=(run refresh check finish bookmarks extract upload convert verify reconcile repair plan doctor loads drop help)
 child=
 owed=0 # what the command ends with because of loads that are not in Delta, though the others are
 blocks=()
@@ -32,6 +32,8 @@ usage: entrypoint.sh [COMMAND]
   doctor     network, TLS, login, permissions, isolation, clock, disk: ok, warning or failed, with the fix (--json)
   loads      each load that is not in Delta yet, and those kept: its state, why, and what settles it (--json)
   drop       LOAD…: gives up loads that are not applied; the stream's next load reads on from the ledger's bookmark
+  reconcile [STREAM…]  compare SQL Server and Delta now, key range by key range, and name what differs; changes nothing
+  repair [STREAM…]     read the key ranges that differ again, replace them in Delta, and compare once more
   help       this text
   ANYTHING   another program is run as it is, in the same environment: entrypoint.sh meltano invoke tap-mssql --discover
 
@@ -204,14 +206,62 @@ catalog() {
   }
 }
 
-# usage: plan [--json]
-plan() {
+# usage: selection    the tap's configuration and state, and Meltano's catalog, which knows what is selected
+selection() {
   private_folder
   step 3 "$lighthouse" config tap-mssql >"$private/config.json"
   step 3 "$lighthouse" state-of tap-mssql >"$private/state.json"
   catalog tap-mssql "$private/catalog.json"
   [ "$status" -eq 0 ] || exit "$(cause)"
-  step 3 "$tap" --config "$private/config.json" --catalog "$private/catalog.json" --state "$private/state.json" --plan "$@"
+}
+
+# usage: tap_mssql ARGUMENT...    the tap, with what is selected
+tap_mssql() { "$tap" --config "$private/config.json" --catalog "$private/catalog.json" "$@"; }
+
+# usage: plan [--json]
+plan() {
+  selection
+  step 3 tap_mssql --state "$private/state.json" --plan "$@"
+}
+
+# usage: figures [STREAM...]    what SQL Server holds now, into the private folder
+figures() {
+  local stream only=()
+  for stream; do only+=(--only "$stream"); done
+  say "reconcile SQL Server and Delta, range by range"
+  step 3 tap_mssql --reconcile "$private/figures.json" "${only[@]}"
+}
+
+# usage: reconcile [STREAM...]
+reconcile() {
+  selection
+  figures "$@"
+  owe 6 "$lakehouse" reconcile "$private/figures.json"
+}
+
+# usage: repair [STREAM...]    what is staged goes first, since a repair counts only while no later load is in Delta
+repair() {
+  local loader
+  finish
+  selection
+  figures "$@"
+  step 6 "$lakehouse" reconcile "$private/figures.json" --into "$private/differing.json"
+  [ -e "$private/differing.json" ] || return 0
+  say "repair    the ranges that differ"
+  loader=$("$lighthouse" blocks | grep -oP '(?<=tap-mssql )\S+')
+  step 3 "$lighthouse" config "$loader" >"$private/loader.json"
+  attempt reread
+  [ "$status" -eq 0 ] || exit "$(cause)"
+  upload
+  convert
+  figures "$@"
+  owe 6 "$lakehouse" reconcile "$private/figures.json"
+}
+
+# usage: reread    the state that comes out is nobody's: a repair moves no bookmark
+reread() {
+  tap_mssql --repair "$private/differing.json" |
+    "$project/.meltano/loaders/target-parquet/venv/bin/target-parquet" --config "$private/loader.json" >/dev/null
 }
 
 # usage: doctor [--json]    without a catalog, which needs a working connection
@@ -271,6 +321,12 @@ deliver() {
 # usage: no_more ARGUMENT...    refuses arguments that a command does not take
 no_more() { [ "$#" -eq 0 ] || refuse "'$1' is too much; type: entrypoint.sh help"; }
 
+# usage: no_options ARGUMENT...    refuses arguments that are no names of streams
+no_options() {
+  local each
+  for each; do [ "${each#-}" = "$each" ] || refuse "there is no option $each; type: entrypoint.sh help"; done
+}
+
 # usage: only_json ARGUMENT...    refuses arguments other than one --json
 only_json() {
   [ "$#" -eq 0 ] || [ "$1" = --json ] || refuse "there is no option $1$(suggestion "$1" --json)"
@@ -307,6 +363,14 @@ _main() {
       settle --check
       trap_signals
       "$command" "$@"
+      ;;
+    reconcile | repair)
+      no_options "$@"
+      settle --check
+      lock
+      trap_signals
+      "$command" "$@"
+      settled
       ;;
     run | refresh)
       if [ "$command" = run ]; then only_full_refresh "$@"; else some_streams "$@"; fi

@@ -11,7 +11,15 @@ import configuration_page
 import msgspec
 
 from singer_arrow import schemas
-from singer_arrow.documents import LedgerRow, LoadDocument, Manifest, PublishedDocument
+from singer_arrow.documents import (
+    DeltaFigures,
+    LedgerRow,
+    LoadDocument,
+    Manifest,
+    PublishedDocument,
+    Reconciliation,
+    SourceFigures,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMAS = "plugins/shared/singer-arrow/schemas"
@@ -26,6 +34,9 @@ FILES: dict[str, Callable[[], str]] = {
     f"{SCHEMAS}/manifest.json": _schema(Manifest),
     f"{SCHEMAS}/published-document.json": _schema(PublishedDocument),
     f"{SCHEMAS}/ledger-row.json": _schema(LedgerRow),
+    f"{SCHEMAS}/source-figures.json": _schema(SourceFigures),
+    f"{SCHEMAS}/delta-figures.json": _schema(DeltaFigures),
+    f"{SCHEMAS}/reconciliation.json": _schema(Reconciliation),
     "docs/configuration.md": lambda: configuration_page.page(ROOT),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import os
 import subprocess
 import sys
@@ -42,6 +43,17 @@ def test_the_certificate_is_trusted_by_its_file(server: Counterpart, tmp_path: P
     environment = {**os.environ, "TO": to, "SSL_CERT_FILE": str(server.facts["ca_file"])}
     assert subprocess.check_output([sys.executable, "-c", program], env=environment, text=True).strip() == "1"
     assert (Path(server.facts["ca_file"]).with_name("key.pem").stat().st_mode & 0o777) == 0o600
+
+
+def test_hashes_are_of_the_bytes_that_the_type_stores_and_offsets_become_utc(cursor: Any) -> None:
+    texts = {"N'aé😀'": "aé😀".encode("utf-16-le"), "CAST('aé' AS varchar(9))": "aé".encode("cp1252"), "0x00FF": b"\x00\xff"}
+    for text, value in texts.items():
+        assert one(cursor, f"SELECT HASHBYTES('SHA2_256', {text})") == hashlib.sha256(value).digest(), text
+    first = int.from_bytes(hashlib.sha256(b"\x00\xff").digest()[:6], "big")
+    assert one(cursor, "SELECT CONVERT(bigint, CONVERT(binary(6), HASHBYTES('SHA2_256', 0x00FF)))") == first
+    moved = "SWITCHOFFSET(CAST('2026-01-01T01:30:00.5+02:00' AS datetimeoffset(3)), '+00:00')"
+    assert one(cursor, f"SELECT CONVERT(varchar(40), {moved}, 121)") == "2025-12-31 23:30:00.500 +00:00"
+    assert one(cursor, f"SELECT DATEPART(hour, {moved})") == 23
 
 
 def test_every_generated_row_reads_back_equal(server: Counterpart, cursor: Any) -> None:

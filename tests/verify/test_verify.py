@@ -47,7 +47,27 @@ def test_a_load_that_is_not_in_delta_is_named(workspace: Workspace, output: Path
         told = lakehouse(workspace, output, command)
         assert told.returncode == 6 and f"sqlserver/Late ({late.load_id})" in told.stderr
     report = lakehouse(workspace, output, "report").stdout
-    assert "2 loads, 2 rows" in report and "—" in report
+    assert "2 loads, 2 rows" in report and "not in Delta" in report
+
+
+def test_the_report_says_what_the_table_of_an_incremental_load_holds_and_of_every_load_whether_it_was_compared(
+    workspace: Workspace, output: Path
+) -> None:
+    cursor, key = {"column": "Id", "from": None, "to": "2"}, ["Id"]
+    make_load(output, "Keyed", [pa.table({"Id": [1, 2]})], key_columns=key)
+    make_load(output, "Log", [pa.table({"Id": [1]})])
+    converted(workspace, output)
+    make_load(output, "Keyed", [pa.table({"Id": [3]})], mode="merge", key_columns=key, cursor=cursor, table_rows=2, started=1)
+    make_load(output, "Log", [pa.table({"Id": [1]})], mode="append", cursor=cursor, started=1)
+    make_load(output, "Log", [pa.table({"Id": [4, 5]})], started=2)
+    converted(workspace, output)
+    told = lakehouse(workspace, output, "report")
+    assert told.returncode == 0, told.stderr
+    assert "the load has 1 rows, the whole table 3 in Delta and, by its own estimate, 2 at the source" in told.stdout
+    assert "entrypoint.sh reconcile Keyed" in told.stdout
+    last_words = [line.rsplit("  ", 1)[-1].strip() for line in told.stdout.splitlines() if line.startswith("sqlserver")]
+    assert last_words.count("yes") == 2 and "—" not in last_words
+    assert last_words.count("in the ledger") + last_words.count("superseded") == 3
 
 
 def test_prune_removes_what_is_in_delta_and_nothing_else(workspace: Workspace, output: Path) -> None:

@@ -1,4 +1,5 @@
-"""What the steps hand to each other, in JSON: load document, manifest, published document, ledger row (docs/contracts.md).
+"""What the steps hand to each other, in JSON: load document, manifest, published document, ledger row, and what reconcile
+compares (docs/contracts.md).
 
 The models are the one declaration of these documents: the JSON Schema files in `schemas/` are written from them. Importing
 this module does not import pyarrow.
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 VERSION = 1
-Mode = Literal["overwrite", "append", "merge"]
+Mode = Literal["overwrite", "append", "merge", "repair"]
 Status = Literal["applied", "already", "superseded", "refused", "damaged", "failed", "blocked"]
 LedgerStatus = Literal["applied", "superseded", "refused"]
 
@@ -37,6 +38,10 @@ Bookmark = Annotated[
     Meta(description='What Singer\'s state["bookmarks"][stream] holds once this load is in Delta; null for none.'),
 ]
 SourceRows = Annotated[int | None, Meta(description="null where the source cannot say")]
+TableRows = Annotated[
+    int | None,
+    Meta(description="rows of the whole table when the load began, by the source's own estimate; null where it has none"),
+]
 RowNumber = Annotated[
     str | None,
     Meta(
@@ -99,6 +104,25 @@ class PartFile(msgspec.Struct):
     max_key: list[str] | None = None
 
 
+class KeyRange(msgspec.Struct, frozen=True):
+    """Rows with lower < the first key column <= upper; null for an open end. Without a lower end, rows without a key too."""
+
+    lower: str | None = None
+    upper: str | None = None
+
+    def __str__(self) -> str:
+        if self.lower is None and self.upper is None:
+            return "all rows"
+        above = "" if self.lower is None else f"above {self.lower}"
+        below = "" if self.upper is None else f"up to {self.upper}"
+        return " ".join(each for each in (above, below) if each)
+
+
+Ranges = Annotated[
+    list[KeyRange] | None, Meta(description="of a repair: the key ranges whose rows in Delta it replaces; null for other loads")
+]
+
+
 class LoadDocument(msgspec.Struct, kw_only=True):
     """What a tap says of a complete load. Rows are counts, times are UTC text, bytes are of the Parquet files."""
 
@@ -115,9 +139,11 @@ class LoadDocument(msgspec.Struct, kw_only=True):
     files: list[PartFile]
     rows: Count
     source_rows: SourceRows
+    table_rows: TableRows = None
     columns: dict[str, ColumnFacts]
     dead_letters: Count = 0
     row_number: RowNumber = None
+    ranges: Ranges = None
     started_at: UtcText
     ended_at: UtcText
     notes: list[str] = []
@@ -139,9 +165,11 @@ class Manifest(msgspec.Struct, kw_only=True):
     files: list[PartFile]
     rows: Count
     source_rows: SourceRows
+    table_rows: TableRows = None
     columns: dict[str, ColumnFacts]
     dead_letters: Count
     row_number: RowNumber = None
+    ranges: Ranges = None
     target: Annotated[
         str | None, Meta(description="LAKEHOUSE_TARGET when the load was staged; null where it was not set: any target")
     ] = None
@@ -166,6 +194,7 @@ class LoadResult(msgspec.Struct, kw_only=True, frozen=True):
     equal: bool | None
     problems: list[str]
     action: Annotated[str, Meta(description="what settles a load that is refused, damaged, failed or blocked")] = ""
+    table_rows: Annotated[int | None, Meta(description="rows of the whole table after the load; null where not counted")] = None
 
 
 class PublishedDocument(msgspec.Struct, kw_only=True, frozen=True):
@@ -202,6 +231,116 @@ class LedgerRow(msgspec.Struct, kw_only=True, frozen=True):
     columns: Annotated[str, Meta(description="JSON: the source's columns by name, each with its Arrow type as text")]
 
 
+Figures = Annotated[
+    dict[str, str | None],
+    Meta(description="by name: the column facts, and `hash`; null where all values are NULL; numbers as text"),
+]
+
+
+class ComparedColumn(msgspec.Struct, frozen=True):
+    """A column whose `figures` source and Delta compute alike; `type` as in the manifest."""
+
+    name: str
+    column: str
+    type: str
+    figures: list[str]
+
+
+class RangeFigures(msgspec.Struct, frozen=True):
+    """What a range of keys holds: its rows, and the figures of its columns by their names at the source."""
+
+    rows: Count
+    columns: dict[str, Figures]
+
+
+Bounds = Annotated[list[str], Meta(description="upper ends of the ranges but the last, ascending; none: one range of all rows")]
+Problem = Annotated[str, Meta(description="why this table's figures are not known; empty where they are")]
+
+
+class SourceTable(msgspec.Struct, kw_only=True, frozen=True):
+    """What the source says of one stream now. `ranges` is one longer than `bounds`; empty where there is a problem."""
+
+    stream: str
+    table: str
+    mode: Mode
+    key_columns: list[str]
+    bounds: Bounds
+    columns: list[ComparedColumn]
+    ranges: list[RangeFigures]
+    problem: Problem = ""
+
+
+class SourceFigures(msgspec.Struct, kw_only=True, frozen=True):
+    """What the tap asked its source for `reconcile`, table by table."""
+
+    version: Version = VERSION
+    asked_at: UtcText
+    tables: list[SourceTable]
+
+
+class DeltaTableFigures(msgspec.Struct, kw_only=True, frozen=True):
+    """The same ranges of one table in Delta."""
+
+    stream: str
+    table: str
+    ranges: list[RangeFigures]
+    problem: Problem = ""
+
+
+class DeltaFigures(msgspec.Struct, kw_only=True, frozen=True):
+    """What the conversion job publishes for `reconcile`: nothing of it is about loads."""
+
+    version: Version
+    published_at: UtcText
+    order: str
+    target: str
+    tables: list[DeltaTableFigures]
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """One figure that is not equal; `column` is null for the rows themselves."""
+
+    column: str | None
+    figure: str
+    source: str | None
+    delta: str | None
+
+
+class DifferingRange(msgspec.Struct, frozen=True):
+    """A range of keys whose figures differ."""
+
+    range: KeyRange
+    differences: list[Difference]
+
+
+class ReconciledTable(msgspec.Struct, kw_only=True, frozen=True):
+    """One stream, compared. Rows are null where a side does not know them."""
+
+    stream: str
+    table: str
+    mode: Mode
+    key_columns: list[str]
+    source_rows: int | None
+    delta_rows: int | None
+    ranges: Annotated[int, Meta(description="how many ranges were compared")]
+    differing: list[DifferingRange]
+    problem: Annotated[str, Meta(description="why the stream was not compared; empty where it was")] = ""
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether it was compared and nothing differs."""
+        return not self.problem and not self.differing
+
+
+class Reconciliation(msgspec.Struct, kw_only=True, frozen=True):
+    """What `reconcile` found, and what `repair` reads again."""
+
+    version: Version = VERSION
+    reconciled_at: UtcText
+    target: str
+    tables: list[ReconciledTable]
+
+
 def columns_of(
     stream: str, schema: pa.Schema, source_types: Mapping[str, str], collations: Mapping[str, str] | None = None
 ) -> list[Column]:
@@ -233,7 +372,7 @@ def document_path(folder: Path, load_id: str) -> Path:
     return folder / names.load_document(load_id)
 
 
-def write(path: Path, document: LoadDocument | Manifest) -> None:
+def write(path: Path, document: LoadDocument | Manifest | SourceFigures | Reconciliation) -> None:
     """Writes a document whole and durably, indented for people."""
     durable.write_bytes(path, msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n")
 

@@ -25,6 +25,7 @@ CODES = {  # what a command ends with when the workspace gives it no usable answ
     "prune": Exit.CONVERT,
     "loads": Exit.CONVERT,
     "drop": Exit.CONVERT,
+    "reconcile": Exit.VERIFY,
 }
 
 

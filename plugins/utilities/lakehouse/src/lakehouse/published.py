@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import msgspec
 
 from lakehouse.errors import ConvertError
 from lakehouse.stages.base import Stage
-from singer_arrow.documents import VERSION, PublishedDocument
+from singer_arrow.documents import VERSION, DeltaFigures, PublishedDocument
 
 FOLDER = "_published"
 KEEP = 5  # documents of each target, the newest
 READS = 4  # documents read at once
+FIGURES = "_figures"
+Document = TypeVar("Document", PublishedDocument, DeltaFigures)
 LOOK_BACK = 50  # documents that are opened in search of one for our target
 
 
@@ -21,7 +24,7 @@ def newest(stage: Stage, target: str, order: str | None = None) -> PublishedDocu
     """The newest document about `target`, of one order if given; None when nothing was published."""
     folders = sorted((name for name in stage.folders(FOLDER) if order is None or name.endswith(f"-{order}")), reverse=True)
     for folder in folders[:LOOK_BACK]:
-        document = _read(stage, f"{FOLDER}/{folder}")
+        document = _read(stage, f"{FOLDER}/{folder}", PublishedDocument)
         if document and document.target == target:
             return document
     return None
@@ -38,7 +41,7 @@ def outdated(stage: Stage) -> list[str]:
 
     def target_of(folder: str) -> str | None:
         try:
-            document = _read(stage, f"{FOLDER}/{folder}")
+            document = _read(stage, f"{FOLDER}/{folder}", PublishedDocument)
         except ConvertError:
             return ""
         return document.target if document else None
@@ -55,14 +58,22 @@ def outdated(stage: Stage) -> list[str]:
     return found
 
 
-def _read(stage: Stage, folder: str) -> PublishedDocument | None:
+def figures(stage: Stage, order: str) -> DeltaFigures | None:
+    """The figures that the job told for an order; None where it told none."""
+    for folder in stage.folders(FIGURES):
+        if folder.endswith(f"-{order}"):
+            return _read(stage, f"{FIGURES}/{folder}", DeltaFigures)
+    return None
+
+
+def _read(stage: Stage, folder: str, kind: type[Document]) -> Document | None:
     """A folder's document; None for a folder that a job died in."""
     files = [name for name, size in stage.sizes(folder).items() if size and not name.startswith((".", "_"))]
     if not files:
         return None
     text = stage.read(f"{folder}/{files[0]}")
     try:
-        document = msgspec.json.decode(text, type=PublishedDocument)
+        document = msgspec.json.decode(text, type=kind)
     except msgspec.MsgspecError as error:
         raise ConvertError(
             f"{stage.url}/{folder} is not a published document: {error}",

@@ -44,6 +44,11 @@ def count(table: Table, columns: Sequence[SqlColumn], condition: str) -> str:
     return f"SELECT COUNT_BIG(*){finer}{longest} FROM {table.quoted}{_where(condition)}"
 
 
+def figures(table: Table, expressions: Sequence[str], condition: str) -> str:
+    """One row: rows, then each aggregate over them."""
+    return f"SELECT {', '.join(['COUNT_BIG(*)', *expressions])} FROM {table.quoted}{_where(condition)}"
+
+
 def finer_than_a_microsecond(columns: Sequence[SqlColumn]) -> list[SqlColumn]:
     """Columns whose values can be finer than a microsecond."""
     return [c for c in columns if c.has_100_ns]

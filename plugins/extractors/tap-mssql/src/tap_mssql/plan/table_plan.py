@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from singer_arrow.documents import Cursor
-from tap_mssql.plan import statements
+from tap_mssql.plan import key_ranges, statements
 from tap_mssql.plan.key_order import KeyOrder
 from tap_mssql.plan.select_list import SelectItem, arrow_schema, row_bytes
 from tap_mssql.plan.strategy import Strategy
@@ -37,16 +37,26 @@ class TablePlan(LoadPlan):
         if range_.kind == "nulls":
             assert window is not None
             return window.nulls
-        in_window = "" if window is None else window.predicate if self.strategy.by_replication_key else window.with_nulls
+        within = (
+            self._in_ranges if window is None else window.predicate if self.strategy.by_replication_key else window.with_nulls
+        )
         if range_.kind == "scan" or self.order is None:
-            return in_window
-        return statements.all_of(self.order.between(range_.lower, range_.upper), in_window)
+            return within
+        return statements.all_of(self.order.between(range_.lower, range_.upper), within)
 
     def cutting_condition(self, range_: Range) -> str:
         """The condition under which a range is cut: by the order alone, unless the replication key leads it."""
         assert self.order is not None
         between, window = self.order.between(range_.lower, range_.upper), self._window
-        return statements.all_of(between, window.predicate) if window and self.strategy.by_replication_key else between
+        if window and self.strategy.by_replication_key:
+            return statements.all_of(between, window.predicate)
+        return statements.all_of(between, self._in_ranges)
+
+    @property
+    def _in_ranges(self) -> str:
+        """The condition on the ranges that a repair reads; empty text for all rows."""
+        column = key_ranges.cutting_column(self.request.table, self.request.key) if self.request.ranges else None
+        return key_ranges.condition(column, self.request.ranges) if column else ""
 
     @property
     def _window(self) -> Window | None:
@@ -73,6 +83,8 @@ def plan_table(request: TableRequest, items: Sequence[SelectItem], strategy: Str
         is_in_key_order=strategy.order is not None and strategy.order.names == key,
         window=Cursor(window.column.name, window.from_, window.to) if window else None,
         moves_bookmark=window is not None and window.moves_bookmark,
+        ranges=request.ranges,
+        table_rows=request.table.row_estimate,
         row_bytes=None if statements.unbounded(request.columns) else row_bytes(request.columns, 0),
         identity=_identity(request, items, strategy, window),
         notes=(*request.column_notes, *(f"left out: {text}" for text in request.left_out)),
@@ -91,6 +103,6 @@ def _identity(request: TableRequest, items: Sequence[SelectItem], strategy: Stra
         "its columns or their selection": columns,
         "its key": list(request.key),
         "the order it is read in": list(strategy.order.names) if strategy.order else [],
-        "the load's mode": request.mode,
+        "the load's mode": [request.mode, *map(str, request.ranges)] if request.ranges else request.mode,
         "the replication key's window": {**window.identity, "end_value": request.end_value} if window else None,
     }

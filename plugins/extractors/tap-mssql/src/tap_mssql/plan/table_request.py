@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
 from singer_arrow import bookmarks
 from singer_arrow.bookmarks import Columns, OnNewColumn
-from singer_arrow.documents import Mode
+from singer_arrow.documents import KeyRange, Mode
 from tap_mssql.errors import Drifted, ReadFailed
 from tap_mssql.server.discovery import Table
 from tap_mssql.server.sql_types import SqlColumn
@@ -22,7 +23,7 @@ class TableRequest:
 
     `key` identifies rows for merging; `set_key` is the one that the settings name, where they do. `bookmark` is the replication
     key's, as text, and `known_columns` are those it came with. `left_out` says which columns are not read, and why;
-    `column_notes` what became of the columns since the last load.
+    `column_notes` what became of the columns since the last load. `ranges` of a repair: only their rows are read.
     """
 
     stream: str
@@ -39,11 +40,12 @@ class TableRequest:
     known_columns: Columns | None = None
     on_new_column: OnNewColumn = "backfill"
     column_notes: tuple[str, ...] = ()
+    ranges: tuple[KeyRange, ...] = ()
 
     @property
     def estimated_rows(self) -> int:
-        """Rows the table has, as its statistics say; 0 where they don't."""
-        return self.table.row_estimate or 0
+        """Rows the table has, as its statistics say; 0 where they don't, or for a repair."""
+        return 0 if self.ranges else self.table.row_estimate or 0
 
     @property
     def stored_row_bytes(self) -> int:
@@ -73,6 +75,8 @@ class TableRequest:
     @property
     def mode(self) -> Mode:
         """What the load does to the Delta table: without a bookmark there is nothing it could be added to."""
+        if self.ranges:
+            return "repair"
         if self.replication_key is None or self.bookmark is None:
             return "overwrite"
         return "merge" if self.key else "append"
@@ -87,6 +91,10 @@ class TableRequest:
         now = bookmarks.columns_of(schema)
         changes = bookmarks.compare(self.stream, self.known_columns, now, self.on_new_column, self.is_backfill)
         return replace(self, bookmark=None if changes.reads_whole else self.bookmark, column_notes=changes.notes)
+
+    def repairing(self, ranges: Sequence[KeyRange]) -> TableRequest:
+        """The request that reads some ranges of keys again, whatever the replication key says."""
+        return replace(self, replication_key=None, bookmark=None, lookback=0, ranges=tuple(ranges))
 
     def adapted(self, now: Table) -> TableRequest:
         """The request for the table as it is now: the selected columns, and those that were not there to be selected.

@@ -18,7 +18,7 @@ from tap_mssql.read.source import LoadPlan, Source
 def refuse_emptied(load: Load, source: Source) -> None:
     """Raises Drifted for a table that was emptied between two ranges: it would be staged by halves."""
     finished, plan = load.ranges.finished, load.opened
-    if len(finished) < 2 or plan.window or not any(each.rows for each in finished):
+    if len(finished) < 2 or plan.window or plan.ranges or not any(each.rows for each in finished):
         return
     if source.boundary(plan, Range(), 1) is None:
         raise Drifted(load.stream, f"{plan.source_schema}.{plan.source_table}", ["it was emptied"], lambda: load.request)
@@ -50,7 +50,9 @@ def complete(load: Load, isolation: str) -> None:
         files=files,
         rows=sum(each.rows for each in ranges),
         source_rows=sum(each.source_rows for each in ranges),
+        table_rows=plan.table_rows,
         columns={f.name: merged(f.type, [each.columns[f.name] for each in ranges]) for f in plan.schema},
+        ranges=list(plan.ranges) or None,
         started_at=load.started_at,
         ended_at=utc_text(datetime.now(UTC)),
         notes=[f"isolation: {isolation}", *load.notes, *plan.notes, *_notes(plan, ranges)],

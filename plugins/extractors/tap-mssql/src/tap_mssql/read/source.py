@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
 
-from singer_arrow.documents import Cursor, Mode
+from singer_arrow.documents import Cursor, KeyRange, Mode
 from tap_mssql.read.ranges import Bound, Kind, Range
 
 T = TypeVar("T")
@@ -54,6 +54,7 @@ class LoadPlan:
     load begins, and stays when a later run goes on with it. `identity`: what two runs must have in common, in words and JSON
     values, for one to use what the other read. `notes` travel in the load document. `collations`: by
     which the database compares text columns of the key, by name.
+    `ranges`: what a repair reads again. `table_rows`: of the whole table, as the database estimates; None where it does not.
     """
 
     source_schema: str
@@ -70,6 +71,8 @@ class LoadPlan:
     identity: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     collations: dict[str, str] = field(default_factory=dict)
+    ranges: tuple[KeyRange, ...] = ()
+    table_rows: int | None = None
 
 
 @dataclass(frozen=True)

@@ -6,20 +6,23 @@ import os
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from singer_arrow import batch
+from singer_arrow.documents import SourceFigures
 from tap_mssql.config.settings import Settings
 from tap_mssql.plan.stream_choice import StreamChoice
+from tap_mssql.plan.table_request import TableRequest
 from tap_mssql.plan.table_source import TableSource
 from tap_mssql.read import spool
 from tap_mssql.read.limits import ReadLimits
 from tap_mssql.read.load import Load
 from tap_mssql.read.scheduler import Scheduler
 from tap_mssql.read.spool import Spool
+from tap_mssql.reconcile.ask import ask
 from tap_mssql.server import discovery
 from tap_mssql.server.connection import Connection, connect
 from tap_mssql.server.discovery import Table
@@ -55,11 +58,21 @@ class Run:
                 found = discovery.discover(connection, self.settings)
         return found
 
-    @contextmanager
-    def reading(self, choices: Sequence[StreamChoice], bookmarks: Mapping[str, Mapping[str, Any]]) -> Iterator[Scheduler]:
+    def figures(self, choices: Sequence[StreamChoice]) -> SourceFigures:
+        """What the streams' tables hold now, range by range."""
+        return ask([c.request({}) for c in choices], self.settings, self._isolation)
+
+    def reading(
+        self, choices: Sequence[StreamChoice], bookmarks: Mapping[str, Mapping[str, Any]]
+    ) -> AbstractContextManager[Scheduler]:
         """Readers at work on the streams, in the spool that batch_config names, or in a temporary one."""
+        return self.reading_requests([c.request(bookmarks.get(c.stream, {})) for c in choices])
+
+    @contextmanager
+    def reading_requests(self, requests: Sequence[TableRequest]) -> Iterator[Scheduler]:
+        """The same for requests that are made already."""
         with self.spool() as root, spool.locked(root):
-            loads = [Load(c.request(bookmarks.get(c.stream, {})), Spool(root, c.stream), RUN_ID) for c in choices]
+            loads = [Load(request, Spool(root, request.stream), RUN_ID) for request in requests]
             sources = [TableSource(self.settings, self._isolation) for _ in range(self.settings.max_parallel)]
             scheduler = Scheduler(loads, sources, _limits(self.settings))
             with scheduler.running():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ClassVar
 
 import click
@@ -46,31 +47,53 @@ class TapMssql(Tap):
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
-        """The SDK's command, with --plan and --doctor."""
+        """The SDK's command, with --plan, --doctor, --reconcile and --repair."""
         command = super().get_singer_command()
         command.params += [
             click.Option(["--plan"], is_flag=True, help="Shows what would be read and how; reads no table."),
             click.Option(
                 ["--doctor"], is_flag=True, help="Checks network, TLS, login, permissions, clock and disk; exit 3 if one fails."
             ),
+            click.Option(["--reconcile"], metavar="FILE", help="Writes what the tables hold now, range by range, into FILE."),
+            click.Option(["--repair"], metavar="FILE", help="Reads the ranges again that differ, as FILE says."),
+            click.Option(["--only"], multiple=True, metavar="STREAM", help="Of the selected streams, for --reconcile."),
             click.Option(["--json", "as_json"], is_flag=True, help="--plan and --doctor as JSON."),
         ]
         return command
 
     @classmethod
-    def invoke(cls, *, plan: bool = False, doctor: bool = False, as_json: bool = False, **given: Any) -> None:
+    def invoke(
+        cls,
+        *,
+        plan: bool = False,
+        doctor: bool = False,
+        reconcile: str | None = None,
+        repair: str | None = None,
+        only: Sequence[str] = (),
+        as_json: bool = False,
+        **given: Any,
+    ) -> None:
         """Runs what the command line asks for."""
-        if not (plan or doctor):
+        if not (plan or doctor or reconcile or repair):
             super().invoke(**given)
             return
         config = given["config"] or _ConfigInput()
-        files = {name: json.load(given[name]) for name in ("catalog", "state") if given.get(name) and plan}
-        tap = cls(config=config.config, parse_env_config=config.parse_env, setup_mapper=plan, **files)
+        files = {name: json.load(given[name]) for name in ("catalog", "state") if given.get(name) and not doctor}
+        tap = cls(config=config.config, parse_env_config=config.parse_env, setup_mapper=not doctor, **files)
         if doctor:
             from tap_mssql.doctor import report
 
             with tap.run.spool() as root:
                 raise SystemExit(report.main(tap.settings, as_json, root))
+        if reconcile or repair:
+            from tap_mssql.singer import reconciling
+
+            choices = [s.choice for s in tap.selected()[0].values()]
+            if reconcile:
+                reconciling.ask(tap.run, choices, Path(reconcile), only)
+            else:
+                reconciling.repair(tap.run, choices, Path(str(repair)), batch.write)
+            return
         from tap_mssql.plan import explain
 
         streams, refused = tap.selected()

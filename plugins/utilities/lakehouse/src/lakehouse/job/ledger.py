@@ -130,7 +130,7 @@ class Ledger:
             bookmark = json.loads(row["bookmark"]) if row["bookmark"] else {}
             value, now = bookmark.get("replication_key_value"), (load.manifest["bookmark"] or {}).get("replication_key_value")
             covers = None not in (value, now) and load.manifest["cursor"] and is_reached(load, value, now)
-            if load.mode == "overwrite" or covers:
+            if load.mode == "overwrite" or covers or load.mode == row["mode"] == "repair":
                 found.append(row | {"status": "superseded", "reason": f"covered by load {load.load_id}; {row['reason']}"})
         return found
 

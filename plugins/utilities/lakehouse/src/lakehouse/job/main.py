@@ -1,6 +1,7 @@
 """The conversion: staged Parquet parts to Delta tables, checked, then one ledger row per load.
 
-    job.py --stage STAGE --target TARGET --order FILE --order-sha256 HEX [--check-only] [--lease-seconds N] [--lease-wait N]
+    job.py --stage STAGE --target TARGET --order FILE --order-sha256 HEX [--check-only | --figures]
+           [--lease-seconds N] [--lease-wait N]
 
 Sent as one file (lakehouse.job_file) to Databricks (DBR 13.3 and later), open-source Spark with Delta, or Sail: DataFrames,
 SQL and the standard library. FILE, relative to STAGE, is JSON:
@@ -14,6 +15,8 @@ recomputed against the manifest, ledger row. The ledger row is the commit; a loa
 the job may run again: whatever it repeats leaves the same rows. A load that cannot be applied is refused, with its reason, in
 the ledger, and stops nothing but itself. What happened is published under STAGE/_published; exit code 1 when a load was not
 applied. Manifest, ledger, lease and published document: docs/contracts.md.
+
+With --figures the order has `tables` in place of `loads`: what they hold is published under STAGE/_figures, and nothing written.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from pyspark.sql import SparkSession
 
 from lakehouse.job.clock import utc_now
 from lakehouse.job.errors import LeaseLost
+from lakehouse.job.figures import figures_document
 from lakehouse.job.lease import Lease
 from lakehouse.job.ledger import Ledger
 from lakehouse.job.loads import Load, read_loads, read_order
@@ -119,6 +123,14 @@ def run(spark: SparkSession, options: argparse.Namespace) -> list[Outcome]:
     return whole.outcomes
 
 
+def tell_figures(spark: SparkSession, options: argparse.Namespace) -> None:
+    """Publishes what the order's tables hold."""
+    stage = options.stage.rstrip("/")
+    order = read_order(spark, stage, options.order, options.order_sha256)
+    document = figures_document(order, Target(spark, options.target.rstrip("/")))
+    publish(spark, stage, order["id"], document, "_figures")
+
+
 def by_stream(loads: list[Load]) -> list[list[Load]]:
     """The loads of each stream, in their order."""
     found: dict[tuple[str, str], list[Load]] = {}
@@ -135,11 +147,15 @@ def main() -> None:
     parser.add_argument("--order", required=True)
     parser.add_argument("--order-sha256", required=True)
     parser.add_argument("--check-only", action="store_true")
+    parser.add_argument("--figures", action="store_true")
     parser.add_argument("--lease-seconds", type=float, default=LEASE_S)
     parser.add_argument("--lease-wait", type=float, default=LEASE_S + 10)
     options = parser.parse_args()
     spark = SparkSession.builder.getOrCreate()
     configure(spark, SETTINGS)
+    if options.figures:
+        tell_figures(spark, options)
+        return
     outcomes = run(spark, options)
     bad = [each for each in outcomes if each.status not in GOOD]
     if bad:

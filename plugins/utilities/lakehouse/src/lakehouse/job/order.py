@@ -42,6 +42,11 @@ def superseded_by(load: Load, applied: Applied) -> str | None:
     cursor = load.manifest["cursor"]
     if cursor and cursor["to"] is not None and applied.value is not None and is_reached(load, cursor["to"], applied.value):
         return f"later loads cover it: the ledger ends at {applied.value}"
+    if load.mode == "repair":
+        raise Refused(
+            f"its ranges were read before the later load {applied.last}, and would put older rows over newer ones",
+            f"entrypoint.sh repair {load.manifest['stream']} reads them anew",
+        )
     raise Refused(
         f"it comes after the later load {applied.last}, and would put its older rows over newer ones",
         f"entrypoint.sh drop {load.load_id} gives it up, entrypoint.sh refresh {load.manifest['stream']} reads the stream anew",
@@ -51,6 +56,13 @@ def superseded_by(load: Load, applied: Applied) -> str | None:
 def check_continues(load: Load, applied: Applied) -> None:
     """Raises Refused for an append or merge that does not begin where the ledger ends: rows would be missing, or double."""
     cursor, bookmark = load.manifest["cursor"], load.manifest["bookmark"] or {}
+    if load.mode == "repair" and (applied.last is None or not load.keys or not load.manifest.get("ranges")):
+        raise Refused(
+            "it replaces ranges of keys, and the ledger holds nothing of this stream"
+            if applied.last is None
+            else "it replaces ranges of keys, and does not say which",
+            f"entrypoint.sh refresh {load.manifest['stream']} reads the stream whole",
+        )
     if load.mode == "overwrite" or not cursor:
         return
     start = cursor["from"]

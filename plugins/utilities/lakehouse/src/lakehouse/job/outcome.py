@@ -15,7 +15,10 @@ TRY_AGAIN = "the next convert tries it again"
 
 @dataclass
 class Outcome:
-    """What became of one load; `told` is what its manifest (or the order) says of it, `equal` None where nothing was compared."""
+    """What became of one load; `told` is what its manifest (or the order) says of it, `equal` None where nothing was compared.
+
+    `table_rows`: what the whole table holds after the load, None where it was not counted.
+    """
 
     told: dict[str, Any]
     status: str
@@ -23,6 +26,7 @@ class Outcome:
     delta_rows: int | None = None
     problems: list[str] = field(default_factory=list)
     action: str = ""
+    table_rows: int | None = None
 
     @property
     def load_id(self) -> str:

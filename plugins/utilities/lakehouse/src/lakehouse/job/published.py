@@ -27,7 +27,7 @@ def document_of(order: dict[str, Any], ledger: Ledger, outcomes: Iterable[Outcom
         loads[outcome.load_id] = {
             **{name: outcome.told[name] for name in (*NAMED, "table")},
             "delta_rows": outcome.delta_rows, "status": outcome.status, "equal": outcome.equal, "problems": outcome.problems,
-            "action": outcome.action,
+            "action": outcome.action, "table_rows": outcome.table_rows,
         }  # fmt: skip
     done = {row["load_id"] for row in rows if status_of(row) != "refused"}
     return {
@@ -50,11 +50,12 @@ def _of_ledger(row: Row) -> dict[str, Any]:
         "equal": None if refused else True,
         "problems": [str(row["reason"])] if refused else [],
         "action": f"entrypoint.sh drop {row['load_id']}" if refused else "",
+        "table_rows": None,
     }
 
 
-def publish(spark: SparkSession, stage: str, job: str, content: dict[str, Any]) -> None:
+def publish(spark: SparkSession, stage: str, job: str, content: dict[str, Any], folder: str = "_published") -> None:
     """Writes the document as one line into a folder of its own; the newest folder counts."""
     now = utc_now().strftime("%Y%m%dT%H%M%S%fZ")
     line = json.dumps(content, ensure_ascii=True, separators=(",", ":"))
-    spark.createDataFrame([(line,)], "value string").coalesce(1).write.text(f"{stage}/_published/{now}-{job}")
+    spark.createDataFrame([(line,)], "value string").coalesce(1).write.text(f"{stage}/{folder}/{now}-{job}")

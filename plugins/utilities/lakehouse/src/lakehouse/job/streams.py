@@ -46,7 +46,7 @@ class StreamLoads:
             except Exception as error:
                 self._tell(load, outcome_of(load, error))
                 continue
-            self._tell(load, Outcome(load.manifest, "already", True, found))
+            self._tell(load, Outcome(load.manifest, "already", True, found, table_rows=self._writer.count(load)))
 
     def _is_settled(self, load: Load) -> bool:
         """Whether the ledger knows a load; a refused one is tried again only where it was sent again."""
@@ -117,14 +117,18 @@ class StreamLoads:
             rows = writer.overwrite(last)
         else:
             self._check_table(last, applied)
-            rows = writer.append(loads, former, applied.last is None) if last.mode == "append" else writer.merge(loads, former)
+            if last.mode == "append":
+                rows = writer.append(loads, former, applied.last is None)
+            else:
+                rows = writer.repair(last, former) if last.mode == "repair" else writer.merge(loads, former)
         die_if_asked(f"{last.mode}-uncommitted")
         version = writer.target.version(last.table)
         committed = [self._ledger.row(load, "applied", n, None, version) for load, n in zip(loads, rows, strict=True)]
         self._ledger.commit([*committed, *self._ledger.superseded(last)])
         die_if_asked(f"{last.mode}-committed")
+        held = writer.count(last)
         for load, count in zip(loads, rows, strict=True):
-            self._tell(load, Outcome(load.manifest, "applied", True, count))
+            self._tell(load, Outcome(load.manifest, "applied", True, count, table_rows=held if load is last else None))
 
     def _check_table(self, load: Load, applied: Applied) -> None:
         """Raises Refused where the table that a load continues is gone, or another one."""
@@ -155,4 +159,4 @@ class StreamLoads:
 def may_join(one: Load, other: Load) -> bool:
     """Whether two loads, one right behind the other, can be written in one commit: same mode, columns and keys."""
     same = ("mode", "schema", "key_columns", "table")
-    return one.mode != "overwrite" and all(one.manifest[name] == other.manifest[name] for name in same)
+    return one.mode in ("append", "merge") and all(one.manifest[name] == other.manifest[name] for name in same)

@@ -20,11 +20,12 @@ from lakehouse.job.facts import (
 from lakehouse.job.keys import ORDER, count_keys, missing_keys, newest_of_each_key, refuse_doubtful_keys, rows_of_keys, same_key
 from lakehouse.job.lease import Lease
 from lakehouse.job.loads import Load
-from lakehouse.job.parts import StagedParts
+from lakehouse.job.parts import NUMBER, StagedParts
 from lakehouse.job.session import cause_of, configure, die_if_asked
 from lakehouse.job.shape import Shape, shape_of
 from lakehouse.job.tables import MADE_WITH, Target
 from lakehouse.job.types import quoted, spare
+from lakehouse.job.windows import ranges_sql
 
 MARK = "_load_id"  # the column that tells which load an appended row came with
 TXN = "spark.databricks.delta.write.txn"
@@ -118,12 +119,30 @@ class Writer:
         self._equal(last, expected, found)
         return counts
 
+    def repair(self, load: Load, former: list[str]) -> list[int]:
+        """Ranges of keys, read again: their rows in place of those that the table has there, in one commit."""
+        self._prove([load])
+        expected, frame, _ = self._one_per_key([load])
+        there = self.target.fields(load.table)
+        shape = self._fit(load, there, former, [])
+        table, where = self.target.read(load.table), repaired_sql(load, shape)
+        frame = with_others(as_spelled(frame.drop(ORDER, NUMBER), shape), table, load, shape)
+        self.lease.check()
+        die_if_asked("repair-waiting")
+        self.target.replace(frame, load.table, self._marks(load), where)
+        die_if_asked("repair-written")
+        self.lease.check()
+        return [self._equal(load, expected, measure(self.target.read(load.table).where(where), load))]
+
     def compare(self, load: Load) -> int:
         """The rows of Delta that an applied load answers for, compared again; nothing is written. Raises Unequal."""
         table = self.target.read(load.table)
         if load.mode == "merge":
             expected, frame, _ = self._one_per_key([load])
             return self._equal(load, expected, measure(rows_of_keys(table, frame, load), load))
+        if load.mode == "repair":
+            expected, _, _ = self._one_per_key([load])
+            return self._equal(load, expected, measure(table.where(repaired_sql(load)), load))
         if load.mode == "append":
             table = table.where(F.col(quoted(mark_of(load))) == load.load_id)
         return self._equal(load, facts_of_manifest(load), measure(table, load))
@@ -142,6 +161,10 @@ class Writer:
                 print(f"verify: write is not possible here, all is read back: {cause_of(error)}")
         self.target.replace(frame, load.table, self._marks(load))
         return None
+
+    def count(self, load: Load) -> int:
+        """All rows of the load's table."""
+        return self.target.read(load.table).count()
 
     def _prove(self, loads: list[Load]) -> None:
         for load in loads:
@@ -264,6 +287,28 @@ def all_of(frames: list[DataFrame]) -> DataFrame:
 def as_spelled(frame: DataFrame, shape: Shape) -> DataFrame:
     """The frame, its columns spelled as the table spells them."""
     return frame.select(*(F.col(quoted(name)).alias(shape.spelling.get(name, name)) for name in frame.columns))
+
+
+def repaired_sql(load: Load, shape: Shape | None = None) -> str:
+    """The rows of the ranges that a repair replaces."""
+    key = load.keys[0]
+    arrow = next(each["type"] for each in load.columns if each["column"] == key)
+    return ranges_sql(shape.spelling[key] if shape else key, arrow, load.manifest["ranges"])
+
+
+def with_others(frame: DataFrame, table: DataFrame, load: Load, shape: Shape) -> DataFrame:
+    """The frame with the table's other columns: those that the source has no more are NULL, its owner's keep their values."""
+    mine = {name.lower() for name in shape.spelling.values()}
+    others = [each for each in table.schema.fields if each.name.lower() not in mine]
+    kept = [each.name for each in others if each.name not in shape.gone]
+    if kept:
+        keys = [shape.spelling[key] for key in load.keys]
+        known = table.select(*map(quoted, [*keys, *kept])).dropDuplicates(keys)
+        frame = frame.join(known, keys, "left")
+    for each in others:
+        if each.name in shape.gone:
+            frame = frame.withColumn(each.name, F.lit(None).cast(each.dataType))
+    return frame
 
 
 def merge_sql(table: str, source: str, load: Load, shape: Shape) -> str:

@@ -12,13 +12,13 @@ from pathlib import Path
 from lakehouse import job_file
 from lakehouse.errors import ConvertError, WorkspaceError
 from lakehouse.loads import Found, StagedLoad, read_staged, staged_loads
-from lakehouse.published import newest
+from lakehouse.published import figures, newest
 from lakehouse.stages.base import Stage
 from lakehouse.steps.sent_again import forget, sent_again
 from lakehouse.steps.upload import is_for
 from lakehouse.steps.verify import DONE
 from lakehouse.workspace.jobs import Jobs, Run
-from singer_arrow.documents import LoadResult, PublishedDocument
+from singer_arrow.documents import DeltaFigures, LoadResult, PublishedDocument
 
 JOB_FOLDER = "_job"
 TOLD = ("load_id", "source", "stream", "table", "mode", "rows", "source_rows")
@@ -82,26 +82,40 @@ class Conversion:
             self.say(each.line)
         return found.loads
 
+    def figures(self, tables: list[dict[str, object]]) -> DeltaFigures:
+        """What tables hold in Delta, range by range; nothing is written. Raises ConvertError when the job tells nothing."""
+        self.jobs.wait_for_others(self.say)
+        run, order = self._submit({"tables": tables}, "--figures")
+        document = figures(self.stage, order)
+        if document is None:
+            raise ConvertError(
+                f"the job published no figures: {run.message}\n{run.page}\n{self._log_tail(run)}", safe="Nothing was changed"
+            )
+        return document
+
     def _run(self, loads: list[StagedLoad], staged: list[str], check_only: bool, again: Collection[str] = ()) -> list[LoadResult]:
-        script_path = self._send_script()
         wanted = [told(load) | ({"again": True} if load.load_id in again else {}) for load in loads]
+        run, order = self._submit(
+            {"verify": self.verify, "staged": staged, "loads": wanted}, *(["--check-only"] if check_only else [])
+        )
+        return self._results(run, loads, order)
+
+    def _submit(self, asked: dict[str, object], *options: str) -> tuple[Run, str]:
+        """A run of the job that has ended, and the name of its order."""
+        script_path = self._send_script()
         at = datetime.now(UTC).isoformat()  # each run has an order of its own, and finds what it published by that
-        order = json.dumps(
-            {"target": self.target, "verify": self.verify, "at": at, "staged": staged, "loads": wanted}, indent=1
-        ).encode()
+        order = json.dumps({"target": self.target, "at": at, **asked}, indent=1).encode()
         digest = hashlib.sha256(order).hexdigest()
         order_path = f"{JOB_FOLDER}/{digest[:12]}.json"
         self.stage.write(order_path, order)
         parameters = ["--stage", self.stage.url, "--target", self.target, "--order", order_path, "--order-sha256", digest]
-        if check_only:
-            parameters = [*parameters, "--check-only"]
-        run = self.jobs.submit(f"{self.stage.url}/{script_path}", parameters)
+        run = self.jobs.submit(f"{self.stage.url}/{script_path}", [*parameters, *options])
         try:
             run = self.jobs.wait(run.run_id, self.say)
         except KeyboardInterrupt:
             self.say(f"Interrupted. The run goes on by itself: {run.page}. Running again waits for it.")
             raise
-        return self._results(run, loads, digest[:12])
+        return run, digest[:12]
 
     def _send_script(self) -> str:
         """The job's path on the stage, named by its content, sent when it is not there."""

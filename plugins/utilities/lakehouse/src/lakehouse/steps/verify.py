@@ -15,8 +15,13 @@ _EACH = "settle each as its line says; entrypoint.sh loads lists them"
 
 def show_results(title: str, results: list[LoadResult]) -> None:
     """One line per load: stream, source rows, Parquet rows, Delta rows, equal."""
-    rows = [(r.source, r.stream, r.mode, r.source_rows, r.rows, r.delta_rows, r.equal) for r in results]
+    rows = [(r.source, r.stream, r.mode, r.source_rows, r.rows, r.delta_rows, equality(r)) for r in results]
     show_table(title, ("source", "stream", "mode", "source rows", "Parquet rows", "Delta rows", "equal"), rows, left=3)
+
+
+def equality(result: LoadResult) -> bool | str:
+    """Whether a load's figures are equal; where they were not compared, why."""
+    return result.status if result.equal is None else result.equal
 
 
 def results_of(local: list[StagedLoad], known: PublishedDocument | None) -> list[LoadResult]:

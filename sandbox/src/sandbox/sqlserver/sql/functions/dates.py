@@ -84,6 +84,14 @@ def dateadd(expressions: Expressions, node: exp.Expression) -> Typed:
     return Typed(expressions.coerce(moved, kind), kind.plain)
 
 
+def switch_offset(expressions: Expressions, node: exp.Expression) -> Typed:
+    """SWITCHOFFSET to UTC: the same instant, written with the offset +00:00."""
+    inner, offset = expressions.compile(bare(node.expressions[0])), node.expressions[1]
+    if inner.kind is None or inner.kind.name != "datetimeoffset" or offset.name not in ("+00:00", "0"):
+        raise NotSupported(f"SWITCHOFFSET of {inner.kind} to {offset.name}")
+    return Typed(f"(({inner.sql}) // 4096 * 4096 + 2048)", inner.kind)
+
+
 def datediff(expressions: Expressions, node: exp.Expression) -> Typed:
     """DATEDIFF: boundaries of a unit that are crossed."""
     unit = str(node.args["unit"].name).lower()

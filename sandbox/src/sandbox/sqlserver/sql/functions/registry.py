@@ -9,7 +9,7 @@ from sandbox.sqlserver.sql.conversions import variant_base_type
 from sandbox.sqlserver.sql.expressions import Expressions, Handler
 from sandbox.sqlserver.sql.functions.aggregates import average, count, extreme, string_agg, total, window
 from sandbox.sqlserver.sql.functions.conditional import coalesce, iif, nullif
-from sandbox.sqlserver.sql.functions.dates import dateadd, datediff, datepart, part
+from sandbox.sqlserver.sql.functions.dates import dateadd, datediff, datepart, part, switch_offset
 from sandbox.sqlserver.sql.functions.server import (
     database_property,
     has_permission,
@@ -18,7 +18,17 @@ from sandbox.sqlserver.sql.functions.server import (
     server_property,
     session_fact,
 )
-from sandbox.sqlserver.sql.functions.text import character, collate, concat, datalength, length, position, text_function, trim
+from sandbox.sqlserver.sql.functions.text import (
+    character,
+    collate,
+    concat,
+    datalength,
+    length,
+    position,
+    sha2,
+    text_function,
+    trim,
+)
 from sandbox.sqlserver.sql.scope import INT, Scope, Typed, constant
 from sandbox.sqlserver.sql.statement import Statement
 from sandbox.sqlserver.system.server import DATETIME, DATETIME2, DATETIMEOFFSET, SYSNAME
@@ -117,6 +127,7 @@ _NODES: dict[type, Handler] = {
     exp.Round: _same_kind("round"),
     exp.Floor: _same_kind("floor"),
     exp.Ceil: _same_kind("ceil"),
+    exp.SHA2: sha2,
     exp.Extract: datepart,
     exp.Year: part("year"),
     exp.Month: part("month"),
@@ -166,6 +177,7 @@ _NAMED: dict[str, Handler] = {
     "sysutcdatetime": now(DATETIME2),
     "getutcdate": now(DATETIME),
     "datalength": datalength,
+    "switchoffset": switch_offset,
     "is_member": lambda expressions, node: constant(1, INT),
     "is_srvrolemember": lambda expressions, node: constant(1, INT),
     "current_request_id": lambda expressions, node: constant(0, INT),

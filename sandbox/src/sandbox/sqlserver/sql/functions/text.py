@@ -64,6 +64,23 @@ def datalength(expressions: Expressions, node: exp.Expression) -> Typed:
     return Typed(f"CASE WHEN {inner.sql} IS NOT NULL THEN {max_length(kind)} END", INT)
 
 
+def sha2(expressions: Expressions, node: exp.Expression) -> Typed:
+    """HASHBYTES('SHA2_256', …): of text in the encoding of its type, or of bytes."""
+    if node.text("length") not in ("", "256"):
+        raise NotSupported(f"HASHBYTES('SHA2_{node.text('length')}')")
+    inner = expressions.compile(bare(node.this))
+    kind = inner.kind or SYSNAME
+    if kind.name in WIDE:
+        value = f"utf16({inner.sql})"
+    elif kind.name in STRINGS:
+        value = f"{'encode' if kind.collation and collation(kind.collation).utf8 else 'cp1252'}({inner.sql})"
+    elif kind.store == "BLOB":
+        value = inner.sql
+    else:
+        raise SqlError(8116, f"Argument data type {kind.name} is invalid for argument 2 of hashbytes function.")
+    return Typed(f"unhex(sha256({value}))", SqlType("varbinary", 8_000))
+
+
 def position(expressions: Expressions, node: exp.Expression) -> Typed:
     """CHARINDEX, by the collation."""
     text, part = expressions.compile(bare(node.this)), expressions.compile(node.args["substr"])
