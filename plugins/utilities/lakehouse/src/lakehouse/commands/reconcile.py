@@ -28,7 +28,9 @@ def command(figures: Path, into: Path | None) -> None:
     """Compare what the source holds (FIGURES, by tap-mssql --reconcile) with Delta. Exit code 6 when something differs."""
     settings = load_settings(os.environ)
     source = reconcile.read_source(figures)
-    conversion = Conversion(open_stage(settings), Jobs(Workspace(settings), settings), settings.target, settings.output, settings.verify, say)
+    conversion = Conversion(
+        open_stage(settings), Jobs(Workspace(settings), settings), settings.target, settings.output, settings.verify, say
+    )
     found = reconcile.compare(source, conversion.figures(reconcile.order_of(source)))
     kept = reconcile.write(found, settings.output.parent / reconcile.FOLDER)
     reconcile.show(found)
