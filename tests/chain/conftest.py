@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,6 +43,8 @@ def first(pipeline: Callable[[str], Pipeline]) -> tuple[Pipeline, Result]:
     kept = one.folder.parent / "kept"
     for name in ("output", "state"):
         shutil.copytree(one.folder / name, kept / name)
+    for manifest in kept.glob("output/docker_elt/*/_manifests/*.json"):  # for any target: tests deliver them to their own
+        manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"target": None}))
     return one, result
 
 

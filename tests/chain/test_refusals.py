@@ -25,7 +25,7 @@ def assert_refused(result: Result, code: int, *named: str) -> None:
     """One message says so; Meltano repeats what a tap says when it discovers."""
     assert result.code == code, result.text
     assert "Traceback" not in result.text
-    told = {PREFIX.sub("", line) for line in result.text.splitlines() if all(word in line for word in named)}
+    told = {PREFIX.sub("", line).strip() for line in result.text.splitlines() if all(word in line for word in named)}
     assert len(told) == 1, result.text
 
 

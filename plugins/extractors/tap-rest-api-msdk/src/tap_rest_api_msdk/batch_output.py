@@ -14,7 +14,7 @@ from singer_arrow.errors import ArrowSingerError, Failure
 from tap_rest_api_msdk import stream_choice
 from tap_rest_api_msdk.client import ApiClient
 from tap_rest_api_msdk.config import TapConfig
-from tap_rest_api_msdk.errors import TapError
+from tap_rest_api_msdk.errors import ApiUnavailable, CredentialsRefused, TapError
 from tap_rest_api_msdk.stream_reader import StreamReader
 
 
@@ -35,20 +35,25 @@ def sync(
 ) -> None:
     """Reads the streams that a catalog selects; the messages of each are written when its load is complete.
 
-    Raises SelectionRefused where nothing can be read as asked, SomeFailed after the messages of the streams that did not fail.
+    Raises SelectionRefused where nothing can be read as asked, CredentialsRefused or ApiUnavailable where the first stream meets
+    it, SomeFailed after the messages of the streams that did not fail.
     """
     root = batch.folder(batch_config)
     choices = stream_choice.chosen(config.streams, given)
     client = ApiClient(config.headers, config.timeout, config.patience)
     bookmarks = batch.bookmarks(state)
     failed: list[Failure] = []
+    staged = False
     for choice in choices:
         try:
             stream_choice.check(choice)
             parts = StreamReader(choice, config, client).load(root, bookmarks.setdefault(choice.stream, {}))
         except (TapError, ArrowSingerError) as error:
+            if isinstance(error, CredentialsRefused | ApiUnavailable) and not (staged or failed):
+                raise  # the API's, not the stream's: the others would meet it as well
             failed.append(error)
             continue
+        staged = True
         replication_key = choice.replication_key if choice.is_incremental else None
         for message in batch.messages(choice.stream, choice.schema, choice.key, replication_key, parts):
             write(message)
