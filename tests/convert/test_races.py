@@ -14,6 +14,8 @@ from deltalake import DeltaTable
 from engine_kit import CLIENT, Engine, Lake
 from lakehouse_kit import Made, make_load
 
+LEASE_S = {"sail": "1", "spark": "20"}  # longer than what a job does between two renewals
+
 
 def rows(*ids: int) -> pa.Table:
     return pa.table({"Id": pa.array(ids, pa.int32()), "Changed": pa.array(ids, pa.int64())})
@@ -92,7 +94,7 @@ def slow_job(lake: Lake, mode: str) -> None:
     lake.run(append(lake, 0, None, "1", 1))
     first, second = load(1, "1", "2", 2), load(2, "2", "3", 3)
     gate = lake.folder / "gate"
-    variables = {"LAKEHOUSE_HOLD": f"{mode}-waiting:{gate}", "LAKEHOUSE_LEASE_SECONDS": "1"}
+    variables = {"LAKEHOUSE_HOLD": f"{mode}-waiting:{gate}", "LAKEHOUSE_LEASE_SECONDS": LEASE_S[lake.engine.kind]}
     slow = lake.engine.start(lake.order([first]), **variables)
     until = time.monotonic() + 100
     while not Path(f"{gate}.reached").exists():
