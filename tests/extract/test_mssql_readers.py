@@ -47,6 +47,7 @@ def test_nobody_joins_where_nothing_idles_or_a_reader_has_nothing_to_do(monkeypa
     assert grown(monkeypatch, 0.9, 0.9, idle_readers=1) == 1
 
 
+@pytest.mark.alone
 def test_a_slow_link_is_shared_by_several_readers(server: Counterpart, tmp_path: Path) -> None:
     """Each message takes a while, the machine idles: more connections than the one that discovers and the one that reads."""
     with proxy(int(server.facts["port"]), [], latency=0.03) as between:
