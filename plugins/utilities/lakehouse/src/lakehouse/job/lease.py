@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 
 from lakehouse.job.clock import utc_now
 from lakehouse.job.errors import LeaseLost
-from lakehouse.job.session import cause_of
+from lakehouse.job.session import cause_of, die_if_asked
 from lakehouse.job.tables import Target
 
 LEASE = "_lease"
@@ -112,6 +112,7 @@ class Lease:
         try:
             if not self._target.fields(LEASE):
                 self._target.append(self._spark.createDataFrame([], LEASE_SCHEMA), LEASE, {"userMetadata": "lease"})
+                die_if_asked("lease-table-made")
             self._spark.createDataFrame([row], LEASE_SCHEMA).createOrReplaceTempView("_lease_row")
             self._spark.sql(
                 f"MERGE INTO {self._target.sql(LEASE)} t USING _lease_row s ON t.name = s.name WHEN NOT MATCHED THEN "

@@ -90,6 +90,7 @@ def run(spark: SparkSession, options: argparse.Namespace) -> list[Outcome]:
     """Applies (or only checks) the loads of the order; one outcome per load."""
     stage, where = options.stage.rstrip("/"), options.target.rstrip("/")
     order = read_order(spark, stage, options.order, options.order_sha256)
+    die_if_asked("order-read")
     target = Target(spark, where)
     loads, missing = read_loads(spark, stage, order["loads"])
     told = [outcome_of_missing(each) for each in missing]

@@ -139,6 +139,7 @@ class StreamLoads:
 
     def _supersede(self, load: Load, why: str) -> None:
         self._ledger.commit([self._ledger.row(load, "superseded", None, why)])
+        die_if_asked("superseded-committed")
         self._tell(load, Outcome(load.manifest, "superseded", None, None, [why]))
 
     def _fail(self, load: Load, error: Exception) -> None:

@@ -172,7 +172,7 @@ class Writer:
             if short:
                 raise Refused("; ".join(short), "the next run reads the stream again")
         self.parts.prove(loads)
-        die_if_asked("parts-proven")
+        die_if_asked(f"{loads[-1].mode}-parts-proven")
 
     def _one_per_key(self, loads: list[Load]) -> tuple[Facts, DataFrame, list[int]]:
         """The rows to merge, one per key; their facts (the manifest's own where one load has no doubles); rows per load."""
