@@ -121,6 +121,8 @@ def test_after_many_runs_the_stage_and_this_machine_hold_the_newest_loads_and_do
             file.write_bytes(b"x")
             os.utime(file, (1_800_000_000 - number,) * 2)
 
+    for number in range(8):
+        (workspace.stage / f"_figures/2026010{number}T000000000000Z-0123456789ab").mkdir(parents=True)
     pruned = lakehouse(workspace, output, "prune", LAKEHOUSE_KEEP_LOADS="2", **more)
     assert pruned.returncode == 0 and "18 loads are in Delta and gone on the stage: 42 files" in pruned.stderr, pruned.stderr
     kept = [*loads[12:16], *loads[-2:], refused, waiting]
@@ -132,6 +134,7 @@ def test_after_many_runs_the_stage_and_this_machine_hold_the_newest_loads_and_do
     assert sorted(file.name for file in (workspace.stage / "_job").iterdir()) == sorted(
         f"{number:012x}.{ending}" for number in range(5) for ending in ("py", "json")
     )
+    assert sorted(each.name[7] for each in (workspace.stage / "_figures").iterdir()) == ["3", "4", "5", "6", "7"]
     assert writing.exists() and not dead.exists() and len(list((workspace.stage / "_published").iterdir())) == 2 * 5 + 1
     assert (
         "0 loads are in Delta and gone on the stage"

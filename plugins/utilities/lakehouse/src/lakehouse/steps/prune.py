@@ -19,7 +19,7 @@ from lakehouse.stages.base import Entry, Stage
 from singer_arrow import names
 from singer_arrow.documents import LoadResult
 
-KEPT_JOB_FILES = 5  # of orders and of scripts, the newest
+KEPT_JOB_FILES = 5  # of orders, of scripts and of figures, the newest
 JOB_FOLDER = "_job"
 LISTS = 4  # folders listed at once
 
@@ -123,8 +123,9 @@ class StagedFiles:
 
 
 def prune_published(stage: Stage) -> None:
-    """Removes published documents but the newest of each target, and orders and scripts but the newest few."""
+    """Removes published documents but the newest of each target; of figures, orders and scripts all but the newest few."""
     old = published.outdated(stage)
+    old += [f"{published.FIGURES}/{name}/" for name in sorted(stage.folders(published.FIGURES), reverse=True)[KEPT_JOB_FILES:]]
     job = [entry for entry in stage.entries(JOB_FOLDER) if entry.modified and not entry.is_folder]
     for ending in (".json", ".py"):
         old += [f"{JOB_FOLDER}/{entry.name}" for entry in _but_newest(job, ending)]
