@@ -6,13 +6,11 @@ import random
 import subprocess
 from collections.abc import Callable
 
-import pytest
 from chain_kit import Pipeline, Result, assert_delta_is_the_source, execute, kill_tree, mine, rows, strays
 
 KILLS, SEED = 10, 20261124
 
 
-@pytest.mark.timeout(280)
 def test_after_ten_kills_at_random_moments_one_run_ends_with_what_the_source_holds(
     first: tuple[Pipeline, Result], pipeline: Callable[[str], Pipeline]
 ) -> None:

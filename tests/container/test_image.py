@@ -46,7 +46,7 @@ class Image:
     seconds: float
     secrets: tuple[str, ...]
 
-    def run(self, *arguments: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, timeout: float = 480) -> subprocess.CompletedProcess[str]:
         return self.engine.docker("run", "--rm", *arguments, timeout=timeout)
 
     def shell(self, script: str) -> str:

@@ -24,7 +24,7 @@ from sandbox.launch import Counterpart, counterpart
 ROOT = Path(__file__).resolve().parents[2]
 
 TAP = Path(sys.executable).with_name("tap-mssql")
-LIMIT_SECONDS = 120
+LIMIT_SECONDS = 240
 
 
 def connect(server: Counterpart) -> Any:
