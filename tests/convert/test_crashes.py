@@ -34,7 +34,7 @@ POINTS = [
     "ledger-waiting", "ledger-written", "refusal-committed", "superseded-committed",
     "ledger-compacting", "ledger-compacted", "published-last", "lease-given-back",
 ]  # fmt: skip
-ON_SPARK = ("lease-table-made", "append-written", "merge-written", "rewritten", "ledger-written")
+ON_SPARK = ("append-written", "merge-written", "ledger-written")
 EARLIER = 20  # loads of the log before: with them the ledger reaches the 24 rows at which it is written anew
 AT_ONCE = 3
 

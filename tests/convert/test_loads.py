@@ -169,6 +169,20 @@ def columns_come_go_and_change_case(lake: Lake) -> Scenario:
     assert lake.rows("columns", "Id", "Name", "Gone", "New") == [(1, "a", "x", None), (2, "B", None, 7), (3, "C", None, 8)]
 
 
+def an_append_without_a_column_of_before_leaves_it_null(lake: Lake) -> Scenario:
+    def log(started: int, start: str | None, **more: Any) -> Made:
+        data = table(Id=ints(started), Changed=pa.array([started], pa.int64()), **more)
+        given = {"mode": "overwrite" if start is None else "append", "key_columns": []}
+        return load(lake, "shorter", started, data, (start, str(started)), **given)
+
+    yield [log(0, None, Gone=["x"])]
+    yield [log(1, "0")]  # the source has it no more
+    last = log(2, "1", New=["y"])  # nor did the load before
+    told = yield [last]
+    assert told[last.load_id]["status"] == "applied", told[last.load_id]
+    assert lake.rows("shorter", "Id", "Gone", "New") == [(0, "x", None), (1, None, None), (2, None, "y")]
+
+
 def a_column_that_the_owner_added_keeps_its_values(lake: Lake) -> Scenario:
     yield [load(lake, "owned", 0, keyed((1, "a", 0)), (None, "0"))]
     path = str(lake.tables / "owned")

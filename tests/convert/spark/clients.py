@@ -9,16 +9,24 @@ from __future__ import annotations
 
 import json
 import os
-import runpy
 import sys
 import threading
 import traceback
+from functools import cache
+from pathlib import Path
+from types import CodeType, ModuleType
 from typing import Any
 
 import pandas  # noqa: F401
 import pyspark.sql.connect.functions
 import pyspark.sql.connect.session
 import pyspark.sql.types  # noqa: F401
+
+
+@cache
+def code_of(job: str) -> CodeType:
+    """A job file, compiled once for all."""
+    return compile(Path(job).read_text(), job, "exec")
 
 
 def run(asked: dict[str, Any]) -> int:
@@ -29,7 +37,8 @@ def run(asked: dict[str, Any]) -> int:
     os.environ.update(asked["environment"])
     sys.argv = [asked["job"], *asked["arguments"]]
     try:
-        runpy.run_path(asked["job"], run_name="__main__")
+        module = sys.modules["__main__"] = ModuleType("__main__")
+        exec(code_of(asked["job"]), module.__dict__)
     except SystemExit as end:
         print(end.code)
         return end.code if isinstance(end.code, int) else int(bool(end.code))
@@ -50,6 +59,7 @@ def main() -> None:
 
     for line in sys.stdin:
         asked = json.loads(line)
+        code_of(asked["job"])
         with told:  # no thread holds the lock of the output while this one forks
             pid = os.fork()
         if pid == 0:

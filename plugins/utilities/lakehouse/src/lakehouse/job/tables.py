@@ -89,10 +89,18 @@ class Target:
             frame = with_comments(frame, there)
             if {f.name: f.dataType for f in there.fields} != {f.name: f.dataType for f in frame.schema.fields}:
                 options["overwriteSchema"] = "true"
+        try:
+            self._overwrite(frame, table, options, where)
+        except Exception as error:
+            # Sail, where some rows are replaced, wants every column of the table; Spark makes those NULL that the frame lacks.
+            if where is None or "Schema mismatch" not in str(error):
+                raise
+            self._overwrite(with_columns_of(frame, there), table, options, where)
+
+    def _overwrite(self, frame: DataFrame, table: str, options: dict[str, str], where: str | None) -> None:
         if self.by_path:
-            if where is not None:
-                options["replaceWhere"] = where
-            frame.write.format("delta").mode("overwrite").options(**options).save(f"{self.where}/{table}")
+            more = {} if where is None else {"replaceWhere": where}
+            frame.write.format("delta").mode("overwrite").options(**options, **more).save(f"{self.where}/{table}")
         else:
             frame.writeTo(self.sql(table)).options(**options).overwrite(F.expr(where or "true"))
 
@@ -138,6 +146,14 @@ class Target:
         except Exception:
             return False
         return True
+
+
+def with_columns_of(frame: DataFrame, table: T.StructType) -> DataFrame:
+    """The frame with all columns of a table, in its order; NULL in those that it lacks."""
+    mine = set(frame.columns)
+    return frame.select(
+        *(F.col(quoted(f.name)) if f.name in mine else F.lit(None).cast(f.dataType).alias(f.name) for f in table.fields)
+    )
 
 
 def with_comments(frame: DataFrame, table: T.StructType) -> DataFrame:
