@@ -38,7 +38,7 @@ ON_SPARK = ("append-written", "merge-written", "ledger-written")
 EARLIER = 20  # loads of the log before: with them the ledger reaches the 24 rows at which it is written anew
 AT_ONCE = 3
 
-pytestmark = pytest.mark.timeout(280)
+pytestmark = pytest.mark.timeout(900)
 
 
 Rows = list[tuple[Any, ...]]

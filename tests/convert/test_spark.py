@@ -28,7 +28,7 @@ def run_job(stage: Path, target: str, loads: list[Made], warehouse: Path) -> sub
     job = [str(ROOT / "tests/convert/spark/run_job.py"), str(warehouse), str(file)]
     options = ["--stage", str(stage), "--target", target, "--order", "order.json"]
     command = [str(PYTHON), *job, *options, "--order-sha256", hashlib.sha256(order).hexdigest()]
-    return subprocess.run(command, capture_output=True, text=True, timeout=280, cwd=warehouse.parent)
+    return subprocess.run(command, capture_output=True, text=True, timeout=580, cwd=warehouse.parent)
 
 
 @pytest.mark.parametrize("by", ["path", "name"])
