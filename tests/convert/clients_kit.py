@@ -49,7 +49,7 @@ class Clients:
 
     def run(self, arguments: list[str], **environment: str) -> tuple[int, str]:
         """Exit code and what was printed, when it has ended."""
-        return self.start(arguments, **environment).result(280)
+        return self.start(arguments, **environment).result(300)
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
