@@ -130,11 +130,11 @@ def snake(name: str) -> str:
 
 
 def delta_rows(services: Sandbox) -> dict[str, int]:
-    """Rows per Delta table below the workspace's data."""
+    """Rows per Delta table below the workspace's data, without the job's own."""
     tables = services.workspace.data / "dbfs/lighthouse/delta"
     logs = sorted(tables.glob("*/_delta_log"))
     return {
-        log.parent.name: DeltaTable(str(log.parent)).to_pyarrow_table().num_rows for log in logs if log.parent.name != "_loads"
+        log.parent.name: DeltaTable(str(log.parent)).to_pyarrow_table().num_rows for log in logs if not log.parent.name.startswith("_")
     }
 
 
