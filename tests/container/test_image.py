@@ -134,7 +134,9 @@ def delta_rows(services: Sandbox) -> dict[str, int]:
     tables = services.workspace.data / "dbfs/lighthouse/delta"
     logs = sorted(tables.glob("*/_delta_log"))
     return {
-        log.parent.name: DeltaTable(str(log.parent)).to_pyarrow_table().num_rows for log in logs if not log.parent.name.startswith("_")
+        log.parent.name: DeltaTable(str(log.parent)).to_pyarrow_table().num_rows
+        for log in logs
+        if not log.parent.name.startswith("_")
     }
 
 
@@ -145,7 +147,7 @@ def assert_whole_run(done: subprocess.CompletedProcess[str], image: Image) -> li
     assert not [each for each in image.secrets if each in done.stdout + done.stderr]
     table = done.stdout.rstrip().splitlines()
     head = max(number for number, line in enumerate(table) if "source rows" in line)
-    lines = [line for line in table[head + 1 :] if re.search(r"\d", line)]
+    lines = [line for line in table[head + 1 :] if re.search(r"\d", line) and not line.startswith(" ")]  # notes follow
     assert lines and all(re.search(r"\b(yes|equal)\b", line) for line in lines), done.stdout[-3000:]
     return lines
 

@@ -128,9 +128,7 @@ class Writer:
         table, where = self.target.read(load.table), repaired_sql(load, shape)
         frame = with_others(as_spelled(frame.drop(ORDER, NUMBER), shape), table, load, shape)
         self.lease.check()
-        die_if_asked("repair-waiting")
         self.target.replace(frame, load.table, self._marks(load), where)
-        die_if_asked("repair-written")
         self.lease.check()
         return [self._equal(load, expected, measure(self.target.read(load.table).where(where), load))]
 
