@@ -172,6 +172,15 @@ def mine(folder: Path) -> list[psutil.Process]:
     return found
 
 
+def works(folder: Path, words: str) -> bool:
+    """Whether a process of a project folder has these words in its command line; one that has just ended has none."""
+    for process in mine(folder):
+        with suppress(psutil.Error):
+            if words in " ".join(process.cmdline()):
+                return True
+    return False
+
+
 def strays(output: Path) -> list[str]:
     """Names that are nobody's data: temp names, and parts no manifest names."""
     allowed = {output / ".lock", output / ".bookmarks", *output.glob("docker_elt/*/.lock"), *output.glob("spool/*/.lock")}

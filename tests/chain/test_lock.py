@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from chain_kit import Pipeline, half_written, mine
+from chain_kit import Pipeline, half_written, mine, works
 
 
 def snapshot(folder: Path) -> dict[str, int]:
@@ -19,7 +19,7 @@ def test_a_second_run_changes_nothing_and_a_stopped_run_leaves_no_process(pipeli
     one = pipeline("locked")
     running = one.start("extract")
     until = time.monotonic() + 60
-    while not any("venv/bin/tap-mssql --config" in " ".join(process.cmdline()) for process in mine(one.folder)):
+    while not works(one.folder, "venv/bin/tap-mssql --config"):
         assert time.monotonic() < until, one.said(running)
         with pytest.raises(subprocess.TimeoutExpired):
             running.wait(0.02)
