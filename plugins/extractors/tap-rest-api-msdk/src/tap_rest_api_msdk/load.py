@@ -15,14 +15,19 @@ from singer_arrow import documents, names
 from singer_arrow.documents import ColumnFacts, Cursor, LoadDocument, Mode, PartFile
 from singer_arrow.facts import utc_text
 from singer_arrow.parts import PartWriter
+from tap_rest_api_msdk import progress
 from tap_rest_api_msdk.contradictions import SOURCE_SCHEMA
+from tap_rest_api_msdk.progress import Progress
 
 TAP = "tap-rest-api-msdk"
 
 
 @dataclass(frozen=True)
 class LoadPlan:
-    """What is known of a load before its first record; `start` is the bookmark it reads from, if the API was told."""
+    """What is known of a load before its first record.
+
+    `start_read` is the bookmark it reads from, `start` the same where the API is told so that it leaves out what is older.
+    """
 
     stream: str
     root: Path
@@ -32,19 +37,27 @@ class LoadPlan:
     key_columns: list[str]
     replication_key: str | None
     start: str | None
+    start_read: str | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """Where the stream's parts are written."""
+        return self.root / names.folder(self.stream)
 
 
 class Load:
     """Writes one load. Parts are final as soon as they are full; `finish` writes the document."""
 
-    def __init__(self, plan: LoadPlan) -> None:
+    def __init__(self, plan: LoadPlan, done: Progress | None = None) -> None:
         self.plan = plan
-        self._started = datetime.now(UTC)
-        self._run_id = os.environ.get("MELTANO_RUN_ID") or str(uuid.uuid4())
-        load_id = names.load_id(self._run_id, TAP, plan.stream, self._started)
-        folder = plan.root / names.folder(plan.stream)
+        self.done = done
+        self._started = done.started_at if done else datetime.now(UTC)
+        self._run_id = done.run_id if done else os.environ.get("MELTANO_RUN_ID") or str(uuid.uuid4())
+        load_id = done.load_id if done else names.load_id(self._run_id, TAP, plan.stream, self._started)
+        folder = plan.folder
         row_number = names.row_number(plan.schema.names) if plan.key_columns else None
+        self._kept = False
         self._writer = PartWriter(folder, load_id, plan.schema, plan.source_types, plan.key_columns, row_number=row_number)
 
     @property
@@ -55,34 +68,56 @@ class Load:
     @property
     def kept(self) -> str:
         """What a failure leaves behind, in words."""
-        files = self._writer.files
-        if not files:
+        if not self._kept:
             return "Nothing of this stream was kept; the next run reads it from the beginning"
-        rows = sum(part.rows for part in files)
-        return (
-            f"{len(files)} finished parts with {rows} rows stay in {self._writer.folder}; without "
-            f"{self._writer.load_id}.load.json they are not a load, and the next run reads the stream from the beginning"
-        )
+        return f"{self._writer.rows} rows of this stream are kept, and the next run goes on behind them"
 
     def parts(self, batches: Iterable[pa.RecordBatch]) -> Iterator[Path]:
-        """Writes the batches, and yields each finished part. Abandons the unfinished one on any error."""
-        try:
-            for batch in batches:
-                yield from self._paths(self._writer.write(batch))
-            yield from self._paths(self._writer.close())
-        except BaseException:
-            self._writer.abandon()
-            raise
+        """Writes the batches, and yields the parts, those that an earlier run finished first. On an error the unfinished one is
+        left for `keep`.
+        """
+        for batch in batches:
+            yield from self._paths(self._writer.write(batch))
+        yield from self._paths(self._writer.close())
+
+    def taken_over(self) -> Iterator[pa.RecordBatch]:
+        """The rows that an earlier run finished; none for a load that begins. Raises DamagedPart."""
+        if self.done:
+            yield from self._writer.take_over(self.done.files)
+
+    def keep(self, asked: str, place: int, received: int, cut: int, total: int | None) -> None:
+        """Keeps what a load that fails has so far, and where it goes on: see Progress."""
+        self._writer.close()
+        now = datetime.now(UTC)
+        progress.write(
+            self._writer.folder,
+            Progress(
+                load_id=self._writer.load_id, run_id=self._run_id, started_at=self._started, at=now, asked=asked, place=place,
+                received=received, cut=cut, total=total, rows=self._writer.rows, files=self._writer.files,
+            ),
+        )  # fmt: skip
+        self._kept = True
 
     def _paths(self, parts: list[PartFile]) -> list[Path]:
         return [self._writer.folder / part.path for part in parts]
+
+    @property
+    def files(self) -> list[PartFile]:
+        """The finished parts."""
+        return self._writer.files
+
+    def discard(self) -> None:
+        """Takes everything away, where the stream is read again or nothing of it can be kept."""
+        self._writer.abandon()
+        progress.remove(self._writer.folder, self._writer.load_id)
+        self._kept = False
 
     def greatest(self) -> str | None:
         """The greatest value of the replication key among the rows, as docs/contracts.md writes it."""
         facts: ColumnFacts | None = self._writer.facts().get(self.plan.replication_key or "")
         return facts.max if facts else None
 
-    def finish(self, source_rows: int | None, upto: str | None) -> None:
+    def finish(self, source_rows: int | None, upto: str | None, notes: Iterable[str] = ()) -> None:
         """Writes the load document, after which the load is complete."""
         plan, writer = self.plan, self._writer
         key = plan.replication_key
@@ -103,6 +138,7 @@ class Load:
             row_number=writer.row_number,
             started_at=utc_text(self._started),
             ended_at=utc_text(datetime.now(UTC)),
-            notes=list(plan.notes),
+            notes=[*plan.notes, *notes],
         )
         documents.write(documents.document_path(writer.folder, writer.load_id), document)
+        progress.forget(writer.folder, writer.load_id)

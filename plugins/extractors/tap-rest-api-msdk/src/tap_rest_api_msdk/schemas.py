@@ -33,7 +33,7 @@ def read(declared: Any) -> tuple[JsonSchema | None, list[tuple[str, str]]]:
             return None, [("schema", f"cannot be read from {declared[:80]}: {error}")]
     columns = declared.get("properties") if isinstance(declared, dict) else None
     if not columns or not isinstance(columns, dict):
-        return None, [("schema", f"is missing; schemas are declared, not inferred. For example: {EXAMPLE}")]
+        return None, [("schema", f"must be an object with properties. For example: {EXAMPLE}")]
     problems = [(f"schema.properties.{name}", why) for name, column in columns.items() if (why := _wrong(column))]
     schema: JsonSchema = {"type": "object", **copy.deepcopy(declared)}
     return (None if problems else schema), problems
