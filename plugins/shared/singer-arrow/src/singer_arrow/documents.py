@@ -123,6 +123,20 @@ Ranges = Annotated[
 ]
 
 
+Became = Literal["column", "left out", "record left out", "rejected"]
+LeftOut = Annotated[int, Meta(ge=0, description="records left out because of fields that are not declared (discard_row)")]
+DeadLetterCount = Annotated[int, Meta(ge=0, description="records that do not fit the schema, in _dead_letters/<load_id>.jsonl")]
+
+
+class Drift(msgspec.Struct, frozen=True):
+    """A field that came in `records` records and is not declared; `type`: of the column that it became (null for none)."""
+
+    field: str
+    became: Became
+    records: Count
+    type: str | None = None
+
+
 class LoadDocument(msgspec.Struct, kw_only=True):
     """What a tap says of a complete load. Rows are counts, times are UTC text, bytes are of the Parquet files."""
 
@@ -141,7 +155,9 @@ class LoadDocument(msgspec.Struct, kw_only=True):
     source_rows: SourceRows
     table_rows: TableRows = None
     columns: dict[str, ColumnFacts]
-    dead_letters: Count = 0
+    dead_letters: DeadLetterCount = 0
+    left_out: LeftOut = 0
+    drift: list[Drift] = []
     row_number: RowNumber = None
     ranges: Ranges = None
     started_at: UtcText
@@ -167,7 +183,9 @@ class Manifest(msgspec.Struct, kw_only=True):
     source_rows: SourceRows
     table_rows: TableRows = None
     columns: dict[str, ColumnFacts]
-    dead_letters: Count
+    dead_letters: DeadLetterCount
+    left_out: LeftOut = 0
+    drift: list[Drift] = []
     row_number: RowNumber = None
     ranges: Ranges = None
     target: Annotated[
