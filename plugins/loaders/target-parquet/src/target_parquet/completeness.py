@@ -91,3 +91,12 @@ class Hearing:
         for known in self._of.values():
             if known.records and known.verdict is not Verdict.COMPLETE:
                 known.hear(state, known.stream == self.last, self._by_batch)
+
+
+def _is_being_read(bookmark: Any) -> bool:
+    """Whether the SDK has not finished with a bookmark, or one of its partitions."""
+    if not isinstance(bookmark, Mapping):
+        return False
+    partitions = bookmark.get("partitions")
+    parts = [bookmark, *(each for each in (partitions if isinstance(partitions, list) else ()) if isinstance(each, Mapping))]
+    return any(marker in part for part in parts for marker in _BEING_READ)

@@ -192,7 +192,7 @@ class RecordConverter:
                 objects.append(_members(self._object, record))
             except json_text.NotJson as error:
                 objects.append(None)
-                bad[place] = (None, f"it is no JSON object: {error}")
+                bad[place] = (None, f"it is not a JSON object: {error}")
         return objects
 
     def _drifted(self, objects: list[Mapping[str, Text] | None], bad: dict[int, tuple[str | None, str]]) -> list[int]:

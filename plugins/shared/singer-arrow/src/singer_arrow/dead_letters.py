@@ -128,7 +128,7 @@ class DeadLetters:
         return TooManyDeadLetters(
             f"stream {self._stream}: {records} not fit its schema, and max_dead_letters is {self._limit}: {told}",
             safe=f"They are in {self.path}; nothing of this load is staged, Delta is as it was",
-            action=f"mend the schema, or set max_dead_letters to {self.count} or more to load the rest without them, and run again",
+            action=f"correct the schema, or set max_dead_letters to {self.count} or more to load the rest without them, and run again",
         )
 
 
@@ -143,7 +143,7 @@ def masked(record: bytes, secret: Collection[str]) -> msgspec.Raw:
             return msgspec.Raw(msgspec.json.format(msgspec.json.encode(members), indent=-1))
         return msgspec.Raw(msgspec.json.format(record, indent=-1))
     except (msgspec.MsgspecError, json_text.NotJson, ValueError, RecursionError):
-        told = f"{len(record)} bytes that are no JSON object" if secret else record.decode(errors="replace")
+        told = f"{len(record)} bytes that are not a JSON object" if secret else record.decode(errors="replace")
         return msgspec.Raw(msgspec.json.encode(told))
 
 

@@ -104,7 +104,7 @@ def _at(root: JsonSchema, reference: str) -> Any:
         try:
             found = found[int(name)] if isinstance(found, list) else found[name]
         except (KeyError, IndexError, ValueError, TypeError):
-            raise TypeRefused(f"its $ref {reference!r} leads nowhere in this schema", action="mend the tap's schema") from None
+            raise TypeRefused(f"its $ref {reference!r} leads nowhere in this schema", action="correct the tap's schema") from None
     return found
 
 

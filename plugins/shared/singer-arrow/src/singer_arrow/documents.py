@@ -213,6 +213,8 @@ class LoadResult(msgspec.Struct, kw_only=True, frozen=True):
     problems: list[str]
     action: Annotated[str, Meta(description="what settles a load that is refused, damaged, failed or blocked")] = ""
     table_rows: Annotated[int | None, Meta(description="rows of the whole table after the load; null where not counted")] = None
+    dead_letters: DeadLetterCount = 0
+    left_out: LeftOut = 0
 
 
 class PublishedDocument(msgspec.Struct, kw_only=True, frozen=True):
@@ -247,6 +249,8 @@ class LedgerRow(msgspec.Struct, kw_only=True, frozen=True):
     status: LedgerStatus
     reason: Annotated[str | None, Meta(description="why the load was refused, or what made it needless")]
     columns: Annotated[str, Meta(description="JSON: the source's columns by name, each with its Arrow type as text")]
+    dead_letters: Annotated[int | None, Meta(description="of the manifest; null in rows of older versions")] = None
+    left_out: Annotated[int | None, Meta(description="of the manifest; null in rows of older versions")] = None
 
 
 Figures = Annotated[

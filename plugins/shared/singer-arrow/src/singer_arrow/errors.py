@@ -92,7 +92,7 @@ class ValueRefused(ArrowSingerError):
 class TooManyDeadLetters(ArrowSingerError):
     """More records than max_dead_letters allows do not fit their stream's schema; they are put aside in a file that is named."""
 
-    ACTION = "mend the schema, or raise max_dead_letters, and run again"
+    ACTION = "correct the schema, or raise max_dead_letters, and run again"
 
 
 class DamagedPart(ArrowSingerError):

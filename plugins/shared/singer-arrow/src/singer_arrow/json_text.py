@@ -1,7 +1,7 @@
 """JSON taken apart without being decoded, in a loop instead of recursion: for text that msgspec does not take.
 
 That is text nested deeper than its parser goes (some 1,000 levels), and the words NaN, Infinity and -Infinity, which are no JSON
-and which Python's json module writes. What it cuts out is not checked beyond its brackets and quotes.
+and which Python's json module writes. What it cuts out is checked where it is a number or a word, and not within nested values beyond their brackets and quotes.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import msgspec
 Found = TypeVar("Found")
 _STRING, _BRACKET, _WORD = 1, 2, 3
 _TOKEN = re.compile(rb'[ \t\r\n]*(?:("[^"\\]*(?:\\.[^"\\]*)*")|([][{},:])|([^][{},:"\s]+))', re.DOTALL)
+_SCALAR = re.compile(rb"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?|true|false|null|NaN|-?Infinity")
 _END = re.compile(rb"[ \t\r\n]*\Z")
 
 
@@ -70,6 +71,8 @@ def _value(text: bytes, at: int) -> tuple[bytes, int]:
         raise NotJson(f"a value is missing at byte {at}")
     begin = token.start(token.lastindex or 0)
     if token[_BRACKET] is None:
+        if token[_WORD] is not None and not _SCALAR.fullmatch(token[_WORD]):
+            raise NotJson(f"{token[_WORD][:40]!r} is no value")
         return text[begin : token.end()], token.end()
     open_brackets = [token[_BRACKET]]
     while open_brackets:

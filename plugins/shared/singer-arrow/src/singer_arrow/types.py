@@ -145,10 +145,10 @@ def _digits_after_point(step: Any) -> int:
     except InvalidOperation:
         number = Decimal("NaN")
     if not number.is_finite() or number <= 0:
-        raise TypeRefused(f"multipleOf is {step!r}, which is no number above 0")
+        raise TypeRefused(f"multipleOf is {step!r}, which is not a number above 0")
     scale = max(-int(number.normalize().as_tuple().exponent), 0)
     if scale > 38:
-        raise TypeRefused(f"multipleOf is {step!r}, and no decimal has more than 38 digits after the point")
+        raise TypeRefused(f"multipleOf is {step!r}, but a decimal has at most 38 digits after the point")
     return scale
 
 
