@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from singer_arrow.errors import SettingsRefused
-from tap_rest_api_msdk import bookmarks, jsonpaths, retry, schemas
+from tap_rest_api_msdk import bookmarks, jsonpaths, retry
 from tap_rest_api_msdk.client.answers import Answer
 from tap_rest_api_msdk.config import parse
 from tap_rest_api_msdk.records.envelope import Envelope
@@ -74,12 +74,6 @@ def test_a_bookmark_never_goes_back() -> None:
     assert bookmarks.later(pa.int32(), "9", None) == "9"
     assert bookmarks.query_text("2026-01-01T00:00:00.000000") == "2026-01-01T00:00:00"
     assert bookmarks.query_text("2026-01-01T00:00:00.500000Z") == "2026-01-01T00:00:00.500000Z"
-
-
-def test_columns_are_nullable_only_where_the_schema_says_so() -> None:
-    assert not schemas.nullable({"type": "integer"})
-    assert schemas.nullable({"type": ["integer", "null"]})
-    assert schemas.nullable({"anyOf": [{"type": "integer"}, {"type": "null"}]})
 
 
 def test_a_plain_configuration_has_no_problem() -> None:

@@ -16,8 +16,9 @@ _ENDING = ".progress.json"
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """A load whose parts hold `rows` rows, made of `received` records, `cut` of which were left out.
+    """A load whose parts hold `rows` rows, made of `received` records on `pages` pages.
 
+    `cut` of the records lie before the bookmark, `left_out` were left out by on_schema_drift; others are dead letters.
     `place` is the page to go on at, `total` what the API said it has; `asked` tells whether the same is asked for again: the
     SHA-256 of what decides a load. `at` is UTC.
     """
@@ -29,7 +30,9 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     asked: str
     place: int
     received: int
+    pages: int
     cut: int
+    left_out: int
     total: int | None
     rows: int
     files: list[PartFile]

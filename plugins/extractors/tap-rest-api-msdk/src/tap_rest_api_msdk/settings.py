@@ -283,6 +283,9 @@ class Settings(Common, kw_only=True, frozen=True):
         NotNegative,
         Meta(description="Records that break the contract and are put aside, at most; one more ends the stream."),
     ] = 0
+    keep_100ns: Annotated[
+        bool, Meta(description="Times with seven digits also get a text column `<name>_100ns` with all of them.")
+    ] = False
     resume_hours: Annotated[
         float, Meta(ge=0, description="How long a load that failed can go on at its first missing page; 0 always begins anew.")
     ] = 24

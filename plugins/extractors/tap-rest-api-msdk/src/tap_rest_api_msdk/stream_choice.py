@@ -45,6 +45,15 @@ class StreamChoice:
         needed = {*self.key, self.replication_key}
         return [name for name in self.full_schema["properties"] if name in needed or name not in self.deselected]
 
+    def names(self, found: Sequence[str]) -> list[str]:
+        """Of the columns of a page those that are selected, or that nobody declared; the text beside a time goes with it."""
+        selected, declared = set(self.columns), self.full_schema["properties"]
+        return [name for name in found if name in selected or (name not in declared and self._base(name) not in self.deselected)]
+
+    @staticmethod
+    def _base(name: str) -> str:
+        return name.removesuffix("_100ns")
+
     @property
     def schema(self) -> JsonSchema:
         """The JSON Schema of the selected columns."""

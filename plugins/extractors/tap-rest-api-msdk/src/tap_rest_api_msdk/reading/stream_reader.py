@@ -49,7 +49,7 @@ class StreamReader:
         self._config = config
         self._client = client
         self._all_values = all_values
-        self._converter = Converter(stream, choice.full_schema)
+        self._converter = self._new_converter({})
         self._envelope = Envelope(
             stream.records_path, stream.paging.total_path, pages.token_path(stream.paging), stream.error_paths
         )
@@ -60,6 +60,8 @@ class StreamReader:
         Raises TapError or ArrowSingerError; then there is no load document.
         """
         began = time.monotonic()
+        self._evolved = known_columns(bookmark) or {}
+        self._converter = self._new_converter(self._evolved)
         known, notes = self._compared(bookmark)
         start = self.choice.start(known)
         plan = self._plan(root, start, self.choice.reached(known) is None, notes)
@@ -73,7 +75,7 @@ class StreamReader:
                 break
             except Doubled as error:
                 if attempt.walks.total is None and settling.agrees(attempt.walks.digest, error.what):
-                    parts = attempt.each_once(error, lambda: Load(plan))
+                    parts = attempt.each_once(error, lambda: Load(plan, self._converter.secret))
                     break
                 self._again(settling, attempt, error)
             except (Moved, DamagedPart) as error:
@@ -81,9 +83,10 @@ class StreamReader:
             finally:
                 self._client.stop.set()
             attempt = self._attempt(plan, asked)
-        upto = self._advance(bookmark, start, attempt.load.greatest(), plan.schema)
-        attempt.load.finish(attempt.source_rows, upto, self._notes(attempt))
-        self._tell(attempt.load.rows, began)
+        load = attempt.load
+        upto = self._advance(bookmark, start, load.greatest(), load.schema)
+        load.finish(attempt.source_rows, upto, attempt.left_out, self._converter.drift, self._notes(attempt))
+        self._tell(load.rows, began)
         return parts
 
     def records(self, bookmark: Bookmark) -> Iterator[dict[str, Any]]:
@@ -94,13 +97,13 @@ class StreamReader:
         began = time.monotonic()
         start = self.choice.start(self._compared(bookmark)[0])
         proof = KeyProof(self.choice.stream, self.choice.key, keeps_hashes=True)
-        maker = RecordMaker(self.choice.full_schema, self._converter.schema, self._converter.json_columns)
+        maker = RecordMaker(self.choice.full_schema, self._converter)
         walks = self._walks(start)
         try:
             for page in walks:
-                decoded = self._converter.decoded(page.records)
-                proof.add(self._converter.batch_of(decoded))
-                yield from map(maker.record, decoded)
+                batch, records = maker.records(page.records)
+                proof.add(batch)
+                yield from records
             proof.check()
         finally:
             self._client.stop.set()
@@ -110,7 +113,12 @@ class StreamReader:
 
     # --- a load -----------------------------------------------------------------------------------------------------
 
+    def _new_converter(self, evolved: Mapping[str, str]) -> Converter:
+        keep_100ns = self._config.settings.keep_100ns
+        return Converter(self._stream, self.choice.full_schema, self.choice.key, keep_100ns, evolved)
+
     def _attempt(self, plan: LoadPlan, asked: str, done: Progress | None = None) -> Attempt:
+        self._converter = self._new_converter(self._evolved)
         return Attempt(self.choice, self._converter, plan, asked, self._walks(plan.start_read, done), done)
 
     @staticmethod
@@ -158,7 +166,7 @@ class StreamReader:
         return self._client.get(requests.at(at.place, at.behind), what, read)
 
     def _notes(self, attempt: Attempt) -> list[str]:
-        notes, walks = [], attempt.walks
+        notes, walks = self._converter.notes, attempt.walks
         if attempt.load.done:
             notes.append(f"it goes on behind {attempt.load.done.rows} rows of a run that failed")
         if attempt.dropped:
@@ -176,7 +184,8 @@ class StreamReader:
     @property
     def _selected(self) -> pa.Schema:
         """The columns of a load."""
-        return pa.schema([self._converter.schema.field(name) for name in self.choice.columns])
+        schema = self._converter.schema
+        return pa.schema([schema.field(name) for name in self.choice.names(schema.names)])
 
     def _compared(self, bookmark: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
         """The bookmark, or none where new columns ask for the whole stream, and notes. Raises SelectionRefused."""
@@ -202,6 +211,7 @@ class StreamReader:
             replication_key=choice.replication_key if choice.is_incremental else None,
             start=start if self._stream.search_field else None,
             start_read=start,
+            max_dead_letters=self._config.settings.max_dead_letters,
             notes=notes,
         )
 

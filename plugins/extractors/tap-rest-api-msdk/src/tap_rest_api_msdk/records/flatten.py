@@ -23,9 +23,15 @@ class Flattener:
         self._columns, self._whole = frozenset(columns), frozenset(whole)
         self._encoder = msgspec.json.Encoder(decimal_format="number")
 
-    def records(self, records: Sequence[msgspec.Raw]) -> list[msgspec.Raw]:
-        """Flat records, numbers with all their digits. Raises ValueError where two members become one column."""
-        return [msgspec.Raw(self._encoder.encode(self.record(_decoded(raw)))) for raw in records]
+    def records(self, records: Sequence[msgspec.Raw]) -> tuple[list[msgspec.Raw], dict[int, str]]:
+        """Flat records, numbers with all their digits; and why, by place, some could not be made flat: they are as they came."""
+        flat, unfit = list(records), dict[int, str]()
+        for place, raw in enumerate(records):
+            try:
+                flat[place] = msgspec.Raw(self._encoder.encode(self.record(_decoded(raw))))
+            except (ValueError, RecursionError) as error:
+                unfit[place] = str(error) if isinstance(error, ValueError) else "it is nested too deeply"
+        return flat, unfit
 
     def record(self, record: Any) -> Any:
         """One record; what is no object stays as it is, for the converter to refuse."""
@@ -53,10 +59,18 @@ class Flattener:
         return name not in self._columns and any(column.startswith(name + "_") for column in self._columns)
 
 
+def may_matter(columns: Collection[str]) -> bool:
+    """Whether a column could be of a nested record: none of a name without `_` is."""
+    return not columns or any("_" in column for column in columns)
+
+
 def is_needed(records: Sequence[msgspec.Raw], columns: Collection[str]) -> bool:
     """Whether some record of a page has a member that is no column and would become columns, or one, if it were flat."""
     for raw in records:
-        members = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+        try:
+            members = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+        except (msgspec.MsgspecError, RecursionError):
+            continue
         for name, value in members.items():
             if name not in columns and (bytes(value)[:1] == b"{" or name.translate(_NAMES) != name or bytes(value) == b"null"):
                 return True
