@@ -60,3 +60,8 @@ def list_of(path: Any) -> Any:
             found = path.left
         path = path.left
     return found
+
+
+def filters(path: str) -> bool:
+    """Whether a path of records may leave some of a list out."""
+    return list_steps(path) is None

@@ -278,6 +278,13 @@ class Settings(Common, kw_only=True, frozen=True):
             ge=0, description="How long a stream is read again from its beginning while its records come doubled or go missing."
         ),
     ] = 300
+    overlap_pages: Annotated[
+        bool,
+        Meta(
+            description="Pages that are counted by offset are asked for from the last record of the page in front of them, which "
+            "shows whether records moved meanwhile."
+        ),
+    ] = True
     max_children: Annotated[Positive, Meta(description="Records of a parent that a child stream is read for, at most.")] = 100_000
     max_dead_letters: Annotated[
         NotNegative,

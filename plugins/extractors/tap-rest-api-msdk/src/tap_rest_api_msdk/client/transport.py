@@ -100,6 +100,8 @@ class Transport:
         except urllib3.exceptions.SSLError as error:
             refused = _caused_by(error, ssl.SSLCertVerificationError)
             raise NoAnswer(f"TLS failed: {_words(error)}", is_final=refused is not None) from error
+        except urllib3.exceptions.ProxyError as error:
+            raise NoAnswer(f"the proxy {self._proxy_name(url)} gives no connection: {_words(error)}") from error
         except (urllib3.exceptions.HTTPError, HTTPException, OSError) as error:
             if time.monotonic() >= due or _caused_by(error, TimeoutError):
                 raise NoAnswer(f"no whole answer within {self._timeout:g} s") from error
@@ -130,6 +132,9 @@ class Transport:
             if proxy not in self._managers:
                 self._managers[proxy] = self._made(proxy)
             return self._managers[proxy]
+
+    def _proxy_name(self, url: str) -> str:
+        return urlsplit(self._proxy or _proxy_of(url)).netloc.rpartition("@")[2]
 
     def _made(self, proxy: str) -> urllib3.PoolManager:
         given: dict[str, Any] = {"maxsize": self._parallel + 1, "ssl_context": context(self._ca_file)}

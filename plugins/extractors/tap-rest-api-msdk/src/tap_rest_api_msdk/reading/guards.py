@@ -30,6 +30,10 @@ class PageGuard:
         before = self._seen.setdefault(found, self._pages)
         return before if before < self._pages else None
 
+    def is_first(self, records: Sequence[msgspec.Raw]) -> bool:
+        """Whether these are the records of the first page."""
+        return self._seen.get(hash(tuple(map(bytes, records)))) == 1
+
 
 class RecordGuard:
     """For streams that nothing else ends: notices that pages bring only records that came before. Memory does not grow."""

@@ -23,11 +23,12 @@ from tap_rest_api_msdk.errors import AnswerRefused
 from tap_rest_api_msdk.load import Load, LoadPlan
 from tap_rest_api_msdk.pages.requests import Requests
 from tap_rest_api_msdk.progress import Progress
+from tap_rest_api_msdk.reading import identity
 from tap_rest_api_msdk.reading.attempt import Attempt
 from tap_rest_api_msdk.reading.children import ALONE, Values
 from tap_rest_api_msdk.reading.keys import Doubled, KeyProof
 from tap_rest_api_msdk.reading.settling import Settling
-from tap_rest_api_msdk.reading.walk import At, Moved, Walk
+from tap_rest_api_msdk.reading.walk import At, Moved, Overlap, Walk
 from tap_rest_api_msdk.reading.walks import Walks
 from tap_rest_api_msdk.records import infer
 from tap_rest_api_msdk.records.converter import Converter
@@ -50,6 +51,7 @@ class StreamReader:
         self._client = client
         self._all_values = all_values
         self._converter = self._new_converter({})
+        self._overlaps = config.settings.overlap_pages
         self._envelope = Envelope(
             stream.records_path, stream.paging.total_path, pages.token_path(stream.paging), stream.error_paths
         )
@@ -78,6 +80,12 @@ class StreamReader:
                     parts = attempt.each_once(error, lambda: Load(plan, self._converter.secret))
                     break
                 self._again(settling, attempt, error)
+            except Overlap as error:
+                if settling.agrees(attempt.walks.digest, error.what):
+                    self._overlaps = False  # the API begins pages at multiples of their size only
+                    attempt.load.discard()
+                else:
+                    self._again(settling, attempt, error)
             except (Moved, DamagedPart) as error:
                 self._again(settling, attempt, error)
             finally:
@@ -137,10 +145,11 @@ class StreamReader:
 
     def _walks(self, start: str | None, done: Progress | None = None) -> Walks:
         self._client.stop.clear()
+        name_of = identity.of(self.choice, self._converter) if self._overlaps and not self._envelope.filters else None
         return Walks(
             self._all_values,
             lambda values, fetch: Walk(
-                self.choice.stream, self._stream.paging, bool(self.choice.key), self._config.limits.parallel, fetch, done
+                self.choice.stream, self._stream.paging, bool(self.choice.key), self._config.limits.parallel, fetch, name_of, done
             ),
             lambda values, at: self._fetch(self._requests(start, values), at),
             self._config.limits.parallel,
@@ -163,7 +172,8 @@ class StreamReader:
                     f"say: {error}; it begins with: {self._client.masks.first_words(answer.body)}"
                 ) from error
 
-        return self._client.get(requests.at(at.place, at.behind), what, read)
+        place = at.place - 1 if at.overlaps else at.place
+        return self._client.get(requests.at(place, at.behind), what, read)
 
     def _notes(self, attempt: Attempt) -> list[str]:
         notes, walks = self._converter.notes, attempt.walks
@@ -175,6 +185,10 @@ class StreamReader:
             notes.append(infer.note(self._stream.inference_records))
         if not self.choice.key and walks.pages > len(self._all_values):
             notes.append(_NO_KEYS)
+        if not self._overlaps and self._config.settings.overlap_pages:
+            notes.append("the API does not begin pages where it is asked to: nothing would show that records moved between two")
+        if walks.is_deaf:
+            notes.append("the API gave its only page again for the one behind it: its total alone says that there is no other")
         if walks.is_limited:
             notes.append(f"it was limited to about {self._stream.paging.results_limit} records (pagination_results_limit)")
         return notes

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
 
 from tap_rest_api_msdk import pages
 from tap_rest_api_msdk.config import Paging
 from tap_rest_api_msdk.errors import AnswerRefused, ShortLoad
+from tap_rest_api_msdk.pages.counted import Offsets
 from tap_rest_api_msdk.progress import Progress
 from tap_rest_api_msdk.reading.ahead import Ahead
 from tap_rest_api_msdk.reading.guards import PageGuard, PlaceGuard, RecordGuard
@@ -23,35 +26,54 @@ class Moved(ShortLoad):
 class At:
     """Where a page is asked for; `expected` is how many records it should hold by the API's total.
 
-    `probes`: it should hold none, being behind the last one. `behind`: the API may say that there is no such page.
+    `probes`: it should hold none, being behind the last one. `behind`: the API may say that there is no such page. `overlaps`: it
+    is asked for from the record in front of it, which shows whether records moved since that was read. `beyond`: there was no
+    record in front of it.
     """
 
     place: Any
     expected: int | None = None
     probes: bool = False
     behind: bool = False
+    overlaps: bool = False
+    beyond: bool = False
+
+
+class Overlap(Moved):
+    """A page did not begin with the last record of the one in front of it."""
 
 
 class Walk:
     """Walks once. `received` and `total` are counts of records; `digest` tells one walk's records from another's; `pages` counts.
 
-    The end is the API's total, proven by a probe behind it; a page that leads nowhere; or, where pages are counted without a
+    `name_of` tells records apart: by key, or as a whole. The end is the API's total, proven by a probe behind it; a page that leads nowhere; or, where pages are counted without a
     total, an empty page with another one behind it. Where the total is known and pages are counted, `parallel` pages are under
     way at once, else one. Raises Moved, AnswerRefused or ShortLoad, and whatever `fetch` raises.
     """
 
     def __init__(
-        self, stream: str, paging: Paging, keyed: bool, parallel: int, fetch: Callable[[At], Page], done: Progress | None = None
+        self,
+        stream: str,
+        paging: Paging,
+        keyed: bool,
+        parallel: int,
+        fetch: Callable[[At], Page],
+        name_of: Callable[[msgspec.Raw], object] | None = None,
+        done: Progress | None = None,
     ) -> None:
         self.stream, self.paging, self.keyed = stream, paging, keyed
+        self._paginator = pages.of(paging)
         self.received = done.received if done else 0
         self.pages = 0
         self.total: int | None = done.total if done else None
-        self.at_rest: tuple[int, int] | None = None  # counted pages: where the next page is, and the records in front of it
         self.is_limited = False
+        self.is_deaf = False  # the API gave its only page again for the one behind it
+        # counted pages: where the page behind those that are done is, and the records in front of it
+        self.at_rest: tuple[int, int] | None = (done.place, done.received) if done else None
         self._parallel = parallel
+        self._name_of = name_of if isinstance(self._paginator, Offsets) else None
+        self._tail: object = None  # the name of the last record taken
         self._fetch = fetch
-        self._paginator = pages.of(paging)
         self._guard = PageGuard()
         self._records: RecordGuard | None = None
         self._places = PlaceGuard(stream)
@@ -73,6 +95,7 @@ class Walk:
         self._ask(self.first)
         while self._ahead:
             at, page = self._ahead.take()
+            page = self._without_overlap(at, page)
             if at.expected is not None and page.sent != at.expected:
                 self._ahead.drop()  # asked for by a count that does not hold
             self._take(at, page)
@@ -80,13 +103,31 @@ class Walk:
             following = self._following(at, page)
             if following is not None:
                 self._go_on(following)
-            if page.records:
+            if page.records and not self.is_deaf:
                 yield page
             if self.paging.is_counted and not at.probes and page.sent:
                 self.at_rest = (self._paginator.next(at.place, page) or self._one_further(at.place), self._behind)
         self._check_end()
 
     # --- one page ---------------------------------------------------------------------------------------------------
+
+    def _without_overlap(self, at: At, page: Page) -> Page:
+        """The page without the record in front of it. Raises Moved where that is another one now."""
+        if at.probes and self.pages == 1 and self.received == self.total and self._guard.is_first(page.records):
+            self.is_deaf = True
+            return page
+        if at.overlaps and page.exists:
+            if not page.records or self._name_of is None or self._name_of(page.records[0]) != self._tail:
+                raise Overlap(
+                    f"stream {self.stream}: {self._so_far()}, the last of them is not where it was when the next page is asked for",
+                    action="run again when the API's data is at rest, and ask the API for an order that does not change (params)",
+                )
+            page = replace(page, records=page.records[1:], sent=page.sent - 1)
+        if page.records and self._name_of is not None:
+            self._tail = self._name_of(page.records[-1])
+        if self.pages == 0 and page.sent == 1:
+            self._name_of = None  # with pages of one record nothing would be left
+        return page
 
     def _take(self, at: At, page: Page) -> None:
         self.pages += 1
@@ -95,6 +136,8 @@ class Walk:
             self._check_first()
         elif page.exists and (page.sent or not at.probes):
             self._compare_total(page)
+        if self.is_deaf:
+            return
         self.received += page.sent
         if page.sent and (same := self._guard.seen(page.records)) and (self.keyed or self.total is None):
             raise self._repeated(page, same == self.pages - 1)
@@ -155,6 +198,8 @@ class Walk:
 
     def _following(self, at: At, page: Page) -> At | None:
         """The next page to ask for, or None at the end."""
+        if self.is_deaf:
+            return None
         limit = self.paging.results_limit
         if limit is not None and self.received >= limit and self.paging.style == "restapi_header_link_paginator":
             self.is_limited = True
@@ -171,7 +216,8 @@ class Walk:
     def _counted(self, at: At, page: Page) -> At | None:
         place = self._paginator.next(at.place, page)
         if page.sent:
-            self._step = max(self._step, page.sent)
+            is_first = self._step == 0
+            self._step = max(self._step, page.sent - (is_first and self._name_of is not None))
             if self._grown is not None:
                 self._grown = (at, page)
         if self.total is not None:
@@ -184,7 +230,7 @@ class Walk:
             return At(place, behind=True)
         if at.probes:
             return None
-        return At(self._one_further(at.place), probes=True, behind=True)
+        return At(self._one_further(at.place), probes=True, behind=True, beyond=True)
 
     def _by_total(self, at: At, page: Page, place: Any) -> At | None:
         assert self.total is not None
@@ -217,7 +263,9 @@ class Walk:
     def _ask(self, at: At) -> None:
         if self.total is not None and self.paging.is_counted and self._step and not at.probes:
             left = self.total - self.received - sum(each.expected or 0 for each in self._ahead.waiting())
-            at = At(at.place, min(self._step, left))
+            at = replace(at, expected=min(self._step, left))
+        if self._name_of is not None and at is not self.first and self._tail is not None and not at.beyond:
+            at = replace(at, overlaps=True)
         self._last = at
         self._ahead.ask(at)
 

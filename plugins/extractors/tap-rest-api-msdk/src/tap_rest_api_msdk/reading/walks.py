@@ -23,7 +23,7 @@ class Walks:
         self.total: int | None = 0
         self.walk: Walk | None = None  # the one under way, or the last
         self.digest = 0
-        self.is_limited = False
+        self.is_limited = self.is_deaf = False
 
     @property
     def is_of_children(self) -> bool:
@@ -56,4 +56,5 @@ class Walks:
             self.pages += walk.pages
             self.digest = hash((self.digest, walk.digest))
             self.is_limited |= walk.is_limited
+            self.is_deaf |= walk.is_deaf
         self.total = None if self.total is None or walk.total is None else self.total + walk.total

@@ -94,6 +94,10 @@ class Converter:
         except UNFIT:
             return None
 
+    def flat_one(self, record: msgspec.Raw) -> msgspec.Raw:
+        """One record, flat."""
+        return self._flattener.records([record])[0][0]
+
     def flat(self, records: Sequence[msgspec.Raw]) -> Sequence[msgspec.Raw]:
         """The records of a page that was converted, as they were taken."""
         flat = self._flattener.records(records)[0] if self._is_nested else records

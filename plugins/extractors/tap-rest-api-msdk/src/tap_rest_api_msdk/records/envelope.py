@@ -47,6 +47,7 @@ class Envelope:
     """Reads the answers of one stream. Paths are JSONPaths; None for what the answers do not have."""
 
     def __init__(self, records_path: str, total_path: str | None, token_path: str | None, error_paths: Sequence[str]) -> None:
+        self.filters = jsonpaths.filters(records_path)  # some of what the API sends may be no record
         self._read = _typed(records_path, total_path, token_path, error_paths) or _walking(
             records_path, total_path, token_path, error_paths
         )
