@@ -158,6 +158,10 @@ def _lie(made: Mixture, dice: random.Random, starts: Sequence[int]) -> None:
             kinds["an empty page"] = LIES["an empty page"]
         if made.keys and made.count and made.total:
             kinds |= KEYED_LIES
+    if not made.total and not STYLES[made.style].has_end and len(starts) > 1:
+        starts = starts[:-1]  # a last page that is not shown is the end for everybody
+    elif not made.total:
+        kinds = {name: kind for name, kind in kinds.items() if name not in ("404", "an empty page")}
     name = dice.choice([*kinds])
     made.add(name, kinds[name](dice, dice.choice(starts), 1))
     made.curable = False

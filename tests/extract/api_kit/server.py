@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import socketserver
 import ssl
@@ -76,6 +77,7 @@ class Wire:
     def reset(self) -> None:
         """Closes the connection with a reset in place of an end."""
         self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        os.close(self._connection.detach())
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,8 @@ What each published style means: the README and source of tap-rest-api-msdk 1.4.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 from api_kit.server import Reply, Request, Serve
 from api_kit.table import Row, Table
@@ -37,7 +36,6 @@ class Honest:
     table: Table
     cap: int = 10**6
     total: bool = True
-    more: dict[str, Any] = field(default_factory=dict)
 
     def slice(self, start: int, size: int) -> list[Row]:
         return self.table.rows[start : start + min(size, self.cap)]
@@ -104,7 +102,7 @@ def by_link(honest: Honest, request: Request) -> Reply:
     found = honest.slice(start, size)
     links = [f'<{address(request)}?per_page={size}&page=1>; rel="first"']
     if honest.next(start, found) is not None:
-        links.insert(0, f'<{address(request)}?per_page={size}&page={number + 1}&note={quote("a, b; c")}>; rel="next"')
+        links.insert(0, f'<{address(request)}?per_page={size}&page={number + 1}&note=a,b>; rel="next"')
     return honest.page(start, found, {"Link": ", ".join(links)})
 
 
