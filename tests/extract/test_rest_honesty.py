@@ -23,7 +23,7 @@ from tap_rest_api_msdk.errors import AnswerRefused, ApiUnavailable, ShortLoad
 ROWS = [{"id": i, "price": i / 4, "at": f"2026-01-{1 + i:02d}T00:00:00"} for i in range(25)]
 CAP = 10
 Answer = tuple[int, Any, dict[str, str]]
-Serve = Callable[[int, dict[str, list[str]]], Answer]
+Serve = Callable[..., Answer]  # number of the request, its query, its path where it takes three
 
 
 @contextmanager
@@ -33,7 +33,8 @@ def api(serve: Serve) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            status, content, headers = serve(next(count), parse_qs(urlsplit(self.path).query))
+            query, path = parse_qs(urlsplit(self.path).query), urlsplit(self.path).path
+            status, content, headers = serve(next(count), query, *([path] if serve.__code__.co_argcount > 2 else []))
             body = content if isinstance(content, bytes) else json.dumps(content).encode()
             self.send_response(status)
             for name, value in {"Content-Length": str(len(body)), **headers}.items():
@@ -74,7 +75,7 @@ def sync(url: str, spool: Path, state: dict[str, Any] | None = None, **more: Any
         "pagination_initial_offset": 0,
         "backoff_max_seconds": 2,
         "batch_config": {"encoding": {"format": "parquet"}, "storage": {"root": spool.as_uri()}},
-        "streams": [{**stream, **more.pop("stream", {})}],
+        "streams": [{name: value for name, value in {**stream, **more.pop("stream", {})}.items() if value is not None}],
         **more,
     }
     sent: list[dict[str, Any]] = []

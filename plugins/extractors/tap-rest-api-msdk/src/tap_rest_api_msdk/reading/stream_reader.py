@@ -51,7 +51,7 @@ class StreamReader:
         self._client = client
         self._all_values = all_values
         self._converter = self._new_converter({})
-        self._overlaps = config.settings.overlap_pages
+        self._is_aligned = False
         self._envelope = Envelope(
             stream.records_path, stream.paging.total_path, pages.token_path(stream.paging), stream.error_paths
         )
@@ -82,7 +82,7 @@ class StreamReader:
                 self._again(settling, attempt, error)
             except Overlap as error:
                 if settling.agrees(attempt.walks.digest, error.what):
-                    self._overlaps = False  # the API begins pages at multiples of their size only
+                    self._is_aligned = True  # the API begins pages at multiples of their size only
                     attempt.load.discard()
                 else:
                     self._again(settling, attempt, error)
@@ -145,11 +145,12 @@ class StreamReader:
 
     def _walks(self, start: str | None, done: Progress | None = None) -> Walks:
         self._client.stop.clear()
-        name_of = identity.of(self.choice, self._converter) if self._overlaps and not self._envelope.filters else None
+        overlaps = self._config.settings.overlap_pages
+        name_of = identity.of(self.choice, self._converter) if overlaps and not self._is_aligned and not self._envelope.filters else None
         return Walks(
             self._all_values,
             lambda values, fetch: Walk(
-                self.choice.stream, self._stream.paging, bool(self.choice.key), self._config.limits.parallel, fetch, name_of, done
+                self.choice.stream, self._stream.paging, bool(self.choice.key), self._config.limits.parallel, fetch, name_of, self._is_aligned, done
             ),
             lambda values, at: self._fetch(self._requests(start, values), at),
             self._config.limits.parallel,
@@ -185,7 +186,7 @@ class StreamReader:
             notes.append(infer.note(self._stream.inference_records))
         if not self.choice.key and walks.pages > len(self._all_values):
             notes.append(_NO_KEYS)
-        if not self._overlaps and self._config.settings.overlap_pages:
+        if self._is_aligned:
             notes.append("the API does not begin pages where it is asked to: nothing would show that records moved between two")
         if walks.is_deaf:
             notes.append("the API gave its only page again for the one behind it: its total alone says that there is no other")

@@ -59,6 +59,7 @@ class Walk:
         parallel: int,
         fetch: Callable[[At], Page],
         name_of: Callable[[msgspec.Raw], object] | None = None,
+        is_aligned: bool = False,
         done: Progress | None = None,
     ) -> None:
         self.stream, self.paging, self.keyed = stream, paging, keyed
@@ -71,6 +72,7 @@ class Walk:
         # counted pages: where the page behind those that are done is, and the records in front of it
         self.at_rest: tuple[int, int] | None = (done.place, done.received) if done else None
         self._parallel = parallel
+        self._is_aligned = is_aligned  # pages begin at multiples of their size only
         self._name_of = name_of if isinstance(self._paginator, Offsets) else None
         self._tail: object = None  # the name of the last record taken
         self._fetch = fetch
@@ -240,7 +242,8 @@ class Walk:
             return At(place)
         if at.probes:
             return None
-        behind = place if page.sent and place is not None else self._one_further(at.place)
+        is_next = page.sent and place is not None and not self._is_aligned
+        behind = place if is_next else self._one_further(at.place)
         return At(behind, probes=True, behind=True)
 
     def _one_further(self, place: int) -> int:
