@@ -27,7 +27,7 @@ class Page:
     """The records of an answer as JSON, how many the API sent (a filter in records_path may leave some out), its total.
 
     `token` is what stands at next_page_token_path; `links` are those of the header; `headers` by their names in lower case.
-    `exists` is false where the API says that there is no such page. `what` names stream and page in messages.
+    `doubled` are records that came a second time and are not in `records`. `exists` is false where the API says that there is no such page. `what` names stream and page in messages.
     """
 
     records: list[msgspec.Raw]
@@ -37,6 +37,7 @@ class Page:
     links: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     exists: bool = True
+    doubled: int = 0
     what: str = ""
 
 
