@@ -66,7 +66,7 @@ class Run:
             self._abandon(self._open.values())
             raise
         if self._failed:
-            raise batch.failure([*self._failed.values()], len(self._schemas))
+            raise batch.failure([*self._failed.values()], len(self._failed) + len(self._done))
         self._write_state()
 
     def _take(self, message: Message) -> None:

@@ -22,8 +22,8 @@ from singer_arrow.declared import Declared
 
 NULL = msgspec.Raw(b"null")
 _SHOWN = 60  # characters of a value that a reason shows
+_SURE = 38  # text of so many characters has no more digits than decimal128
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_NO_QUOTE = pa.scalar(None, pa.string())
 _US_OF_YEARS = (-62_135_596_800_000_000, 253_402_300_799_999_999)  # 0001-01-01 to 9999-12-31, in µs since 1970
 _DAYS_OF_YEARS = (-719_162, 2_932_896)
 _FINER = {"us": r"(\.\d{6})\d+", "ns": r"(\.\d{7})\d+"}  # digits that are cut: Delta's text of a time has seven
@@ -147,18 +147,24 @@ class Decimals(Digits):
 
     def numbers(self, texts: pa.Array, values: list[Any]) -> pa.Array:
         """Raises any of UNFIT."""
-        try:
-            found = pc.cast(texts, self.arrow)
-            found.validate(full=True)  # digits before the point
-        except pa.ArrowInvalid:
-            if len(values) > 1 and not _has_quotes(values):
-                raise
-        else:
-            return found
         if len(values) == 1:
             return pa.array([self._one(bytes(values[0]))], self.arrow)
-        found = pc.cast(pc.utf8_trim(texts, '"'), self.arrow)
-        found.validate(full=True)
+        long = pc.greater(pc.binary_length(texts), _SURE)
+        if not pc.any(long).as_py():
+            return self._cast(texts)
+        # the cast takes more than 38 digits, and makes another number of them (pyarrow 26)
+        ones = [self._one(bytes(v)) if is_long else None for v, is_long in zip(values, long.to_pylist(), strict=True)]
+        return pc.if_else(long, pa.array(ones, self.arrow), self._cast(pc.if_else(long, pa.NA, texts)))
+
+    def _cast(self, texts: pa.Array) -> pa.Array:
+        try:
+            found = pc.cast(texts, self.arrow)
+        except pa.ArrowInvalid:
+            bare = pc.utf8_trim(texts, '"')
+            if bare.equals(texts):
+                raise
+            found = pc.cast(bare, self.arrow)
+        found.validate(full=True)  # digits before the point
         return found
 
     def _one(self, text: bytes) -> Decimal | None:
@@ -272,11 +278,15 @@ class Dates(Reader):
 class Moments(Reader):
     """Timestamps and times of day; digits finer than the type's are cut, and those that were no zeros are counted."""
 
+    _longest: int | None = None  # characters of a text whose digits are all kept; None: Arrow itself takes no finer ones
+
     def made(self, values: list[Any]) -> Made:
         """The array, and which values lost digits. Raises any of UNFIT."""
         texts = pa.array(values, pa.string())
         try:
-            return Made(self.moments(texts), None, texts)
+            if self._longest is None or (pc.max(pc.binary_length(texts)).as_py() or 0) <= self._longest:
+                return Made(self.moments(texts), None, texts)
+            raise pa.ArrowInvalid("more digits than are kept")
         except pa.ArrowInvalid:
             shorter = pc.replace_substring_regex(texts, _FINER[self.arrow.unit], r"\1")
             if shorter.equals(texts):
@@ -313,6 +323,10 @@ class Times(Moments):
     """HH:MM:SS with up to 6 or 7 digits behind; read as a moment of the first day, which Arrow parses."""
 
     what = "a time such as 16:12:24.5"
+
+    def __init__(self, column: Declared) -> None:
+        super().__init__(column)
+        self._longest = len("16:12:24.1234567") if self.arrow.unit == "ns" else None
 
     def moments(self, texts: pa.Array) -> pa.Array:
         """Raises pa.ArrowInvalid or Unfit."""
@@ -388,9 +402,5 @@ def within(values: pa.Array, integer: pa.DataType, bounds: tuple[int, int]) -> p
     return values
 
 
-def _has_quotes(values: Sequence[bytes | msgspec.Raw]) -> bool:
-    return any(bytes(value)[:1] == b'"' for value in values)
-
-
 def _without_null(texts: pa.Array) -> pa.Array:
-    return pc.if_else(pc.equal(texts, "null"), _NO_QUOTE, texts)
+    return pc.if_else(pc.equal(texts, "null"), pa.NA, texts)
