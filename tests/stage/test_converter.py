@@ -108,7 +108,7 @@ def float_of(text: str, is_double: bool) -> Any:
 def nearest_real(number: Fraction) -> float:
     """The float32 nearest to a number; ties go to the even one."""
     sign, size = (-1 if number < 0 else 1), abs(number)
-    bits = [low for low in (0, 0x7F800000)]
+    bits = [0, 0x7F800000]
     while bits[1] - bits[0] > 1:
         middle = sum(bits) // 2
         bits[Fraction(*struct.unpack("<f", struct.pack("<I", middle))[0].as_integer_ratio()) > size] = middle
@@ -368,7 +368,10 @@ def test_discard_value_and_discard_row_leave_out_and_count() -> None:
     for _ in range(2):  # the second page goes the careful way at once
         found = converter.convert(rows)
         assert (found.batch.to_pylist(), found.rejected, found.left_out) == ([{"id": 1}, {"id": 2}, {"id": 3}], [], [])
-    assert {each.field: (each.became, each.records) for each in converter.drift} == {"new": ("left out", 4), "old": ("left out", 2)}
+    assert {each.field: (each.became, each.records) for each in converter.drift} == {
+        "new": ("left out", 4),
+        "old": ("left out", 2),
+    }
     converter = RecordConverter("orders", PLAIN_ID, "discard_row")
     found = converter.convert(rows)
     assert (found.batch.to_pylist(), found.rejected, found.left_out) == ([{"id": 1}], [], [1, 2])

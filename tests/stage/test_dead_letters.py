@@ -43,7 +43,9 @@ def test_more_than_allowed_end_the_stream_and_are_in_the_file_all_the_same(tmp_p
     with pytest.raises(TooManyDeadLetters) as told:
         letters.take([rejection(n) for n in range(4)], page=2)
     text = str(told.value)
-    assert "stream orders: 5 records do not fit its schema, and max_dead_letters is 1: page 1, record 1, id: 1 is not text" in text
+    assert (
+        "stream orders: 5 records do not fit its schema, and max_dead_letters is 1: page 1, record 1, id: 1 is not text" in text
+    )
     assert "page 2, record 2" in text and "; and 2 more" in text and str(letters.path) in text
     assert "set max_dead_letters to 5 or more" in text
     assert len(lines(letters)) == 5

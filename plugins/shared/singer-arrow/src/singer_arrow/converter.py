@@ -1,13 +1,13 @@
 """JSON records → Arrow batches by declared columns: every value exact, or its record rejected with the reason.
 
-Clean records take the short way: msgspec decodes each to a struct of the columns' types, and Arrow takes each column as a whole.
-Where anything is wrong, or a field is not declared, the same records go through the careful way, column by column, which finds
-what is good.
+Clean records take the short way: msgspec decodes each to a struct of the columns' types, and Arrow takes each column as a
+whole. Where anything is wrong, or a field is not declared, the same records go through the careful way, column by column, which
+finds what is good.
 
-CPU seconds for the 165,639 records of the sandbox's API (59 MB) on pages of 5,000, best of 3 on one core: this way 0.30 (0.25 where
-the page itself is decoded to `record_type`s), structs with Decimal values 0.43, pyarrow.json with an explicit schema 0.35, which
-knows neither the digits of floats nor columns of JSON; the careful way 1.2. On pages of 100 it is 0.7, since Arrow is asked once a
-column: convert several small pages at once.
+CPU seconds for the 165,639 records of the sandbox's API (59 MB) on pages of 5,000, best of 3 on one core: the short way 0.30
+(0.25 where the page itself is decoded to `record_type`s), structs with Decimal values 0.43, pyarrow.json with an explicit schema
+0.35, which checks no digits of floats and keeps no JSON; the careful way 1.2. On pages of 100 the short way takes 0.7, since
+Arrow is asked once a column: convert several small pages at once.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 import pyarrow as pa
 
-from singer_arrow import declared, evolving, json_text, names
 from singer_arrow import compute as pc
+from singer_arrow import evolving, json_text, names
 from singer_arrow.declared import Declared
 from singer_arrow.documents import Became, Drift
 from singer_arrow.errors import SelectionRefused
@@ -134,7 +134,7 @@ class RecordConverter:
         return converted
 
     def batch(self, records: Sequence[Any]) -> pa.RecordBatch:
-        """Records that were decoded as `record_type`. Raises any of `readers.UNFIT` where a value is unfit: then `convert` the texts."""
+        """Records decoded as `record_type`. Raises any of `readers.UNFIT` where a value is unfit: then `convert` the texts."""
         values = list(chain.from_iterable(map(msgspec.structs.astuple, records)))
         width = len(self._readers)
         if len(values) != width * len(records):
@@ -176,9 +176,7 @@ class RecordConverter:
         rejected = [Rejection(place, *bad[place], bytes(records[place])) for place in sorted(bad)]
         return Converted(batch, rejected, left_out)
 
-    def _taken_apart(
-        self, records: Sequence[Text], bad: dict[int, tuple[str | None, str]]
-    ) -> list[Mapping[str, Text] | None]:
+    def _taken_apart(self, records: Sequence[Text], bad: dict[int, tuple[str | None, str]]) -> list[Mapping[str, Text] | None]:
         """Each record as name → JSON text, None for one that is none."""
         objects: list[Mapping[str, Text] | None] = []
         for place, record in enumerate(records):
@@ -299,5 +297,3 @@ def _members(record: Text) -> Mapping[str, Text]:
 
 def _unit(arrow: pa.DataType) -> str:
     return f"{'a microsecond' if arrow.unit == 'us' else '100 ns'}, which {arrow}"
-
-

@@ -83,7 +83,9 @@ class PartWriter:
         if schema.equals(self.schema):
             return
         if self.row_number and self.row_number.lower() in map(str.lower, schema.names):
-            raise NameRefused(f"a new column is called {self.row_number}, as the one that numbers the load's rows", action="rename it")
+            raise NameRefused(
+                f"a new column is called {self.row_number}, as the one that numbers the load's rows", action="rename it"
+            )
         self._write_group()
         if self._writer:
             self._finish_part()
