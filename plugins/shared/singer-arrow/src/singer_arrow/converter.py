@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Literal, NamedTuple
 
@@ -34,7 +35,8 @@ _SUFFIX_100NS = "_100ns"
 _DIGITS_100NS = ("datetime2", "datetime2(7)", "datetimeoffset", "datetimeoffset(7)", "")
 
 
-class Rejection(NamedTuple):
+@dataclass(frozen=True)
+class Rejection:
     """A record that is not in the batch: its place in what was converted (from 0), the field (None: the record itself), why,
     and the record's JSON as it came."""
 

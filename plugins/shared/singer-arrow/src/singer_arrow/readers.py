@@ -66,7 +66,7 @@ class Reader:
 
     def decoded(self, texts: Sequence[bytes | msgspec.Raw]) -> list[Any]:
         """JSON texts as values of `slot`. Raises any of UNFIT."""
-        found: list[Any] = msgspec.json.decode(b"[" + b",".join(texts) + b"]", type=list[self.slot])
+        found: list[Any] = msgspec.json.decode(b"[" + b",".join(texts) + b"]", type=list[self.slot])  # type: ignore[name-defined]
         return found
 
     def reason(self, text: bytes, error: BaseException) -> str:
