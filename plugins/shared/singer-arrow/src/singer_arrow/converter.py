@@ -35,7 +35,7 @@ _SUFFIX_100NS = "_100ns"
 _DIGITS_100NS = ("datetime2", "datetime2(7)", "datetimeoffset", "datetimeoffset(7)", "")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Rejection:
     """A record that is not in the batch: its place in what was converted (from 0), the field (None: the record itself), why,
     and the record's JSON as it came."""
