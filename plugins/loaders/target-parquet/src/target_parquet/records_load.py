@@ -95,6 +95,12 @@ class RecordsLoad:
         self._dead.take(converted.rejected, first=self._taken + 1)
         self._taken += len(records)
 
+    def rest(self) -> None:
+        """Writes all that waits, while other streams are being read. Raises what `record` does."""
+        self.flush()
+        if self._writer:
+            self._writer.settle()
+
     def _open(self) -> PartWriter:
         return PartWriter(
             self._output.folder(self.stream),

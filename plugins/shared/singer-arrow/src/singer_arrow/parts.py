@@ -94,6 +94,10 @@ class PartWriter:
         self.schema = schema
         self._written = with_row_number(schema, self.row_number)
 
+    def settle(self) -> None:
+        """Writes what waits for a full row group, where more may not come soon: memory holds nothing of the load."""
+        self._write_group()
+
     def close(self) -> list[PartFile]:
         """Finishes the last part, and returns it; a load without rows gets one part of zero rows, so that its schema travels."""
         self._write_group()

@@ -214,11 +214,12 @@ class Floats(Digits):
         return "; declare x-sql-datatype: decimal(p,s), or a type of text, to keep them" if self.column.is_bare else ""
 
     def _doubtful(self, texts: pa.Array, found: pa.Array) -> pa.Array | None:
-        """Which values may not be what was written: many digits, an exponent, or nearly nothing. NULLs are false or NULL."""
-        size = pc.abs(found)
-        long = pc.greater(pc.binary_length(texts), self._always)
-        tiny = pc.and_(pc.less(size, self._normal), pc.or_(pc.greater(size, 0), pc.match_substring_regex(texts, "[1-9]")))
-        doubtful = pc.or_(pc.or_(long, tiny), pc.is_inf(found))
+        """Which values may not be what was written: of many digits, or nearly nothing, or infinite. NULLs are false or NULL."""
+        size, length = pc.abs(found), pc.binary_length(texts)
+        long, small, infinite = pc.greater(length, self._always), pc.less(size, self._normal), pc.is_inf(found)
+        if pc.any(small).as_py():
+            small = pc.and_(small, pc.and_(pc.not_equal(texts, "0"), pc.not_equal(texts, "0.0")))
+        doubtful = pc.or_(pc.or_(long, small), infinite)
         return doubtful if pc.any(doubtful).as_py() else None
 
     def wanted(self) -> str:
@@ -361,7 +362,7 @@ def texts_of(values: Sequence[bytes | msgspec.Raw]) -> pa.Array:
     if not values:
         return pa.array([], pa.string())
     joined = b"\n".join(values)
-    found = pc.split_pattern(pa.array([joined], pa.string()), "\n").flatten()
+    found = pc.split(pa.array([joined], pa.string()), "\n").values
     if len(found) != len(values):
         raise Unfit("a value goes over several lines")
     return _without_null(found) if b"null" in joined else found
