@@ -7,15 +7,15 @@ at the end of the stream differs from them all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 KEY = "currently_syncing"
 Record = TypeVar("Record")
 
 
-def marked(state: MutableMapping[str, Any], stream: str, records: Iterable[Record]) -> Iterator[Record]:
-    """The records of a stream; the state names the stream until the last one was taken, and then none."""
+def marked(state: Any, stream: str, records: Iterable[Record]) -> Iterator[Record]:
+    """The records of a stream; the tap's state, a dictionary, names the stream until the last one was taken, and then none."""
     state[KEY] = stream
     yield from records
     state[KEY] = None
