@@ -97,7 +97,9 @@ class PartWriter:
         if schema.equals(self.schema):
             return
         if self.row_number and self.row_number.lower() in map(str.lower, schema.names):
-            raise NameRefused(f"a new column is called {self.row_number}, as the one that numbers the load's rows", action="rename it")
+            raise NameRefused(
+                f"a new column is called {self.row_number}, as the one that numbers the load's rows", action="rename it"
+            )
         self._write_group()
         if self._writer:
             self._finish_part()
@@ -105,6 +107,10 @@ class PartWriter:
         self._facts |= {f.name: FactsOfColumn(f.type) for f in schema if f.name not in self._facts}
         self.schema = schema
         self._written = with_row_number(schema, self.row_number)
+
+    def settle(self) -> None:
+        """Writes what waits for a full row group, where more may not come soon: memory holds nothing of the load."""
+        self._write_group()
 
     def close(self) -> list[PartFile]:
         """Finishes the last part, and returns it; a load without rows gets one part of zero rows, so that its schema travels."""
