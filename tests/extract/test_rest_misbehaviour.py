@@ -90,7 +90,7 @@ SHIFTS: dict[str, Case] = {
 
 DOUBLES: dict[str, Case] = {
     "a row comes twice on a page, in place of another": refused(
-        on(records(lambda found: [*found[:-1], found[0]]), start=40), r"\bid\b", "41", "settle_max_seconds",
+        on(records(lambda found: [*found[:-1], found[0]]), start=40), r"\bid\b", "41",
         settings=SETTLE, requests=2_000,
     ),
     "a row comes twice on a page, in place of another, once": complete(

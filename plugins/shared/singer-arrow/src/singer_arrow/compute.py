@@ -36,11 +36,7 @@ def split(texts: Any, separator: str) -> Any:
 
 def __getattr__(name: str) -> Any:
     if name in _BY_NAME:
-<<<<<<< HEAD
-        found: Any = partial(call, name)
-=======
-        found: Any = partial(_called, _BY_NAME[name])
->>>>>>> d1543abf246a35c34baec59bfa9cdc067786057a
+        found: Any = partial(call, _BY_NAME[name])
     else:
         import pyarrow.compute
 

@@ -15,7 +15,7 @@ from tap_rest_api_msdk.pages.counted import Offsets
 from tap_rest_api_msdk.progress import Progress
 from tap_rest_api_msdk.reading.ahead import Ahead
 from tap_rest_api_msdk.reading.guards import PageGuard, PlaceGuard, RecordGuard
-from tap_rest_api_msdk.reading.identity import Identity
+from tap_rest_api_msdk.reading.identity import Identity, Name
 from tap_rest_api_msdk.records.envelope import Page
 
 
@@ -49,11 +49,13 @@ class Overlap(Moved):
 
 
 class Walk:
-    """Walks once. `received` and `total` are counts of records; `digest` tells one walk's records from another's; `pages` counts.
+    """Walks once. `received` and `total` are counts of records; `digest` tells one walk's records from another's.
 
-    `known_by` tells records apart. The end is the API's total, proven by a probe behind it; a page that leads nowhere; or, where pages are counted without a
+    `known_by` tells records apart; `overlaps`: pages that are counted by offset begin with the last record of the one in front.
+    The end is the API's total, proven by a probe behind it; a page that leads nowhere; or, where pages are counted without a
     total, an empty page with another one behind it. Where the total is known and pages are counted, `parallel` pages are under
-    way at once, else one. Raises Moved, AnswerRefused or ShortLoad, and whatever `fetch` raises.
+    way at once, else one. `done` is an earlier walk that this one goes on with. Raises Moved, AnswerRefused or ShortLoad, and
+    whatever `fetch` raises.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Walk:
         self.stream, self.paging, self.keyed = stream, paging, bool(known_by.key)
         self.doubled = 0  # records that came twice on a page, with the same content, and are yielded once
         self._twice = ""  # one of them, in words
+        self._empty = ""  # how the API said that a page is empty
         self._paginator = pages.of(paging)
         self.received = done.received if done else 0
         self.pages = 0
@@ -82,7 +85,7 @@ class Walk:
         self._is_aligned = is_aligned  # pages begin at multiples of their size only
         self._known_by = known_by
         self._overlaps = overlaps and isinstance(self._paginator, Offsets)
-        self._tail: object = None  # the name of the last record taken
+        self._tail: Name | None = None  # the name of the last record taken
         self._fetch = fetch
         self._guard = PageGuard()
         self._records: RecordGuard | None = None
@@ -129,8 +132,8 @@ class Walk:
         if at.overlaps and page.exists:
             if not page.records or self._known_by.name(page.records[0]) != self._tail:
                 raise Overlap(
-                    f"stream {self.stream}: {self._so_far()}, the last of them ({self._known_by.words(self._tail)}) is not where it "
-                    "was when the next page is asked for",
+                    f"stream {self.stream}: {self._so_far()}, the last of them ({self._known_by.words(self._tail)}) is not "
+                    "where it was when the next page is asked for",
                     action="run again when the API's data is at rest, and ask the API for an order that does not change (params)",
                 )
             page = replace(page, records=page.records[1:], sent=page.sent - 1)
@@ -161,8 +164,8 @@ class Walk:
         if self.is_deaf:
             return
         self.received += page.sent - page.doubled
-        if page.sent and (same := self._guard.seen(page.records)) and (self.keyed or self.total is None):
-            raise self._repeated(page, same == self.pages - 1)
+        if page.records and (same := self._guard.seen(page.records)) and (self.keyed or self.total is None):
+            raise self._repeated(page, same == self.pages - 1, at.probes)
         if self.total is None and self.pages > 1:
             self._records = self._records or RecordGuard()
             if self._records.add(page.records):
@@ -175,11 +178,11 @@ class Walk:
                 f"stream {self.stream}: the API has more than {limit} records", action="raise or remove pagination_results_limit"
             )
 
-    def _repeated(self, page: Page, in_a_row: bool) -> Repeated:
-        name = self.paging.next_param
+    def _repeated(self, page: Page, in_a_row: bool, is_behind_total: bool) -> Repeated:
+        name, or_total = self.paging.next_param, ", and check total_path" if is_behind_total else ""
         return Repeated(
             f"stream {self.stream}: two pages{' in a row' if in_a_row else ''} hold the same {page.sent} records",
-            action=f"set pagination_next_page_param to what the API calls its offset or page; it is {name!r} now",
+            action=f"set pagination_next_page_param to what the API calls its offset or page; it is {name!r} now{or_total}",
         )
 
     def _check_first(self) -> None:
@@ -252,10 +255,11 @@ class Walk:
             return None
         if page.sent:
             if at.probes:
-                raise Moved(f"stream {self.stream}: a page in the middle is empty; {self._so_far()}")
+                raise Moved(f"stream {self.stream}: a page in the middle is empty{self._empty}; {self._so_far()}")
             return At(place, behind=True)
         if at.probes:
             return None
+        self._empty = "" if page.exists else f" (the API answered {page.status})"
         return At(self._one_further(at.place), probes=True, behind=True, beyond=True)
 
     def _by_total(self, at: At, page: Page, place: Any) -> At | None:
