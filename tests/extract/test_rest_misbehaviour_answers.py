@@ -53,8 +53,8 @@ BODIES: dict[str, Case] = {
 
 STATUSES: dict[str, Case] = {
     "each page fails first with another 5xx": complete(
-        first_requests(
-            15, lambda number, reply: status([500, 501, 502, 503, 504, *range(520, 530)][number])(reply)
+        together(
+            *(on(status(code), start=10 * place, times=1) for place, code in enumerate([500, 501, 502, 503, 504, *range(520, 530)]))
         ),
         rows=150, settings={"backoff_max_seconds": 10}, requests=80,
     ),
