@@ -53,9 +53,7 @@ BODIES: dict[str, Case] = {
 
 STATUSES: dict[str, Case] = {
     "each page fails first with another 5xx": complete(
-        together(
-            *(on(status(code), start=10 * place, times=1) for place, code in enumerate([500, 501, 502, 503, 504, *range(520, 530)]))
-        ),
+        together(*(on(status(code), start=10 * at, times=1) for at, code in enumerate((*range(500, 505), *range(520, 530))))),
         rows=150, settings={"backoff_max_seconds": 10}, requests=80,
     ),
     "503, always": refused(on(status(503)), "503", "backoff_max_seconds"),
