@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 import msgspec
 
+from singer_arrow import json_text
 from target_parquet.errors import MessageRefused
+
+_READ = 1 << 18  # bytes at a time; a pipe holds fewer
+
+
+class Input(Protocol):
+    """Where lines come from: a file that is open for bytes."""
+
+    def read1(self, size: int, /) -> bytes:
+        """What is there, at most `size` bytes; waits while there is nothing, and is empty at the end."""
 
 
 class Encoding(msgspec.Struct):
@@ -16,7 +27,7 @@ class Encoding(msgspec.Struct):
     compression: str | None = None
 
 
-class Message(msgspec.Struct):
+class Message(msgspec.Struct, gc=False):
     """Any Singer message; what a type does not carry keeps its default. `schema` and `record` stay undecoded JSON."""
 
     type: str
@@ -31,11 +42,50 @@ class Message(msgspec.Struct):
 
 
 _DECODER = msgspec.json.Decoder(Message)
+_BAD = (msgspec.MsgspecError, RecursionError, ValueError)
 
 
 def decode(line: bytes) -> Message:
     """One line as a message. Raises MessageRefused, quoting its start."""
     try:
         return _DECODER.decode(line)
-    except msgspec.MsgspecError as error:
+    except _BAD as error:
+        return _odd(line, error)
+
+
+def chunks(lines: Input) -> Iterator[bytes]:
+    """Whole lines, as many as are there at a time."""
+    pieces: list[bytes] = []
+    while data := lines.read1(_READ):
+        end = data.rfind(b"\n") + 1
+        if not end:
+            pieces.append(data)
+            continue
+        yield b"".join([*pieces, data[:end]])
+        pieces = [data[end:]] if end < len(data) else []
+    if pieces:
+        yield b"".join(pieces)
+
+
+def of(chunk: bytes) -> Iterator[Message]:
+    """The messages of whole lines; blank ones are passed over. Raises MessageRefused when it comes to a line that is none."""
+    try:
+        found = _DECODER.decode_lines(chunk)
+    except _BAD:
+        for line in chunk.split(b"\n"):
+            if line.strip():
+                yield decode(line)
+        return
+    yield from found
+
+
+def _odd(line: bytes, error: Exception) -> Message:
+    """A line that msgspec does not take: RECORDs with NaN or Infinity, which Python writes, or nested very deep, are messages."""
+    try:
+        members = json_text.members(line)
+        record = members.pop("record", b"")
+        message = msgspec.json.decode(msgspec.json.encode({n: msgspec.Raw(v) for n, v in members.items()}), type=Message)
+    except (json_text.NotJson, *_BAD):
         raise MessageRefused(f"standard input has a line that is not a Singer message: {error}: {line[:200]!r}") from error
+    message.record = msgspec.Raw(record)
+    return message

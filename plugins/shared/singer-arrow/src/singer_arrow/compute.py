@@ -25,7 +25,7 @@ def cast(values: Any, arrow: pa.DataType) -> Any:
 
 def __getattr__(name: str) -> Any:
     if name in _BY_NAME:
-        found: Any = partial(_called, name)
+        found: Any = partial(call, name)
     else:
         import pyarrow.compute
 
@@ -34,7 +34,8 @@ def __getattr__(name: str) -> Any:
     return found
 
 
-def _called(name: str, *arguments: Any) -> Any:
+def call(name: str, *arguments: Any) -> Any:
+    """What a kernel makes of its arguments, by the kernel's own name and with its own defaults."""
     from pyarrow._compute import call_function
 
     return call_function(name, arguments)

@@ -20,7 +20,7 @@ LEDGER = "_loads"
 LEDGER_SCHEMA = (
     "load_id string, manifest_sha256 string, source string, stream string, table_name string, mode string, "
     "rows bigint, source_rows bigint, delta_rows bigint, delta_version bigint, bookmark string, committed_at timestamp, "
-    "ledger string, status string, reason string, columns string"
+    "ledger string, status string, reason string, columns string, dead_letters bigint, left_out bigint"
 )
 FILES = 24  # rows, of which each may be a file: so many are written together
 LOST = "the table that it continues is gone or was made anew"
@@ -119,6 +119,7 @@ class Ledger:
             m["load_id"], load.sha256, m["source"], m["stream"], m["table"], m["mode"], m["rows"], m["source_rows"], delta_rows,
             version, None if m["bookmark"] is None else json.dumps(m["bookmark"], sort_keys=True), utc_now(), self.id, status,
             reason, json.dumps({each["column"]: each["type"] for each in load.columns}),
+            m.get("dead_letters", 0), m.get("left_out", 0),
         )  # fmt: skip
         return dict(zip(NAMES, values, strict=True))
 
