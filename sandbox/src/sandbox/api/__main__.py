@@ -15,6 +15,7 @@ import uvicorn
 from sandbox.adventureworks.orders import order_tables
 from sandbox.api.app import build
 from sandbox.api.pages import encode
+from sandbox.latency import delayed
 from sandbox.ready import write_ready
 
 
@@ -52,7 +53,8 @@ class WithoutPandas(MetaPathFinder):
 @click.option("--ready", type=click.Path(dir_okay=False, path_type=Path), help="Written once connections are accepted.")
 @click.option("--max-page-size", default=5000, show_default=True, type=click.IntRange(1), help="Silent cap of `limit`.")
 @click.option("--scale", default=1.0, show_default=True, type=click.FloatRange(0, min_open=True), help="1.0: 165,639 records.")
-def main(host: str, port: int, data: Path | None, ready: Path | None, max_page_size: int, scale: float) -> None:
+@click.option("--latency-ms", default=0, show_default=True, help="Milliseconds that every request waits.")
+def main(host: str, port: int, data: Path | None, ready: Path | None, max_page_size: int, scale: float, latency_ms: int) -> None:
     """A REST API with the four order tables. SANDBOX_USER and SANDBOX_PASSWORD hold the login."""
     user, password = os.environ.get("SANDBOX_USER"), os.environ.get("SANDBOX_PASSWORD")
     if not user or not password:
@@ -63,7 +65,7 @@ def main(host: str, port: int, data: Path | None, ready: Path | None, max_page_s
     tables = {name: encode(table) for name, table in order_tables(scale).items()}
     listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     config = uvicorn.Config(
-        build(tables, user, password, max_page_size),
+        delayed(build(tables, user, password, max_page_size), latency_ms / 1000),
         http="httptools",
         log_level="warning",
         access_log=False,

@@ -36,7 +36,7 @@ def split(texts: Any, separator: str) -> Any:
 
 def __getattr__(name: str) -> Any:
     if name in _BY_NAME:
-        found: Any = partial(_called, _BY_NAME[name])
+        found: Any = partial(call, _BY_NAME[name])
     else:
         import pyarrow.compute
 
@@ -45,7 +45,8 @@ def __getattr__(name: str) -> Any:
     return found
 
 
-def _called(name: str, *arguments: Any) -> Any:
+def call(name: str, *arguments: Any) -> Any:
+    """What a kernel makes of its arguments, by the kernel's own name and with its own defaults."""
     from pyarrow._compute import call_function
 
     return call_function(name, arguments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,19 @@ class PartWriter:
             self._write_group()
         full = self._part_rows >= self.limits.part_rows or self._part_bytes() >= self.limits.part_bytes
         return [self._finish_part()] if full else []
+
+    def take_over(self, files: Sequence[PartFile]) -> Iterator[pa.RecordBatch]:
+        """Goes on behind finished parts of the same load; yields their rows. Raises DamagedPart for one that has changed."""
+        for part in files:
+            path = self.folder / part.path
+            if check_part(path).sha256 != part.sha256:
+                raise DamagedPart(f"part {path} is not the one that was written")
+            for batch in pq.ParquetFile(path).iter_batches(columns=self.schema.names):
+                for name, facts in self._facts.items():
+                    facts.add(batch.column(name))
+                self.rows += batch.num_rows
+                yield batch
+            self.files.append(part)
 
     def widen(self, schema: pa.Schema) -> None:
         """The load's columns from now on: those before, in their order, and new ones, which the rows so far have NULL in.

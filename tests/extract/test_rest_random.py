@@ -1,0 +1,128 @@
+"""300 random APIs: tap-rest-api-msdk never ends with 0 and other data than the server held, and never goes on for ever.
+
+REST_SEEDS=17 (or 17-20) runs these seeds only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+from api_kit import runs, zygote
+from api_kit.mixtures import Mixture, mixture
+from api_kit.runs import Run, settings, stream
+from api_kit.server import Api
+from api_kit.table import Table
+
+SEEDS = range(300)
+BLOCKS = 6  # tests, so that a failure names fewer seeds
+AT_ONCE = 3  # most of a run's time it waits
+REQUESTS = 3_000
+SECONDS = 30.0
+MB = 300.0
+TIMES = {"request_timeout_seconds": 3, "throttle_max_seconds": 3}
+HOPELESS = {"backoff_max_seconds": 0.5, "settle_max_seconds": 1}
+Zygote = subprocess.Popen[str]
+
+
+def chosen(block: int) -> list[int]:
+    """The seeds of a block."""
+    first, _, last = os.environ.get("REST_SEEDS", "").partition("-")
+    seeds = range(int(first), int(last or first) + 1) if first else SEEDS
+    return [seed for seed in seeds if seed % BLOCKS == block]
+
+
+@pytest.fixture(scope="module")
+def zygotes() -> Iterator[SimpleQueue[Zygote]]:
+    """Processes that have imported the tap, one for each run at the same time."""
+    command = [sys.executable, str(Path(zygote.__file__))]
+    started = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(AT_ONCE)]
+    free: SimpleQueue[Zygote] = SimpleQueue()
+    for process in started:
+        free.put(process)
+    yield free
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(10)
+
+
+@contextmanager
+def one_of(free: SimpleQueue[Zygote]) -> Iterator[Zygote]:
+    process = free.get()
+    try:
+        yield process
+    finally:
+        free.put(process)
+
+
+def forked(process: Zygote, folder: Path, config: dict[str, Any]) -> Run:
+    """A run of the tap in a fork."""
+    file = folder / "config.json"
+    file.write_text(json.dumps(config))
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(json.dumps({"argv": ["--config", str(file)], "folder": str(folder), "seconds": SECONDS}) + "\n")
+    process.stdin.flush()
+    ended = json.loads(process.stdout.readline())
+    log, output = (folder / "log.txt").read_text(), (folder / "out.jsonl").read_text()
+    return Run(ended["code"], log, output, folder / "spool", ended["seconds"], ended["peak_mb"])
+
+
+def verdict(made: Mixture, run: Run, held: Table, requests: int) -> str:
+    """What is wrong with a run; empty for one that was right."""
+    try:
+        runs.bounded(run, SECONDS, MB)
+        assert requests < REQUESTS, f"{requests} requests"
+        if run.code == runs.ENDED:
+            runs.whole(run, *held.states, total=made.total)
+            if not made.keys:
+                assert any("gap" in note for note in run.document()["notes"]), "without keys, and without a note"
+        else:
+            assert not made.curable, f"could have been complete; exit {run.code}: {run.log[-1500:]}"
+            runs.refused(run)
+    except AssertionError as wrong:
+        return f"{made}\n    {str(wrong)[:2000]}"
+    return ""
+
+
+def play(seed: int, folder: Path, free: SimpleQueue[Zygote]) -> str:
+    made = mixture(seed)
+    serve, held = made.serve()
+    folder.mkdir()
+    with one_of(free) as process, Api(serve, budget=REQUESTS) as api:
+        things = stream(primary_keys=["id"] if made.keys else None)
+        times = TIMES | ({"backoff_max_seconds": 6, "settle_max_seconds": 4} if made.curable else HOPELESS)
+        total = "$.total" if made.total else None
+        config = settings(api.url, folder / "spool", things, style=made.style, total_path=total, **times, **made.settings)
+        run = forked(process, folder, config)
+    return verdict(made, run, held, len(api.requests))
+
+
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_a_random_api_is_read_exactly_or_refused(block: int, tmp_path: Path, zygotes: SimpleQueue[Zygote]) -> None:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        found = list(pool.map(lambda seed: play(seed, tmp_path / str(seed), zygotes), chosen(block)))
+    wrong = [each for each in found if each]
+    assert not wrong, f"{len(wrong)} of {len(found)} seeds:\n" + "\n".join(wrong)
+
+
+def test_a_seed_always_makes_the_same_api() -> None:
+    assert [str(mixture(seed)) for seed in SEEDS] == [str(mixture(seed)) for seed in SEEDS]
+
+
+def test_the_seeds_make_apis_of_every_kind() -> None:
+    """Most could be read whole; each misbehaviour comes several times."""
+    made = [mixture(seed) for seed in SEEDS]
+    assert sum(each.curable for each in made) > len(made) / 2
+    assert len({each.style for each in made}) == 11
+    assert len({name for each in made for name in each.names}) >= 40

@@ -1,0 +1,91 @@
+"""The SDK's own tests of a tap for tap-rest-api-msdk, with RECORD and with BATCH output."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from api_kit import runs
+from api_kit.runs import settings, stream
+from api_kit.server import Api
+from api_kit.styles import STYLES
+from api_kit.table import Table, rows
+
+SCRIPT = """
+import json
+from pathlib import Path
+from singer_sdk.configuration import _dict_config
+from singer_sdk.testing import SuiteConfig, get_tap_test_class
+from tap_rest_api_msdk.tap import TapRestApi
+
+_dict_config.find_dotenv = lambda: ""  # the project's .env, which the demo leaves, is of another API
+
+config = json.loads(Path(__file__).with_name("config.json").read_text())
+suite = SuiteConfig(ignore_no_records_for_streams=["empty"])
+TestTap = get_tap_test_class(TapRestApi, config=config, suite_config=suite)
+"""
+
+
+def serving() -> Api:
+    """An API with a stream of 35 records, the same as an incremental one, and one without records."""
+    held, none = STYLES["offset"].serve(Table(rows(35))), STYLES["offset"].serve(Table([]))
+    return Api(lambda request: (none if request.path == "/empty" else held)(request))
+
+
+def streams() -> list[dict[str, Any]]:
+    later = stream(name="later", replication_key="at", start_date="2026-01-01T00:00:00Z")
+    return [stream(), later, stream(name="empty", path="/empty"), stream(name="inferred", schema=None)]
+
+
+@pytest.mark.parametrize("batch", [False, True], ids=["RECORD", "BATCH"])
+def test_the_standard_tests_of_the_sdk_pass(batch: bool, tmp_path: Path) -> None:
+    with serving() as api:
+        config = settings(api.url, tmp_path / "spool" if batch else None, *streams())
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        (tmp_path / "test_standard.py").write_text(SCRIPT)
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert "passed" in done.stdout
+
+
+def test_records_and_batches_have_the_same_schema_and_the_same_rows(tmp_path: Path) -> None:
+    with serving() as api:
+        parts = runs.run(tmp_path / "b", settings(api.url, tmp_path / "b/spool", *streams()))
+        records = runs.run(tmp_path / "r", settings(api.url, None, *streams()))
+    for run in (parts, records):
+        runs.bounded(run)
+        assert run.code == runs.ENDED, run.log
+    for name in ("things", "later", "empty", "inferred"):
+        [left], [right] = parts.sent("SCHEMA", name), records.sent("SCHEMA", name)
+        assert left["schema"]["properties"] == right["schema"]["properties"]
+        assert [row["id"] for row in runs.in_order(parts.staged(name))] == [row["id"] for row in records.records(name)]
+    assert parts.messages[-1]["value"]["bookmarks"]["later"] == records.messages[-1]["value"]["bookmarks"]["later"]
+
+
+@pytest.mark.parametrize("batch", [False, True], ids=["RECORD", "BATCH"])
+def test_the_next_run_begins_at_the_bookmark(batch: bool, tmp_path: Path) -> None:
+    held = Table(rows(35))
+
+    def since(request: Any) -> Any:
+        newer = [row for row in held.rows if row["at"] > request.query.get("changed", "")]
+        return STYLES["offset"].serve(Table(newer))(request)
+
+    search = {"source_search_field": "changed", "source_search_query": "$last_run_date"}
+    things = stream(replication_key="at", **search)
+    with Api(since) as api:
+        first = runs.run(tmp_path / "1", settings(api.url, tmp_path / "1/spool" if batch else None, things))
+        assert first.code == runs.ENDED, first.log
+        state = tmp_path / "state.json"
+        state.write_text(json.dumps(first.messages[-1]["value"]))
+        held.become([*held.rows, held.new(), held.new()])
+        config = settings(api.url, tmp_path / "2/spool" if batch else None, things)
+        second = runs.run(tmp_path / "2", config, "--state", str(state))
+    assert second.code == runs.ENDED, second.log
+    found = second.staged() if batch else second.records()
+    assert {36, 37} <= {row["id"] for row in found}
+    assert len(found) <= 3, "at most the bookmark's own record comes again"
