@@ -26,7 +26,7 @@ from botocore.credentials import Credentials
 
 FAIL_WHEN_PUBLISHED = {"header_link", "restapi_header_link", "hateoas"}
 OWN = ("total_path", "batch_config", "request_timeout_seconds", "backoff_max_seconds", "throttle_max_seconds")
-AS_PUBLISHED = dict.fromkeys(OWN)  # settings that only this project's tap has
+AS_PUBLISHED = {name: None for name in OWN}  # settings that only this project's tap has
 PLAIN = {
     "id": {"type": ["integer"]},
     "name": {"type": ["string"]},
@@ -86,9 +86,7 @@ def total_of(name: str) -> str | None:
 
 
 ENDS = [(name, count) for name in STYLES for count in (0, PAGE)]
-ENDS += [
-    (name, count) for name in ("offset", "page_number", "jsonpath", "header_link") for count in (1, PAGE - 1, PAGE + 1, 3 * PAGE)
-]
+ENDS += [(name, count) for name in ("offset", "page_number", "jsonpath", "header_link") for count in (1, PAGE - 1, PAGE + 1, 3 * PAGE)]
 
 
 @pytest.mark.parametrize(("name", "count"), ENDS)
@@ -180,11 +178,7 @@ def pages_of(held: list[Row]) -> Serve:
     return answer
 
 
-@pytest.mark.parametrize(
-    "more",
-    [{}, KEPT, {"except_keys": ["address"]}, {"store_raw_json_message": True}],
-    ids=["plain", "kept at depth", "kept", "raw"],
-)
+@pytest.mark.parametrize("more", [{}, KEPT, {"except_keys": ["address"]}, {"store_raw_json_message": True}], ids=["plain", "kept at depth", "kept", "raw"])
 def test_a_stream_without_a_schema_is_inferred_and_flattened_as_published(more: dict[str, Any], tmp_path: Path) -> None:
     things = stream(schema=None)
     with Api(pages_of(NESTED)) as api:

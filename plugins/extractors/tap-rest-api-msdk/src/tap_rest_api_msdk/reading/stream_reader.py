@@ -146,22 +146,11 @@ class StreamReader:
     def _walks(self, start: str | None, done: Progress | None = None) -> Walks:
         self._client.stop.clear()
         overlaps = self._config.settings.overlap_pages
-        name_of = (
-            identity.of(self.choice, self._converter)
-            if overlaps and not self._is_aligned and not self._envelope.filters
-            else None
-        )
+        name_of = identity.of(self.choice, self._converter) if overlaps and not self._is_aligned and not self._envelope.filters else None
         return Walks(
             self._all_values,
             lambda values, fetch: Walk(
-                self.choice.stream,
-                self._stream.paging,
-                bool(self.choice.key),
-                self._config.limits.parallel,
-                fetch,
-                name_of,
-                self._is_aligned,
-                done,
+                self.choice.stream, self._stream.paging, bool(self.choice.key), self._config.limits.parallel, fetch, name_of, self._is_aligned, done
             ),
             lambda values, at: self._fetch(self._requests(start, values), at),
             self._config.limits.parallel,
