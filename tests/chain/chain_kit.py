@@ -148,7 +148,7 @@ def tree(pid: int) -> list[psutil.Process]:
 
 
 def halt(pid: int) -> set[psutil.Process]:
-    """Suspends a process and everything below it at one moment: none can start another meanwhile. Who has just ended is passed over."""
+    """Suspends a process and all below it at one moment: none can start another meanwhile. What has ended is passed over."""
     stopped: set[psutil.Process] = set()
     while new := set(tree(pid)) - stopped:
         for process in new:
