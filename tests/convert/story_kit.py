@@ -21,7 +21,7 @@ GOOD = {"applied", "already", "superseded"}
 
 @dataclass(frozen=True)
 class Ask:
-    """Loads for the next run, those that were sent again, and what happens when the order is written and the job not yet begun."""
+    """Loads for the next run, those that were sent again, and what happens between the order and the run."""
 
     loads: list[Made]
     again: tuple[str, ...] = ()
