@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
-from deltalake import DeltaTable
 from clients_kit import DuckDB, active_files
+from deltalake import DeltaTable
 from engine_kit import Lake
 from lakehouse_kit import Made, boundaries, make_load, plain
 from story_kit import Play, Scenario, Stories, on, scenarios

@@ -8,7 +8,6 @@ from singer_arrow import batch, check
 from singer_arrow.start import importing
 from tap_rest_api_msdk.settings import Settings
 
-
 _NESTED = 5_000  # levels of JSON, which msgspec and json count as Python does calls
 
 
