@@ -55,7 +55,7 @@ def moved(status: int, to: str, serve: Serve, without: str = "") -> Serve:
     return answer
 
 
-@pytest.mark.parametrize(("how", "status"), zip(LOGINS, (301, 302, 303, 307, 308), strict=True))
+@pytest.mark.parametrize(("how", "status"), list(zip(LOGINS, (301, 302, 303, 307, 308), strict=True)))
 def test_a_redirect_on_the_same_host_keeps_the_credentials(how: str, status: int, tmp_path: Path) -> None:
     held = Table(rows(25))
     with Api(behind(moved(status, "/moved", STYLES["offset"].serve(held)))) as api:
