@@ -71,7 +71,8 @@ SHIFTS: dict[str, Case] = {
     "the last row goes, once": complete(changes(table.delete_last, after=4), settings=SETTLE),
     "rows come and go at the front": refused(
         together(
-            changes(table.delete_first, after=1, every=2, times=None), changes(table.insert_in_front, after=2, every=2, times=None)
+            changes(table.delete_first, after=1, every=2, times=None),
+            changes(table.insert_in_front, after=2, every=2, times=None),
         ),
         "settle_max_seconds", settings=SETTLE, requests=2_000,
     ),
@@ -190,7 +191,7 @@ ENDS: dict[str, Case] = {
     ),
     "the last page is full, and the API tells no total": without_total(complete, faults.honest, rows=30, requests=8),
     "the first page is 404": refused(on(status(404)), "404", requests=4),
-    "the first page is 400": without_total(refused, on(status(400, {"error": "no such view"})), "400", "no such view", requests=4),
+    "the first page is 400": without_total(refused, on(status(400, {"error": "no such view"})), "400", "such view", requests=4),
     "there is no data, and 204 says so": without_total(complete, on(wire.no_content), rows=0, requests=4),
     "the answers have no member that records_path names": without_total(
         refused, faults.honest, "records_path", settings={"records_path": "$.items[*]"}, requests=8

@@ -168,7 +168,7 @@ NESTED: list[Row] = [
     }
     for number in range(1, 26)
 ]
-KEPT = {"except_keys": ["address_geo", "address_geo_lat"]}
+KEPT = {"except_keys": ["address_geo"]}  # of the stream: the published tap does not look at that of the whole tap
 
 
 def pages_of(held: list[Row]) -> Serve:
@@ -307,16 +307,17 @@ def test_the_new_records_are_asked_for_as_published(batch: bool, tmp_path: Path)
         "replication_key": "at",
         "source_search_field": "changed",
         "source_search_query": "gt:$last_run_date",
-        "start_date": "2026-01-01T20:00:00Z",
     }
+    start = {"start_date": "2026-01-01T20:00:00Z"}
     time = {**PLAIN, "at": {"type": ["string"], "format": "date-time", "x-sql-datatype": "datetime2"}}
     things = stream(schema={"type": "object", "properties": time}, **more)
     with Api(since) as api:
         if batch:
-            run = runs.run(tmp_path, settings(api.url, tmp_path / "spool", things))
+            run = runs.run(tmp_path, settings(api.url, tmp_path / "spool", things, **start))
+            assert run.code == 0, run.log
             assert [row["id"] for row in runs.in_order(run.staged())] == list(range(21, 36))
             return
-        config = settings(api.url, None, things, **{**AS_PUBLISHED, "next_page_token_path": "$"})
+        config = settings(api.url, None, things, **{**AS_PUBLISHED, "next_page_token_path": "$"}, **start)
         left = ours(tmp_path, config)
         asked = {request.query["changed"] for request in api.requests}
         count = len(api.requests)

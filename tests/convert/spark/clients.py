@@ -1,8 +1,8 @@
 """Jobs as processes of their own, forked from one that has pyspark imported: one line of JSON for each, in and out.
 
 In:  {"number": 1, "job": "job.py", "arguments": […], "environment": {…}, "printed": "file for what it prints"}.
-Out: {"number": 1, "pid": 4711} when it begins, {"number": 1, "code": 0} when it has ended. Any number of them run at once. A process
-forked before any connection is made is as good as one of its own, and is there in milliseconds; importing pyspark takes seconds.
+Out: {"number": 1, "pid": 4711} when it begins, {"number": 1, "code": 0} when it has ended. Any number of them run at once. A
+process forked before any connection is made is as good as one of its own, and is there in milliseconds; importing pyspark takes seconds.
 """
 
 from __future__ import annotations

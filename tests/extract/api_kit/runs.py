@@ -208,7 +208,7 @@ def refused(run: Run, *words: str, code: int = REFUSED) -> None:
 def traces(secret: str, *more: str) -> set[str]:
     """What would betray a secret: itself, as a URL holds it, and `more` (a pair with a colon, say) in base64."""
     plain = {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}
-    coded = {base64.b64encode(text.encode()).decode().rstrip("=") for text in more}
+    coded = {base64.b64encode(text.encode()).decode() for text in more}
     return plain | coded
 
 
