@@ -2,7 +2,8 @@
 
 In:  {"number": 1, "job": "job.py", "arguments": […], "environment": {…}, "printed": "file for what it prints"}.
 Out: {"number": 1, "pid": 4711} when it begins, {"number": 1, "code": 0} when it has ended. Any number of them run at once. A
-process forked before any connection is made is as good as one of its own, and is there in milliseconds; importing pyspark takes seconds.
+process forked before any connection is made is as good as one of its own, and is there in milliseconds;
+importing pyspark takes seconds.
 """
 
 from __future__ import annotations
