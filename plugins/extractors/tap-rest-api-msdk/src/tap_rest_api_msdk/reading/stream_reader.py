@@ -170,7 +170,8 @@ class StreamReader:
         return Requests(self._stream, self._config.api_url, key, from_, values)
 
     def _fetch(self, requests: Requests, at: At) -> Page:
-        what = f"stream {self.choice.stream}" + (f", {self._stream.paging.next_param} {at.place}" if at.place is not None else "")
+        paging = self._stream.paging
+        what = f"stream {self.choice.stream}" + (f", {paging.next_param} {at.place}" if paging.is_counted else "")
 
         def read(answer: Answer) -> Page:
             try:
