@@ -13,7 +13,7 @@ Message = tuple[Any, ...]
 
 
 def heard(*messages: Message) -> dict[str, Verdict]:
-    """The verdicts after messages: ("SCHEMA", stream, is incremental), ("RECORD", stream, times), ("BATCH", stream), ("STATE", value)."""
+    """The verdicts after SCHEMA (stream, is incremental), RECORD (stream, times), BATCH (stream) and STATE (value)."""
     hearing, streams = Hearing(), []
     for kind, *rest in messages:
         if kind == "SCHEMA":

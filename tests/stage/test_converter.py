@@ -47,7 +47,7 @@ def expected(name: str, text: str) -> Any:
     if value is None:
         return None
     if name == "json":
-        return text.strip() if not any(word in text for word in ("NaN", "Infinity")) else REJECTED
+        return text if is_json(text) else REJECTED
     if name == "bool":
         return value if isinstance(value, bool) else REJECTED
     if name == "text":
@@ -66,6 +66,12 @@ def expected(name: str, text: str) -> Any:
         scaled = number * 10**arrow.scale
         return number if scaled.denominator == 1 and abs(scaled) < 10**arrow.precision else REJECTED
     return REJECTED
+
+
+def is_json(text: str) -> bool:
+    words: list[str] = []
+    json.loads(text, parse_constant=words.append)
+    return not words
 
 
 def is_number(text: str) -> bool:
@@ -90,7 +96,7 @@ def float_of(text: str, is_double: bool) -> Any:
     if not text.lstrip("-")[0].isdigit():
         return float(text)
     number, digits = Fraction(text), len(Decimal(text).normalize().as_tuple().digits)
-    nearest = float(text) if is_double else nearest_real(number)
+    nearest = math.copysign(float(text) if is_double else nearest_real(number), -1 if text[0] == "-" else 1)
     if math.isinf(nearest):
         return REJECTED
     if Fraction(nearest) == number:
@@ -102,13 +108,13 @@ def float_of(text: str, is_double: bool) -> Any:
 def nearest_real(number: Fraction) -> float:
     """The float32 nearest to a number; ties go to the even one."""
     sign, size = (-1 if number < 0 else 1), abs(number)
-    bits = [low for low in (0, 0x7F800000)]
+    bits = [0, 0x7F800000]
     while bits[1] - bits[0] > 1:
         middle = sum(bits) // 2
         bits[Fraction(*struct.unpack("<f", struct.pack("<I", middle))[0].as_integer_ratio()) > size] = middle
     low, high = (Fraction(2**128) if each == 0x7F800000 else Fraction(as_float(each)) for each in bits)
     nearer = bits[0] if size - low < high - size or (size - low == high - size and bits[0] % 2 == 0) else bits[1]
-    return sign * as_float(nearer)
+    return math.copysign(as_float(nearer), sign)
 
 
 def as_float(bits: int) -> float:
@@ -179,8 +185,8 @@ def value(name: str, text: str) -> Any:
 @example(text="1000000000000000000")
 @settings(max_examples=150)
 def test_a_value_is_in_its_column_exactly_or_rejected(name: str, text: str) -> None:
-    if len(text) > 4000 and name not in ("text", "json"):
-        assert value(name, text) is REJECTED  # Python itself reads no int of so many digits
+    if len(text) > 4000:  # of so many digits Python itself reads no int
+        assert value(name, text) is REJECTED if name != "json" else value(name, text).as_py() == text
         return
     wanted, found = expected(name, text), value(name, text)
     if wanted is REJECTED or found is REJECTED:
@@ -262,8 +268,9 @@ def test_digits_that_are_cut_are_counted_and_kept_as_text_on_request() -> None:
     assert found.batch.column("at_100ns").to_pylist() == list(texts)
     assert found.batch.column("at").to_pylist()[0] == datetime(2026, 1, 1, 0, 0, 0, 123_456, tzinfo=UTC)
     assert dict(converter.cut) == {"at": 1, "on": 3, "time": 3} and [each.index for each in found.rejected] == [3]
-    assert "at: 1 values had a digit finer than a microsecond, which the column holds; at_100ns has the text" not in converter.notes
-    assert any(note.startswith("at: 1 values had a digit finer than") and "at_100ns" in note for note in converter.notes)
+    assert converter.notes[0] == (
+        "at: 1 values had a digit finer than a microsecond, which timestamp[us, tz=UTC] does not hold; at_100ns has the text"
+    )
     with pytest.raises(SelectionRefused, match="at_100ns"):
         RecordConverter("orders", [*columns, Declared(pa.field("at_100ns", pa.string()))], keep_100ns=True)
 
@@ -361,7 +368,10 @@ def test_discard_value_and_discard_row_leave_out_and_count() -> None:
     for _ in range(2):  # the second page goes the careful way at once
         found = converter.convert(rows)
         assert (found.batch.to_pylist(), found.rejected, found.left_out) == ([{"id": 1}, {"id": 2}, {"id": 3}], [], [])
-    assert {each.field: (each.became, each.records) for each in converter.drift} == {"new": ("left out", 4), "old": ("left out", 2)}
+    assert {each.field: (each.became, each.records) for each in converter.drift} == {
+        "new": ("left out", 4),
+        "old": ("left out", 2),
+    }
     converter = RecordConverter("orders", PLAIN_ID, "discard_row")
     found = converter.convert(rows)
     assert (found.batch.to_pylist(), found.rejected, found.left_out) == ([{"id": 1}], [], [1, 2])
@@ -374,7 +384,7 @@ def test_discard_value_and_discard_row_leave_out_and_count() -> None:
         ([True, None], pa.bool_(), [True, None]),
         ([1, 2.0], pa.int64(), [1, 2]),
         ([1, 2.5], pa.float64(), [1.0, 2.5]),
-        ([2**63, 1], pa.string(), ["9223372036854775808", "1"]),
+        ([2**63 + 1, 1], pa.string(), ["9223372036854775809", "1"]),
         (["a", "1"], pa.string(), ["a", "1"]),
         ([{"a": 1}, [1]], pa.string(), ['{"a": 1}', "[1]"]),
         ([1, "a"], pa.string(), ["1", '"a"']),

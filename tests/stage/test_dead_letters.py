@@ -30,7 +30,8 @@ def test_a_line_says_which_record_it_was_and_why(tmp_path: Path) -> None:
     letters.take([rejection(0), rejection(4)], page=2)
     letters.take([rejection(1, '{"id":\n 1.50,\n "x": [1e2]}')], first=11)
     assert letters.path == tmp_path / f"_dead_letters/{LOAD}.jsonl" and letters.path.stat().st_mode & 0o777 == 0o600
-    assert letters.count == 3 and [each.pop("record") for each in (told := lines(letters))][:1] == [{"id": 1, "card": "***"}]
+    told = lines(letters)
+    assert letters.count == 3 and [each.pop("record") for each in told][:1] == [{"id": 1, "card": "***"}]
     same = {"load_id": LOAD, "stream": "orders", "field": "id", "reason": "1 is not text"}
     assert told == [same | {"page": 2, "position": 1}, same | {"page": 2, "position": 5}, same | {"page": None, "position": 12}]
     assert '"record":{"id":1.50,"x":[1e2]}' in letters.path.read_text(), "the record as it came, on one line"
@@ -42,7 +43,9 @@ def test_more_than_allowed_end_the_stream_and_are_in_the_file_all_the_same(tmp_p
     with pytest.raises(TooManyDeadLetters) as told:
         letters.take([rejection(n) for n in range(4)], page=2)
     text = str(told.value)
-    assert "stream orders: 5 records do not fit its schema, and max_dead_letters is 1: page 1, record 1, id: 1 is not text" in text
+    assert (
+        "stream orders: 5 records do not fit its schema, and max_dead_letters is 1: page 1, record 1, id: 1 is not text" in text
+    )
     assert "page 2, record 2" in text and "; and 2 more" in text and str(letters.path) in text
     assert "set max_dead_letters to 5 or more" in text
     assert len(lines(letters)) == 5

@@ -193,7 +193,12 @@ def test_parts_of_a_tap_with_row_numbers_are_adopted_and_not_without_the_column_
 def test_files_of_other_taps_may_hold_nan_and_infinities(tmp_path: Path) -> None:
     values = pa.chunked_array([[float("nan"), None, 1.5, float("inf")], [float("-inf"), float("nan")]], pa.float64())
     pq.write_table(pa.table({"id": pa.array(range(6), pa.int64()), "amount": values}), tmp_path / "of-another.parquet")
-    done = run(tmp_path, schema_line(), batch_line(tmp_path / "of-another.parquet"), line(type="STATE", value={"currently_syncing": None}))
+    done = run(
+        tmp_path,
+        schema_line(),
+        batch_line(tmp_path / "of-another.parquet"),
+        line(type="STATE", value={"currently_syncing": None}),
+    )
     assert done.returncode == 0, done.stderr
     [manifest] = manifests(tmp_path)
     assert manifest["columns"]["amount"] == {"non_null": 5, "nan": 2, "min": "-inf", "max": "inf"}

@@ -18,6 +18,7 @@ from target_parquet.output_folder import OutputFolder
 
 Bookmark = dict[str, Any] | None
 
+
 class Load(Protocol):
     """One stream's load: takes messages, and becomes a manifest when it is complete."""
 

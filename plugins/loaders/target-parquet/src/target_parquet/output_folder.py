@@ -50,11 +50,9 @@ class OutputFolder:
         return final
 
     def adopt_dead_letters(self, path: Path, document: LoadDocument) -> Path:
-        """Places a load's dead letters beside its manifest, and says where. Raises DamagedPart where they are not as many as told."""
+        """Places a load's dead letters beside its manifest, and says where. Raises DamagedPart where they are not so many."""
         if not path.exists() or path.read_bytes().count(b"\n") != document.dead_letters:
-            raise DamagedPart(
-                f"stream {document.stream}: {path} does not hold the load's {document.dead_letters} dead letters"
-            )
+            raise DamagedPart(f"stream {document.stream}: {path} does not hold the load's {document.dead_letters} dead letters")
         final = self.root / names.dead_letters(document.load_id)
         final.parent.mkdir(exist_ok=True)
         _place(path, final)

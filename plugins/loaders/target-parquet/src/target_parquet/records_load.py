@@ -7,7 +7,6 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pyarrow.parquet as pq
@@ -33,9 +32,7 @@ _UNSAID = "the tap does not say that this stream is complete: it rests on the ta
 class RecordsLoad:
     """Takes the records of one stream; `testimony` is what the tap has said of it."""
 
-    def __init__(
-        self, schema: Message, testimony: Testimony, output: OutputFolder, settings: Settings, run_id: str
-    ) -> None:
+    def __init__(self, schema: Message, testimony: Testimony, output: OutputFolder, settings: Settings, run_id: str) -> None:
         """Raises TypeRefused, NameRefused or MessageRefused for a SCHEMA that cannot be."""
         self.stream = schema.stream
         self.testimony = testimony
@@ -60,7 +57,7 @@ class RecordsLoad:
         self._is_given_up = False
 
     def declare(self, schema: Message) -> None:
-        """A SCHEMA that came again: columns may come with it. Raises MessageRefused where others, or the key, are not the same."""
+        """A SCHEMA that came again: columns may come with it. Raises MessageRefused where others or the key changed."""
         if (schema.key_properties or []) != self._keys:
             raise MessageRefused(f"stream {self.stream}: its key changed during the run", action="run again")
         known, new = {column.name: column for column in self._converter.columns}, []
@@ -97,6 +94,12 @@ class RecordsLoad:
         self._left_out += len(converted.left_out)
         self._dead.take(converted.rejected, first=self._taken + 1)
         self._taken += len(records)
+
+    def rest(self) -> None:
+        """Writes all that waits, while other streams are being read. Raises what `record` does."""
+        self.flush()
+        if self._writer:
+            self._writer.settle()
 
     def _open(self) -> PartWriter:
         return PartWriter(

@@ -66,7 +66,7 @@ class Run:
             self._abandon(self._open.values())
             raise
         if self._failed:
-            raise batch.failure([*self._failed.values()], len(self._schemas))
+            raise batch.failure([*self._failed.values()], len(self._failed) + len(self._done))
         self._write_state()
 
     def _take(self, message: Message) -> None:
@@ -169,7 +169,7 @@ class Run:
             self._write_state()
 
     def _hold(self, size: int) -> None:
-        """Writes what waits once it is much, however wide the records are."""
+        """Writes what waits once it is much, however wide the records are and however many streams are open."""
         self._held += size
         if self._held < _HELD:
             return
@@ -177,7 +177,7 @@ class Run:
         for stream, load in list(self._open.items()):
             if isinstance(load, RecordsLoad):
                 try:
-                    load.flush()
+                    load.flush() if load is self._current else load.rest()
                 except (TargetError, ArrowSingerError) as error:
                     self._fail(stream, error)
 

@@ -55,13 +55,13 @@ class Settings(settings.Settings, kw_only=True, frozen=True):
     ] = None
     max_dead_letters: Annotated[
         int,
-        Meta(ge=0, description="Most RECORDs of a stream that may not fit its schema: they are put aside, and the others staged."),
+        Meta(ge=0, description="Most RECORDs of a stream that may not fit its schema: they are put aside."),
     ] = 0
     complete_without_state: Annotated[
         bool,
         Meta(
-            description="Stages streams of which the tap has not said, by a STATE, that they are complete. Then completeness rests "
-            "on the tap's exit code, which a target does not see."
+            description="Stages streams of which the tap has not said, by a STATE, that they are complete. Then completeness "
+            "rests on the tap's exit code, which a target does not see."
         ),
     ] = False
     add_record_metadata: Annotated[bool, Meta(description="No columns are added to a stream: false.")] = False

@@ -128,7 +128,7 @@ class DeadLetters:
         return TooManyDeadLetters(
             f"stream {self._stream}: {records} not fit its schema, and max_dead_letters is {self._limit}: {told}",
             safe=f"They are in {self.path}; nothing of this load is staged, Delta is as it was",
-            action=f"correct the schema, or set max_dead_letters to {self.count} or more to load the rest without them, and run again",
+            action=f"correct the schema, or set max_dead_letters to {self.count} or more to load the rest, and run again",
         )
 
 

@@ -35,9 +35,7 @@ class Declared:
         return str(self.field.name)
 
 
-def columns(
-    schema: JsonSchema, text_columns: Collection[str] = (), not_null: Collection[str] | None = None
-) -> list[Declared]:
+def columns(schema: JsonSchema, text_columns: Collection[str] = (), not_null: Collection[str] | None = None) -> list[Declared]:
     """The columns of a stream's JSON Schema, in its order; local `$ref`s are followed.
 
     `text_columns` keep the JSON text of their values, whatever is declared. `not_null` names the columns that are never NULL

@@ -1,7 +1,7 @@
 """JSON taken apart without being decoded, in a loop instead of recursion: for text that msgspec does not take.
 
 That is text nested deeper than its parser goes (some 1,000 levels), and the words NaN, Infinity and -Infinity, which are no JSON
-and which Python's json module writes. What it cuts out is checked where it is a number or a word, and not within nested values beyond their brackets and quotes.
+and which Python's json module writes. Numbers and words that it cuts out are checked; of nested values only brackets and quotes.
 """
 
 from __future__ import annotations

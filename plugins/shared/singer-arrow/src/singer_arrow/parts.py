@@ -79,8 +79,9 @@ class PartWriter:
         """Goes on behind finished parts of the same load; yields their rows. Raises DamagedPart for one that has changed."""
         for part in files:
             path = self.folder / part.path
-            if check_part(path).sha256 != part.sha256:
-                raise DamagedPart(f"part {path} is not the one that was written")
+            found = check_part(path)
+            if found.sha256 != part.sha256 or not found.schema.equals(self._written):
+                raise DamagedPart(f"part {path} is not one of this load any more")
             for batch in pq.ParquetFile(path).iter_batches(columns=self.schema.names):
                 for name, facts in self._facts.items():
                     facts.add(batch.column(name))
@@ -97,7 +98,9 @@ class PartWriter:
         if schema.equals(self.schema):
             return
         if self.row_number and self.row_number.lower() in map(str.lower, schema.names):
-            raise NameRefused(f"a new column is called {self.row_number}, as the one that numbers the load's rows", action="rename it")
+            raise NameRefused(
+                f"a new column is called {self.row_number}, as the one that numbers the load's rows", action="rename it"
+            )
         self._write_group()
         if self._writer:
             self._finish_part()
@@ -105,6 +108,10 @@ class PartWriter:
         self._facts |= {f.name: FactsOfColumn(f.type) for f in schema if f.name not in self._facts}
         self.schema = schema
         self._written = with_row_number(schema, self.row_number)
+
+    def settle(self) -> None:
+        """Writes what waits for a full row group, where more may not come soon: memory holds nothing of the load."""
+        self._write_group()
 
     def close(self) -> list[PartFile]:
         """Finishes the last part, and returns it; a load without rows gets one part of zero rows, so that its schema travels."""

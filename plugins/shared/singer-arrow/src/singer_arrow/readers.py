@@ -22,8 +22,8 @@ from singer_arrow.declared import Declared
 
 NULL = msgspec.Raw(b"null")
 _SHOWN = 60  # characters of a value that a reason shows
+_SURE = 38  # text of so many characters has no more digits than decimal128
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_NO_QUOTE = pa.scalar(None, pa.string())
 _US_OF_YEARS = (-62_135_596_800_000_000, 253_402_300_799_999_999)  # 0001-01-01 to 9999-12-31, in µs since 1970
 _DAYS_OF_YEARS = (-719_162, 2_932_896)
 _FINER = {"us": r"(\.\d{6})\d+", "ns": r"(\.\d{7})\d+"}  # digits that are cut: Delta's text of a time has seven
@@ -66,7 +66,7 @@ class Reader:
 
     def decoded(self, texts: Sequence[bytes | msgspec.Raw]) -> list[Any]:
         """JSON texts as values of `slot`. Raises any of UNFIT."""
-        found: list[Any] = msgspec.json.decode(b"[" + b",".join(texts) + b"]", type=list[self.slot])
+        found: list[Any] = msgspec.json.decode(b"[" + b",".join(texts) + b"]", type=list[self.slot])  # type: ignore[name-defined]
         return found
 
     def reason(self, text: bytes, error: BaseException) -> str:
@@ -147,18 +147,24 @@ class Decimals(Digits):
 
     def numbers(self, texts: pa.Array, values: list[Any]) -> pa.Array:
         """Raises any of UNFIT."""
-        try:
-            found = pc.cast(texts, self.arrow)
-            found.validate(full=True)  # digits before the point
-        except pa.ArrowInvalid:
-            if len(values) > 1 and not _has_quotes(values):
-                raise
-        else:
-            return found
         if len(values) == 1:
             return pa.array([self._one(bytes(values[0]))], self.arrow)
-        found = pc.cast(pc.utf8_trim(texts, '"'), self.arrow)
-        found.validate(full=True)
+        long = pc.greater(pc.binary_length(texts), _SURE)
+        if not pc.any(long).as_py():
+            return self._cast(texts)
+        # the cast takes more than 38 digits, and makes another number of them (pyarrow 26)
+        ones = [self._one(bytes(v)) if is_long else None for v, is_long in zip(values, long.to_pylist(), strict=True)]
+        return pc.if_else(long, pa.array(ones, self.arrow), self._cast(pc.if_else(long, pa.NA, texts)))
+
+    def _cast(self, texts: pa.Array) -> pa.Array:
+        try:
+            found = pc.cast(texts, self.arrow)
+        except pa.ArrowInvalid:
+            bare = pc.utf8_trim(texts, '"')
+            if bare.equals(texts):
+                raise
+            found = pc.cast(bare, self.arrow)
+        found.validate(full=True)  # digits before the point
         return found
 
     def _one(self, text: bytes) -> Decimal | None:
@@ -208,11 +214,12 @@ class Floats(Digits):
         return "; declare x-sql-datatype: decimal(p,s), or a type of text, to keep them" if self.column.is_bare else ""
 
     def _doubtful(self, texts: pa.Array, found: pa.Array) -> pa.Array | None:
-        """Which values may not be what was written: many digits, an exponent, or nearly nothing. NULLs are false or NULL."""
-        size = pc.abs(found)
-        long = pc.greater(pc.binary_length(texts), self._always)
-        tiny = pc.and_(pc.less(size, self._normal), pc.or_(pc.greater(size, 0), pc.match_substring_regex(texts, "[1-9]")))
-        doubtful = pc.or_(pc.or_(long, tiny), pc.is_inf(found))
+        """Which values may not be what was written: of many digits, or nearly nothing, or infinite. NULLs are false or NULL."""
+        size, length = pc.abs(found), pc.binary_length(texts)
+        long, small, infinite = pc.greater(length, self._always), pc.less(size, self._normal), pc.is_inf(found)
+        if pc.any(small).as_py():
+            small = pc.and_(small, pc.and_(pc.not_equal(texts, "0"), pc.not_equal(texts, "0.0")))
+        doubtful = pc.or_(pc.or_(long, small), infinite)
         return doubtful if pc.any(doubtful).as_py() else None
 
     def wanted(self) -> str:
@@ -272,11 +279,15 @@ class Dates(Reader):
 class Moments(Reader):
     """Timestamps and times of day; digits finer than the type's are cut, and those that were no zeros are counted."""
 
+    _longest: int | None = None  # characters of a text whose digits are all kept; None: Arrow itself takes no finer ones
+
     def made(self, values: list[Any]) -> Made:
         """The array, and which values lost digits. Raises any of UNFIT."""
         texts = pa.array(values, pa.string())
         try:
-            return Made(self.moments(texts), None, texts)
+            if self._longest is None or (pc.max(pc.binary_length(texts)).as_py() or 0) <= self._longest:
+                return Made(self.moments(texts), None, texts)
+            raise pa.ArrowInvalid("more digits than are kept")
         except pa.ArrowInvalid:
             shorter = pc.replace_substring_regex(texts, _FINER[self.arrow.unit], r"\1")
             if shorter.equals(texts):
@@ -314,6 +325,10 @@ class Times(Moments):
 
     what = "a time such as 16:12:24.5"
 
+    def __init__(self, column: Declared) -> None:
+        super().__init__(column)
+        self._longest = len("16:12:24.1234567") if self.arrow.unit == "ns" else None
+
     def moments(self, texts: pa.Array) -> pa.Array:
         """Raises pa.ArrowInvalid or Unfit."""
         days = pc.cast(pc.binary_join_element_wise("1970-01-01T", texts, ""), pa.timestamp(self.arrow.unit))
@@ -347,7 +362,7 @@ def texts_of(values: Sequence[bytes | msgspec.Raw]) -> pa.Array:
     if not values:
         return pa.array([], pa.string())
     joined = b"\n".join(values)
-    found = pc.split_pattern(pa.array([joined], pa.string()), "\n").flatten()
+    found = pc.split(pa.array([joined], pa.string()), "\n").values
     if len(found) != len(values):
         raise Unfit("a value goes over several lines")
     return _without_null(found) if b"null" in joined else found
@@ -388,9 +403,5 @@ def within(values: pa.Array, integer: pa.DataType, bounds: tuple[int, int]) -> p
     return values
 
 
-def _has_quotes(values: Sequence[bytes | msgspec.Raw]) -> bool:
-    return any(bytes(value)[:1] == b'"' for value in values)
-
-
 def _without_null(texts: pa.Array) -> pa.Array:
-    return pc.if_else(pc.equal(texts, "null"), _NO_QUOTE, texts)
+    return pc.if_else(pc.equal(texts, "null"), pa.NA, texts)

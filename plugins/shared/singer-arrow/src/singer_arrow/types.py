@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -114,13 +115,13 @@ def of_json_schema(column: JsonSchema) -> pa.DataType:
     return _of_json(names.pop(), column) if len(names) == 1 else pa.string()
 
 
-def kinds(column: JsonSchema) -> set[str]:
+def kinds(column: Mapping[str, Any]) -> set[str]:
     """The JSON types that a property allows, those of its options among them; empty where it allows any."""
     declared = column.get("type") or []
     return ({declared} if isinstance(declared, str) else set(declared)).union(*(kinds(option) for option in _options(column)))
 
 
-def _options(column: JsonSchema) -> list[JsonSchema]:
+def _options(column: Mapping[str, Any]) -> list[JsonSchema]:
     return [option for name in ("anyOf", "oneOf") for option in column.get(name) or () if isinstance(option, dict)]
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from collections.abc import Iterable
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 _SHORTEST = 4  # shorter ones would black out words
 _SHOWN = 500
@@ -21,7 +22,9 @@ class Masks:
     def add(self, secret: str) -> None:
         """One more secret, an access token say."""
         if len(secret) >= _SHORTEST:
-            self._forms |= {secret, quote(secret, safe=""), b64encode(secret.encode()).decode()}
+            packed = b64encode(secret.encode()).decode().rstrip("=")
+            written = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+            self._forms |= {secret, quote(secret, safe=""), quote(secret), quote_plus(secret), packed, *written}
 
     def hidden(self, text: str) -> str:
         """The text with *** for each secret."""
