@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from singer_arrow import types
 from singer_arrow.declared import columns
 from singer_arrow.errors import TypeRefused
 
@@ -42,6 +43,12 @@ ROOT = {
         ({}, pa.string(), True),
         (True, pa.string(), True),
         ({"type": "object", "x-sql-datatype": "nvarchar(max)"}, pa.string(), False),
+        ({"type": ["number", "null"], "x-sql-datatype": "decimal(19,4)"}, pa.decimal128(19, 4), False),
+        ({"type": "number"}, pa.float64(), False),
+        ({"type": "string", "format": "date-time"}, pa.timestamp("us", tz="UTC"), False),
+        ({"type": "string", "x-sql-datatype": "datetime"}, pa.timestamp("us"), False),
+        ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, pa.int64(), False),
+        ({"type": ["object", "null"]}, pa.string(), True),
     ],
 )
 def test_what_a_column_becomes(column: Any, arrow: pa.DataType, is_json: bool) -> None:
@@ -76,3 +83,9 @@ def test_null_secrets_and_bare_numbers() -> None:
 def test_what_cannot_be_is_refused_by_column(column: Any, words: str) -> None:
     with pytest.raises(TypeRefused, match=f"'price'.*{words}"):
         columns({**ROOT, "properties": {"price": column}})
+
+
+def test_unknown_sql_types_are_refused_by_name_and_nullable_ones_say_so() -> None:
+    with pytest.raises(TypeRefused, match="vector"):
+        types.of_sql("vector(3)")
+    assert types.to_json_schema(pa.int16(), "tinyint", True)["type"] == ["integer", "null"]

@@ -208,8 +208,10 @@ def test_a_tap_without_states_is_refused_unless_its_exit_code_is_to_be_trusted(t
 @pytest.mark.parametrize("torn", [b'{"type": "RECORD", "stream": "lines", "rec', b"Traceback (most recent call last):\n"])
 def test_a_tap_that_dies_in_a_line_keeps_the_streams_that_are_complete(torn: bytes, tmp_path: Path) -> None:
     target = Target(tmp_path)
-    with pytest.raises(MessageRefused, match="not a Singer message"):
+    with pytest.raises(MessageRefused, match="not a Singer message") as told:
         target.take(schema(), record(id=1), state(orders={}), schema("lines"), record("lines", id=1), torn)
+    assert "Complete and staged: orders; nothing else is" in str(told.value)
+    assert ("the tap ended within it" in str(told.value)) is not torn.endswith(b"\n")
     assert [*target.manifests()] == ["orders"] and len(target.left()) == 1
 
 

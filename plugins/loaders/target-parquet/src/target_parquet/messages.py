@@ -45,12 +45,12 @@ _DECODER = msgspec.json.Decoder(Message)
 _BAD = (msgspec.MsgspecError, RecursionError, ValueError)
 
 
-def decode(line: bytes) -> Message:
-    """One line as a message. Raises MessageRefused, quoting its start."""
+def decode(line: bytes, action: str = "") -> Message:
+    """One line as a message. Raises MessageRefused, quoting its start; `action` is what to do then."""
     try:
         return _DECODER.decode(line)
     except _BAD as error:
-        return _odd(line, error)
+        return _odd(line, error, action)
 
 
 def chunks(lines: Input) -> Iterator[bytes]:
@@ -72,20 +72,24 @@ def of(chunk: bytes) -> Iterator[Message]:
     try:
         found = _DECODER.decode_lines(chunk)
     except _BAD:
-        for line in chunk.split(b"\n"):
+        *whole, torn = chunk.split(b"\n")
+        for line in whole:
             if line.strip():
                 yield decode(line)
+        if torn.strip():
+            yield decode(torn, "the tap ended within it; look for its own error, and run again")
         return
     yield from found
 
 
-def _odd(line: bytes, error: Exception) -> Message:
+def _odd(line: bytes, error: Exception, action: str) -> Message:
     """A line that msgspec does not take: RECORDs with NaN or Infinity, which Python writes, or nested very deep, are messages."""
     try:
         members = json_text.members(line)
         record = members.pop("record", b"")
         message = msgspec.json.decode(msgspec.json.encode({n: msgspec.Raw(v) for n, v in members.items()}), type=Message)
     except (json_text.NotJson, *_BAD):
-        raise MessageRefused(f"standard input has a line that is not a Singer message: {error}: {line[:200]!r}") from error
+        told = f"standard input has a line that is not a Singer message: {error}: {line[:200]!r}"
+        raise MessageRefused(told, action=action) from error
     message.record = msgspec.Raw(record)
     return message

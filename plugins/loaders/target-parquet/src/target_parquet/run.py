@@ -59,8 +59,10 @@ class Run:
                     self._take(message)
                 self._hold(len(chunk))
             self._finish(self._open.values())
-        except Exception:
+        except Exception as error:
             self._save()
+            if isinstance(error, Failure) and self._done:
+                error.keeping(f"Complete and staged: {', '.join(sorted(self._done))}; nothing else is")
             raise
         except BaseException:
             self._abandon(self._open.values())

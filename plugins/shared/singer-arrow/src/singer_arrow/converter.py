@@ -31,6 +31,7 @@ from singer_arrow.readers import UNFIT, Made, Reader, Unfit, reader_of
 
 OnDrift = Literal["freeze", "evolve", "discard_value", "discard_row"]
 Text = bytes | msgspec.Raw
+_CAREFUL = 20  # pages between two attempts at the short way, where pages are odd but good
 _SUFFIX_100NS = "_100ns"
 _DIGITS_100NS = ("datetime2", "datetime2(7)", "datetimeoffset", "datetimeoffset(7)", "")
 
@@ -81,7 +82,7 @@ class RecordConverter:
         self._on_drift = on_schema_drift
         self._keep_100ns = keep_100ns
         self._evolved = dict(evolved or {})
-        self._is_careful = False  # once a page was odd and none of its records bad, the next will be, too
+        self._careful_pages = 0  # so many go the careful way at once: the one before was odd, and none of its records bad
         self.declare(columns)
 
     def declare(self, columns: Sequence[Declared]) -> None:
@@ -126,13 +127,16 @@ class RecordConverter:
         Text of other origin than msgspec's Raw may be anything; it is rejected where it is no record. Raises NameRefused where
         a column that `evolve` adds would meet another one in Delta.
         """
-        if not self._is_careful:
-            try:
-                return Converted(self.batch([*map(self._record.decode, records)]), [], [])
-            except UNFIT:
-                pass
-        converted = self._carefully(records)
-        self._is_careful = not converted.rejected
+        if self._careful_pages:
+            self._careful_pages -= 1
+            return self._carefully(records)
+        before = self.schema
+        try:
+            return Converted(self.batch([*map(self._record.decode, records)]), [], [])
+        except UNFIT:
+            converted = self._carefully(records)
+        if not converted.rejected and self.schema is before:
+            self._careful_pages = _CAREFUL
         return converted
 
     def batch(self, records: Sequence[Any]) -> pa.RecordBatch:

@@ -22,7 +22,6 @@ from singer_arrow.declared import Declared
 
 NULL = msgspec.Raw(b"null")
 _SHOWN = 60  # characters of a value that a reason shows
-_SURE = 38  # text of so many characters has no more digits than decimal128
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _US_OF_YEARS = (-62_135_596_800_000_000, 253_402_300_799_999_999)  # 0001-01-01 to 9999-12-31, in µs since 1970
 _DAYS_OF_YEARS = (-719_162, 2_932_896)
@@ -55,6 +54,7 @@ class Reader:
     def __init__(self, column: Declared) -> None:
         self.column = column
         self.arrow: pa.DataType = column.field.type
+        self._decoder = msgspec.json.Decoder(list[self.slot])  # type: ignore[name-defined]
 
     def made(self, values: list[Any]) -> Made:
         """The array of decoded values. Raises any of UNFIT."""
@@ -66,7 +66,7 @@ class Reader:
 
     def decoded(self, texts: Sequence[bytes | msgspec.Raw]) -> list[Any]:
         """JSON texts as values of `slot`. Raises any of UNFIT."""
-        found: list[Any] = msgspec.json.decode(b"[" + b",".join(texts) + b"]", type=list[self.slot])  # type: ignore[name-defined]
+        found: list[Any] = self._decoder.decode(b"[" + b",".join(texts) + b"]")
         return found
 
     def reason(self, text: bytes, error: BaseException) -> str:
@@ -145,16 +145,23 @@ class Digits(Reader):
 class Decimals(Digits):
     """Decimals, as numbers or as text of one: refused where digits other than zeros do not fit."""
 
+    def __init__(self, column: Declared) -> None:
+        super().__init__(column)
+        self._sure = (
+            38 - self.arrow.scale
+        )  # text of so many characters, without an exponent, stays below 10**38 when it is scaled
+
     def numbers(self, texts: pa.Array, values: list[Any]) -> pa.Array:
         """Raises any of UNFIT."""
         if len(values) == 1:
             return pa.array([self._one(bytes(values[0]))], self.arrow)
-        long = pc.greater(pc.binary_length(texts), _SURE)
-        if not pc.any(long).as_py():
+        # where what it computes leaves 128 bits, the cast makes another number of it, without an error (pyarrow 26)
+        longest = pc.min_max(pc.binary_length(texts)).as_py()["max"] or 0
+        if longest <= self._sure and not _has_exponent(b"".join(values)):
             return self._cast(texts)
-        # the cast takes more than 38 digits, and makes another number of them (pyarrow 26)
-        ones = [self._one(bytes(v)) if is_long else None for v, is_long in zip(values, long.to_pylist(), strict=True)]
-        return pc.if_else(long, pa.array(ones, self.arrow), self._cast(pc.if_else(long, pa.NA, texts)))
+        unsure = [len(text) > self._sure or _has_exponent(text) for text in map(bytes, values)]
+        ones = [self._one(bytes(value)) if is_unsure else None for value, is_unsure in zip(values, unsure, strict=True)]
+        return pc.if_else(pa.array(unsure), pa.array(ones, self.arrow), self._cast(pc.if_else(pa.array(unsure), pa.NA, texts)))
 
     def _cast(self, texts: pa.Array) -> pa.Array:
         try:
@@ -401,6 +408,10 @@ def within(values: pa.Array, integer: pa.DataType, bounds: tuple[int, int]) -> p
         if low < bounds[0] or high > bounds[1]:
             raise pa.ArrowInvalid("outside the years 1 to 9999")
     return values
+
+
+def _has_exponent(text: bytes) -> bool:
+    return b"e" in text or b"E" in text
 
 
 def _without_null(texts: pa.Array) -> pa.Array:
