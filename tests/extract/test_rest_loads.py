@@ -90,7 +90,7 @@ def test_dead_letters_are_counted_and_raising_their_limit_goes_on_without_readin
         return page(query, rows, total=25)
 
     with api(serving) as url:
-        with pytest.raises(TooManyDeadLetters, match="page 3, record 3, price: .*set max_dead_letters to 2"):
+        with pytest.raises(TooManyDeadLetters, match=r"page 3, record 3, price: .*set max_dead_letters to 2"):
             sync(url, tmp_path, max_dead_letters=1)
         asked.clear()
         sync(url, tmp_path, max_dead_letters=2)
@@ -103,9 +103,9 @@ def test_dead_letters_are_counted_and_raising_their_limit_goes_on_without_readin
 
 
 def test_a_key_that_is_null_is_a_dead_letter(tmp_path: Path) -> None:
-    with api(lambda n, q: page(q, [*ROWS[:5], ROWS[5] | {"id": None}], total=6)) as url:
-        with pytest.raises(TooManyDeadLetters, match="record 6, id: it is NULL"):
-            sync(url, tmp_path)
+    rows = [*ROWS[:5], ROWS[5] | {"id": None}]
+    with api(lambda n, q: page(q, rows, total=6)) as url, pytest.raises(TooManyDeadLetters, match="record 6, id: it is NULL"):
+        sync(url, tmp_path)
 
 
 LINES = {

@@ -70,7 +70,7 @@ def first_requests(count: int, alter: Callable[[int, Reply], Reply]) -> Fault:
 
 
 def changes(change: Change, after: int = 1, every: int | None = None, times: int | None = 1) -> Fault:
-    """The table changes before the request behind `after` others; and then, with `every`, before every so many, at most `times`."""
+    """The table changes before the request behind `after` others; then, with `every`, before every so many, at most `times`."""
 
     def fault(serve: Serve, table: Table) -> Serve:
         arrived = done = 0

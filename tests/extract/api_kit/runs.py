@@ -36,6 +36,7 @@ BASE: dict[str, Any] = {
     "request_timeout_seconds": 5,
     "backoff_max_seconds": 2,
     "throttle_max_seconds": 4,
+    "overlap_pages": False,  # so that pages begin where the cases say
 }
 
 
@@ -54,12 +55,17 @@ def stream(**changed: Any) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def settings(
-    url: str, spool: Path | None, *streams: Mapping[str, Any], style: str = "offset", **changed: Any
-) -> dict[str, Any]:
+def settings(url: str, spool: Path | None, *streams: Mapping[str, Any], style: str = "offset", **changed: Any) -> dict[str, Any]:
     """A configuration: BATCH output with a spool, RECORD output without; what is changed to None is left out."""
     batch = {"encoding": {"format": "parquet", "compression": "zstd"}, "storage": {"root": spool.as_uri()}} if spool else None
-    given = {"api_url": url, **BASE, **STYLES[style].settings, "batch_config": batch, **changed, "streams": list(streams or [stream()])}
+    given = {
+        "api_url": url,
+        **BASE,
+        **STYLES[style].settings,
+        "batch_config": batch,
+        **changed,
+        "streams": list(streams or [stream()]),
+    }
     return {name: value for name, value in given.items() if value is not None}
 
 
@@ -202,7 +208,7 @@ def refused(run: Run, *words: str, code: int = REFUSED) -> None:
 def traces(secret: str, *more: str) -> set[str]:
     """What would betray a secret: itself, as a URL holds it, and `more` (a pair with a colon, say) in base64."""
     plain = {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}
-    coded = {base64.b64encode(text.encode()).decode().rstrip("=") for text in more}
+    coded = {base64.b64encode(text.encode()).decode() for text in more}
     return plain | coded
 
 

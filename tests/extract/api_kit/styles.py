@@ -102,7 +102,7 @@ def by_link(honest: Honest, request: Request) -> Reply:
     found = honest.slice(start, size)
     links = [f'<{address(request)}?per_page={size}&page=1>; rel="first"']
     if honest.next(start, found) is not None:
-        links.insert(0, f'<{address(request)}?per_page={size}&page={number + 1}&note=a,b>; rel="next"')
+        links.insert(0, f'<{address(request)}?note=a,b;c&per_page={size}&page={number + 1}>; rel="next"')
     return honest.page(start, found, {"Link": ", ".join(links)})
 
 

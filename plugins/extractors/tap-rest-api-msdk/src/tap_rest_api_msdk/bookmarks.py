@@ -7,6 +7,8 @@ from decimal import Decimal
 
 import pyarrow as pa
 
+from singer_arrow import compute as pc
+
 
 def later(arrow: pa.DataType, old: str | None, new: str | None) -> str | None:
     """The greater of two bookmarks of a column of this type; None is less than everything."""
@@ -31,6 +33,19 @@ def earlier(arrow: pa.DataType, start: str | None, lookback: float) -> str | Non
     if moment.tzinfo is not None:
         return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%f")
+
+
+def scalar(arrow: pa.DataType, text: str) -> pa.Scalar:
+    """A bookmark, or start_date, as a value of its column. A time without a zone is UTC where the column has one, and the other
+    way round.
+    """
+    if pa.types.is_timestamp(arrow):
+        moment = datetime.fromisoformat(text)
+        utc = moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+        return pa.scalar(utc.replace(tzinfo=UTC) if arrow.tz else utc, arrow)
+    if pa.types.is_date(arrow):
+        return pa.scalar(date.fromisoformat(text[:10]), arrow)
+    return pc.cast(pa.array([text], pa.string()), arrow)[0]
 
 
 def query_text(bookmark: str) -> str:

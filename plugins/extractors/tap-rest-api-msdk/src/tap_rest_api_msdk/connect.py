@@ -26,5 +26,9 @@ def _secrets(settings: Settings) -> Iterator[str]:
     """What no message may show. Headers and parameters may hold keys too: their longer values count."""
     yield from (s.reveal() for s in (settings.password, settings.bearer_token, settings.client_secret, settings.refresh_token))
     yield from (key.reveal() for key in settings.api_keys.values())
-    for given in (settings.aws_credentials, settings.oauth_extras, settings.headers, settings.params):
-        yield from (str(value) for value in given.values() if len(str(value)) >= 12)
+    yield f"{settings.username}:{settings.password.reveal()}"
+    yield f"{settings.client_id}:{settings.client_secret.reveal()}"
+    yield from (str(settings.aws_credentials.get(name) or "") for name in ("aws_secret_access_key", "aws_session_token"))
+    yield from map(str, settings.oauth_extras.values())
+    for given in (settings, *settings.streams):
+        yield from (str(value) for each in (given.headers, given.params) for value in each.values() if len(str(value)) >= 8)

@@ -121,7 +121,7 @@ class Load:
         self._kept = True
 
     def discard(self, keeps_letters: bool = False) -> None:
-        """Takes everything away, where the stream is read again or nothing of it can be kept; the dead letters too, unless told."""
+        """Takes everything away, where the stream is read again or nothing can be kept; the dead letters too, unless told."""
         self._writer.abandon()
         progress.remove(self._writer.folder, self._writer.load_id)
         if not keeps_letters:

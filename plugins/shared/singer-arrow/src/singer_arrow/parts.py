@@ -79,8 +79,9 @@ class PartWriter:
         """Goes on behind finished parts of the same load; yields their rows. Raises DamagedPart for one that has changed."""
         for part in files:
             path = self.folder / part.path
-            if check_part(path).sha256 != part.sha256:
-                raise DamagedPart(f"part {path} is not the one that was written")
+            found = check_part(path)
+            if found.sha256 != part.sha256 or not found.schema.equals(self._written):
+                raise DamagedPart(f"part {path} is not one of this load any more")
             for batch in pq.ParquetFile(path).iter_batches(columns=self.schema.names):
                 for name, facts in self._facts.items():
                     facts.add(batch.column(name))

@@ -27,7 +27,7 @@ class Request:
     def address(self) -> str:
         """The address with its query; lists are repeated parameters, None is left out."""
         given = {} if self.in_body else {name: value for name, value in self.params.items() if value is not None}
-        query = urlencode(given, doseq=True)
+        query = urlencode(given, doseq=True, safe="", quote_via=quote)  # a blank is %20, which signatures of AWS need
         joint = "&" if "?" in self.url else "?"
         return quote(self.url + (joint + query if query else ""), safe=_UNQUOTED)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 from base64 import b64encode
 from collections.abc import Iterable
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 _SHORTEST = 4  # shorter ones would black out words
 _SHOWN = 500
+_SAID = re.compile(r'("[^"]*(?:token|secret|password|api_?key|authorization)[^"]*"\s*:\s*")[^"]*', re.IGNORECASE)
 
 
 class Masks:
@@ -21,7 +24,9 @@ class Masks:
     def add(self, secret: str) -> None:
         """One more secret, an access token say."""
         if len(secret) >= _SHORTEST:
-            self._forms |= {secret, quote(secret, safe=""), b64encode(secret.encode()).decode()}
+            packed = b64encode(secret.encode()).decode().rstrip("=")
+            written = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+            self._forms |= {secret, quote(secret, safe=""), quote(secret), quote_plus(secret), packed, *written}
 
     def hidden(self, text: str) -> str:
         """The text with *** for each secret."""
@@ -31,5 +36,5 @@ class Masks:
 
     def first_words(self, body: bytes) -> str:
         """The beginning of an answer's body on one line, without secrets; `an empty answer` for none."""
-        text = " ".join(self.hidden(body[: 8 * _SHOWN].decode("utf-8", "replace")).split())
+        text = " ".join(_SAID.sub(r"\1***", self.hidden(body[: 8 * _SHOWN].decode("utf-8", "replace"))).split())
         return text[:_SHOWN] or "an empty answer"

@@ -104,7 +104,7 @@ class Transport:
             raise NoAnswer(f"the proxy {self._proxy_name(url)} gives no connection: {_words(error)}") from error
         except (urllib3.exceptions.HTTPError, HTTPException, OSError) as error:
             if time.monotonic() >= due or _caused_by(error, TimeoutError):
-                raise NoAnswer(f"no whole answer within {self._timeout:g} s") from error
+                raise NoAnswer(f"no whole answer within {self._timeout:g} s (request_timeout_seconds)") from error
             raise NoAnswer(f"no connection, or one that broke: {_words(error)}") from error
         named = {name.lower(): value for name, value in answer.headers.items()}
         return Answer(answer.status, answer.reason or "", named, content, without_query(url))
@@ -120,7 +120,7 @@ class Transport:
             if size > self._size:
                 raise TooLarge(f"an answer is larger than {self._size // 10**6} MB (max_response_mb)")
             if time.monotonic() >= due:
-                raise NoAnswer(f"no whole answer within {self._timeout:g} s")
+                raise NoAnswer(f"no whole answer within {self._timeout:g} s (request_timeout_seconds)")
             parts.append(part)
         if unpack:
             unpack.ended()

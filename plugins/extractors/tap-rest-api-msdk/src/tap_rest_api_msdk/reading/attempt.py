@@ -28,7 +28,7 @@ class Attempt:
     ) -> None:
         self.walks = walks
         self.load = Load(plan, converter.secret, done)
-        self.dropped = 0  # rows that came again
+        self._dropped = 0  # rows that came again
         self.left_out = done.left_out if done else 0  # records that on_schema_drift left out
         self._choice, self._converter, self._asked = choice, converter, asked
         self._cut = Cut(choice, converter.schema, plan.start_read)
@@ -36,6 +36,11 @@ class Attempt:
         self._proof = KeyProof(choice.stream, choice.key)
         self._pages = done.pages if done else 0
         self._at_rest = (self._pages, self._cut.rows, self.left_out)  # in front of the page under way
+
+    @property
+    def dropped(self) -> int:
+        """The records that came a second time and are in the load once."""
+        return self._dropped + self.walks.doubled
 
     @property
     def source_rows(self) -> int | None:
@@ -57,6 +62,10 @@ class Attempt:
         except BaseException:
             self._keep()
             raise
+        if self.walks.doubled and self.walks.total is None:
+            raise Doubled(
+                f"stream {self._choice.stream}: {self.walks.doubled} records came twice on a page, so that others may be missing"
+            )
         if doubles := self._proof.doubles(self.load.parts):
             raise Doubled(
                 f"stream {self._choice.stream}: keys came more than once, so that others may be missing: {'; '.join(doubles)}",
@@ -133,7 +142,7 @@ class Attempt:
             if seen.setdefault(one, row) is row:
                 yield True
             elif seen[one] == row:
-                self.dropped += 1
+                self._dropped += 1
                 yield False
             else:
                 raise doubled

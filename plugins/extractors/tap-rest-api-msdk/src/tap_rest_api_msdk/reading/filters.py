@@ -21,7 +21,7 @@ class Cut:
         self._key = key if choice.is_incremental and start is not None and not stream.search_field else None
         if self._key is not None:
             kind = schema.field(self._key).type
-            self._least = pc.cast(pa.array([bookmarks.earlier(kind, start, stream.lookback)], pa.string()), kind)[0]
+            self._least = bookmarks.scalar(kind, str(bookmarks.earlier(kind, start, stream.lookback)))
 
     def behind(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The rows that stay."""

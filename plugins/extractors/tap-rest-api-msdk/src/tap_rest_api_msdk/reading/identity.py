@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
-from tap_rest_api_msdk.records.converter import Converter
-from tap_rest_api_msdk.stream_choice import StreamChoice
+Name = tuple[bytes, ...]
 
 
-def of(choice: StreamChoice, converter: Converter) -> Callable[[msgspec.Raw], object]:
-    """A function from a record's JSON to its key, as JSON texts; to the whole record where it has none."""
-    members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+class Identity:
+    """Names records: by their key, as JSON texts, or as a whole where they have none. `flat` makes a nested one flat."""
 
-    def name(raw: msgspec.Raw) -> object:
-        for made in (lambda: raw, lambda: converter.flat_one(raw)):
-            try:
-                found = members.decode(made())
-                if choice.key:
-                    return tuple(bytes(found[column]) for column in choice.key)
-            except (msgspec.MsgspecError, KeyError, RecursionError):
-                continue
-        return bytes(raw)
+    def __init__(self, key: Sequence[str], flat: Callable[[msgspec.Raw], msgspec.Raw]) -> None:
+        self.key = list(key)
+        self._flat = flat
+        self._members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
-    return name
+    def name(self, raw: msgspec.Raw) -> Name:
+        """The name of a record."""
+        if self.key:
+            for made in (lambda raw: raw, self._flat):
+                try:
+                    found = self._members.decode(made(raw))
+                    return tuple(bytes(found[column]) for column in self.key)
+                except (msgspec.MsgspecError, KeyError, RecursionError):
+                    continue
+        return (bytes(raw),)
+
+    def words(self, name: Name | None) -> str:
+        """A name as a message shows it."""
+        if name is None or len(name) != len(self.key):
+            return "the stream has no primary_keys to name it by"
+        return ", ".join(f"{column}={text.decode(errors='replace')[:80]}" for column, text in zip(self.key, name, strict=True))

@@ -16,6 +16,7 @@ from tap_rest_api_msdk.config import StreamConfig, TapConfig
 from tap_rest_api_msdk.errors import AnswerRefused
 from tap_rest_api_msdk.pages.requests import Requests
 from tap_rest_api_msdk.reading.children import Values
+from tap_rest_api_msdk.reading.identity import Identity
 from tap_rest_api_msdk.reading.walk import At, Walk
 from tap_rest_api_msdk.records import flatten, infer
 from tap_rest_api_msdk.records.envelope import Envelope, Page
@@ -59,7 +60,7 @@ def _sample(stream: StreamConfig, config: TapConfig, client: ApiClient, values: 
         return client.get(requests.at(at.place, at.behind), f"stream {stream.name}", read)
 
     sample: list[dict[str, Any]] = []
-    for page in Walk(stream.name, stream.paging, False, 1, fetch):
+    for page in Walk(stream.name, stream.paging, Identity((), lambda raw: raw), 1, fetch):
         for raw in page.records:
             record = flattener.record(json.loads(bytes(raw), parse_float=Decimal))
             if not isinstance(record, dict):

@@ -7,6 +7,7 @@ import threading
 import time
 
 from singer_arrow.errors import Failure
+from tap_rest_api_msdk.reading.walk import Repeated
 from tap_rest_api_msdk.retry import backoff
 
 log = logging.getLogger("tap_rest_api_msdk")
@@ -29,7 +30,7 @@ class Settling:
         """Waits a moment before the next read. Raises what it failed for where two reads agree on it, or the time is up."""
         self._tries += 1
         self._until = self._until or time.monotonic() + self._seconds
-        if self.agrees(digest, failed.what):
+        if self.agrees(digest, failed.what) or (isinstance(failed, Repeated) and self._before and self._before[1] == failed.what):
             raise failed.keeping("Nothing of this stream was kept: it was read twice, with the same result")
         if time.monotonic() >= self._until:
             often = f"{self._tries} time{'' if self._tries == 1 else 's'}"
@@ -37,4 +38,4 @@ class Settling:
         self._before = (digest, failed.what)
         log.warning("%s; the stream is read again", failed.what)
         self._stop.clear()
-        self._stop.wait(backoff(self._tries))
+        self._stop.wait(min(backoff(self._tries), max(self._until - time.monotonic(), 0)))

@@ -23,9 +23,9 @@ from tap_rest_api_msdk.errors import AnswerRefused
 from tap_rest_api_msdk.load import Load, LoadPlan
 from tap_rest_api_msdk.pages.requests import Requests
 from tap_rest_api_msdk.progress import Progress
-from tap_rest_api_msdk.reading import identity
 from tap_rest_api_msdk.reading.attempt import Attempt
 from tap_rest_api_msdk.reading.children import ALONE, Values
+from tap_rest_api_msdk.reading.identity import Identity
 from tap_rest_api_msdk.reading.keys import Doubled, KeyProof
 from tap_rest_api_msdk.reading.settling import Settling
 from tap_rest_api_msdk.reading.walk import At, Moved, Overlap, Walk
@@ -38,7 +38,7 @@ from tap_rest_api_msdk.stream_choice import StreamChoice
 
 log = logging.getLogger("tap_rest_api_msdk")
 Bookmark = MutableMapping[str, Any]
-_NO_KEYS = "the stream has no primary keys: nothing would show that records are missing or twice where its pages move"
+_NO_KEYS = "the stream has no primary keys: gaps and doubles cannot be excluded where its records move while they are read"
 
 
 class StreamReader:
@@ -146,11 +146,19 @@ class StreamReader:
     def _walks(self, start: str | None, done: Progress | None = None) -> Walks:
         self._client.stop.clear()
         overlaps = self._config.settings.overlap_pages
-        name_of = identity.of(self.choice, self._converter) if overlaps and not self._is_aligned and not self._envelope.filters else None
+        overlaps = overlaps and not self._is_aligned and not self._envelope.filters
+        known_by = Identity(self.choice.key, self._converter.flat_one)
         return Walks(
             self._all_values,
             lambda values, fetch: Walk(
-                self.choice.stream, self._stream.paging, bool(self.choice.key), self._config.limits.parallel, fetch, name_of, self._is_aligned, done
+                self.choice.stream,
+                self._stream.paging,
+                known_by,
+                self._config.limits.parallel,
+                fetch,
+                overlaps,
+                self._is_aligned,
+                done,
             ),
             lambda values, at: self._fetch(self._requests(start, values), at),
             self._config.limits.parallel,
@@ -181,7 +189,8 @@ class StreamReader:
         if attempt.load.done:
             notes.append(f"it goes on behind {attempt.load.done.rows} rows of a run that failed")
         if attempt.dropped:
-            notes.append(f"{attempt.dropped} records came twice with the same content; each is here once")
+            came = "record came" if attempt.dropped == 1 else "records came"
+            notes.append(f"{attempt.dropped} {came} twice with the same content, and is here once")
         if self._stream.is_inferred:
             notes.append(infer.note(self._stream.inference_records))
         if not self.choice.key and walks.pages > len(self._all_values):

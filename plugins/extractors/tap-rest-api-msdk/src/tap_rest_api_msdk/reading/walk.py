@@ -15,6 +15,7 @@ from tap_rest_api_msdk.pages.counted import Offsets
 from tap_rest_api_msdk.progress import Progress
 from tap_rest_api_msdk.reading.ahead import Ahead
 from tap_rest_api_msdk.reading.guards import PageGuard, PlaceGuard, RecordGuard
+from tap_rest_api_msdk.reading.identity import Identity, Name
 from tap_rest_api_msdk.records.envelope import Page
 
 
@@ -39,30 +40,39 @@ class At:
     beyond: bool = False
 
 
+class Repeated(Moved):
+    """Pages came again: that they do so twice is enough."""
+
+
 class Overlap(Moved):
     """A page did not begin with the last record of the one in front of it."""
 
 
 class Walk:
-    """Walks once. `received` and `total` are counts of records; `digest` tells one walk's records from another's; `pages` counts.
+    """Walks once. `received` and `total` are counts of records; `digest` tells one walk's records from another's.
 
-    `name_of` tells records apart: by key, or as a whole. The end is the API's total, proven by a probe behind it; a page that leads nowhere; or, where pages are counted without a
+    `known_by` tells records apart; `overlaps`: pages that are counted by offset begin with the last record of the one in front.
+    The end is the API's total, proven by a probe behind it; a page that leads nowhere; or, where pages are counted without a
     total, an empty page with another one behind it. Where the total is known and pages are counted, `parallel` pages are under
-    way at once, else one. Raises Moved, AnswerRefused or ShortLoad, and whatever `fetch` raises.
+    way at once, else one. `done` is an earlier walk that this one goes on with. Raises Moved, AnswerRefused or ShortLoad, and
+    whatever `fetch` raises.
     """
 
     def __init__(
         self,
         stream: str,
         paging: Paging,
-        keyed: bool,
+        known_by: Identity,
         parallel: int,
         fetch: Callable[[At], Page],
-        name_of: Callable[[msgspec.Raw], object] | None = None,
+        overlaps: bool = False,
         is_aligned: bool = False,
         done: Progress | None = None,
     ) -> None:
-        self.stream, self.paging, self.keyed = stream, paging, keyed
+        self.stream, self.paging, self.keyed = stream, paging, bool(known_by.key)
+        self.doubled = 0  # records that came twice on a page, with the same content, and are yielded once
+        self._twice = ""  # one of them, in words
+        self._empty = ""  # how the API said that a page is empty
         self._paginator = pages.of(paging)
         self.received = done.received if done else 0
         self.pages = 0
@@ -73,8 +83,9 @@ class Walk:
         self.at_rest: tuple[int, int] | None = (done.place, done.received) if done else None
         self._parallel = parallel
         self._is_aligned = is_aligned  # pages begin at multiples of their size only
-        self._name_of = name_of if isinstance(self._paginator, Offsets) else None
-        self._tail: object = None  # the name of the last record taken
+        self._known_by = known_by
+        self._overlaps = overlaps and isinstance(self._paginator, Offsets)
+        self._tail: Name | None = None  # the name of the last record taken
         self._fetch = fetch
         self._guard = PageGuard()
         self._records: RecordGuard | None = None
@@ -97,7 +108,7 @@ class Walk:
         self._ask(self.first)
         while self._ahead:
             at, page = self._ahead.take()
-            page = self._without_overlap(at, page)
+            page = self._each_once(self._without_overlap(at, page))
             if at.expected is not None and page.sent != at.expected:
                 self._ahead.drop()  # asked for by a count that does not hold
             self._take(at, page)
@@ -119,17 +130,29 @@ class Walk:
             self.is_deaf = True
             return page
         if at.overlaps and page.exists:
-            if not page.records or self._name_of is None or self._name_of(page.records[0]) != self._tail:
+            if not page.records or self._known_by.name(page.records[0]) != self._tail:
                 raise Overlap(
-                    f"stream {self.stream}: {self._so_far()}, the last of them is not where it was when the next page is asked for",
+                    f"stream {self.stream}: {self._so_far()}, the last of them ({self._known_by.words(self._tail)}) is not "
+                    "where it was when the next page is asked for",
                     action="run again when the API's data is at rest, and ask the API for an order that does not change (params)",
                 )
             page = replace(page, records=page.records[1:], sent=page.sent - 1)
-        if page.records and self._name_of is not None:
-            self._tail = self._name_of(page.records[-1])
+        if page.records and self._overlaps:
+            self._tail = self._known_by.name(page.records[-1])
         if self.pages == 0 and page.sent == 1:
-            self._name_of = None  # with pages of one record nothing would be left
+            self._overlaps = False  # with pages of one record nothing would be left
         return page
+
+    def _each_once(self, page: Page) -> Page:
+        """The page without records that it holds a second time, with the same content."""
+        once = dict.fromkeys(map(bytes, page.records)) if self.keyed else ()
+        count = len(page.records) - len(once) if self.keyed else 0
+        if not count:
+            return page
+        twice = next(raw for raw in page.records if page.records.count(raw) > 1)
+        self._twice = f"; records came twice on a page ({self._known_by.words(self._known_by.name(twice))})"
+        self.doubled += count
+        return replace(page, records=[msgspec.Raw(text) for text in once], doubled=count)
 
     def _take(self, at: At, page: Page) -> None:
         self.pages += 1
@@ -140,13 +163,13 @@ class Walk:
             self._compare_total(page)
         if self.is_deaf:
             return
-        self.received += page.sent
-        if page.sent and (same := self._guard.seen(page.records)) and (self.keyed or self.total is None):
-            raise self._repeated(page, same == self.pages - 1)
+        self.received += page.sent - page.doubled
+        if page.records and (same := self._guard.seen(page.records)) and (self.keyed or self.total is None):
+            raise self._repeated(page, same == self.pages - 1, at.probes)
         if self.total is None and self.pages > 1:
             self._records = self._records or RecordGuard()
             if self._records.add(page.records):
-                raise Moved(f"stream {self.stream}: its pages bring nothing but records that came before; {self._so_far()}")
+                raise Repeated(f"stream {self.stream}: its pages bring nothing but records that came before")
         if self.total is not None and self.received > self.total:
             raise self._overlap(at)
         limit = self.paging.results_limit
@@ -155,11 +178,11 @@ class Walk:
                 f"stream {self.stream}: the API has more than {limit} records", action="raise or remove pagination_results_limit"
             )
 
-    def _repeated(self, page: Page, in_a_row: bool) -> Moved:
-        name = self.paging.next_param
-        return Moved(
+    def _repeated(self, page: Page, in_a_row: bool, is_behind_total: bool) -> Repeated:
+        name, or_total = self.paging.next_param, ", and check total_path" if is_behind_total else ""
+        return Repeated(
             f"stream {self.stream}: two pages{' in a row' if in_a_row else ''} hold the same {page.sent} records",
-            action=f"set pagination_next_page_param to what the API calls its offset or page; it is {name!r} now",
+            action=f"set pagination_next_page_param to what the API calls its offset or page; it is {name!r} now{or_total}",
         )
 
     def _check_first(self) -> None:
@@ -179,8 +202,12 @@ class Walk:
     def _compare_total(self, page: Page) -> None:
         if page.total == self.total:
             return
+        if page.total is None:
+            raise AnswerRefused(
+                f"stream {self.stream}: an answer has no number at {self.paging.total_path}", action="correct total_path"
+            )
         changed = f"stream {self.stream}: the API's total changed from {self.total} to {page.total} after {self.received} records"
-        if self.total is None or page.total is None or page.total < self.total or not self.keyed:
+        if self.total is None or page.total < self.total or not self.keyed:
             raise Moved(f"{changed}: its data changed during the run, so that records may be missing or twice")
         self.total = page.total
         self._grown = (At(None), page)  # the last page will be read again
@@ -219,7 +246,7 @@ class Walk:
         place = self._paginator.next(at.place, page)
         if page.sent:
             is_first = self._step == 0
-            self._step = max(self._step, page.sent - (is_first and self._name_of is not None))
+            self._step = max(self._step, page.sent - (is_first and self._overlaps))
             if self._grown is not None:
                 self._grown = (at, page)
         if self.total is not None:
@@ -228,10 +255,11 @@ class Walk:
             return None
         if page.sent:
             if at.probes:
-                raise Moved(f"stream {self.stream}: a page in the middle is empty; {self._so_far()}")
+                raise Moved(f"stream {self.stream}: a page in the middle is empty{self._empty}; {self._so_far()}")
             return At(place, behind=True)
         if at.probes:
             return None
+        self._empty = "" if page.exists else f" (the API answered {page.status})"
         return At(self._one_further(at.place), probes=True, behind=True, beyond=True)
 
     def _by_total(self, at: At, page: Page, place: Any) -> At | None:
@@ -267,7 +295,7 @@ class Walk:
         if self.total is not None and self.paging.is_counted and self._step and not at.probes:
             left = self.total - self.received - sum(each.expected or 0 for each in self._ahead.waiting())
             at = replace(at, expected=min(self._step, left))
-        if self._name_of is not None and at is not self.first and self._tail is not None and not at.beyond:
+        if self._overlaps and at is not self.first and self._tail is not None and not at.beyond:
             at = replace(at, overlaps=True)
         self._last = at
         self._ahead.ask(at)
@@ -290,7 +318,7 @@ class Walk:
 
     def _short(self) -> Moved:
         return Moved(
-            f"stream {self.stream}: {self.received} records received where the API's total is {self.total}"
+            f"stream {self.stream}: {self.received} records received where the API's total is {self.total}{self._twice}"
             + (f"; the first offset was {self.paging.first}" if self.paging.is_counted else "")
         )
 

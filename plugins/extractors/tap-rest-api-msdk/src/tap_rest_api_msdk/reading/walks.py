@@ -24,6 +24,7 @@ class Walks:
         self.walk: Walk | None = None  # the one under way, or the last
         self.digest = 0
         self.is_limited = self.is_deaf = False
+        self.doubled = 0
 
     @property
     def is_of_children(self) -> bool:
@@ -56,5 +57,6 @@ class Walks:
             self.pages += walk.pages
             self.digest = hash((self.digest, walk.digest))
             self.is_limited |= walk.is_limited
+            self.doubled += walk.doubled
             self.is_deaf |= walk.is_deaf
         self.total = None if self.total is None or walk.total is None else self.total + walk.total

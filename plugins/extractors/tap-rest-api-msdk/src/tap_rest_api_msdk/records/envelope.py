@@ -27,7 +27,8 @@ class Page:
     """The records of an answer as JSON, how many the API sent (a filter in records_path may leave some out), its total.
 
     `token` is what stands at next_page_token_path; `links` are those of the header; `headers` by their names in lower case.
-    `exists` is false where the API says that there is no such page. `what` names stream and page in messages.
+    `exists` is false where the API says, by `status` or `null`, that there is no such page. `doubled` are records that came a
+    second time and are not in `records`. `what` names stream and page in messages.
     """
 
     records: list[msgspec.Raw]
@@ -37,6 +38,8 @@ class Page:
     links: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     exists: bool = True
+    status: int = 200
+    doubled: int = 0
     what: str = ""
 
 
@@ -61,7 +64,7 @@ class Envelope:
         links, headers = answer.links, answer.headers
         body = answer.json
         if answer.status not in (200, 201, 202, 203) or body.strip() in _NO_PAGE:
-            return Page([], 0, links=links, headers=headers, exists=False)
+            return Page([], 0, links=links, headers=headers, exists=False, status=answer.status)
         try:
             records, sent, total, token = self._read(body)
         except RecursionError:

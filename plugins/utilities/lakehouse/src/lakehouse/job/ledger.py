@@ -34,9 +34,9 @@ class Ledger:
     def __init__(self, spark: SparkSession, target: Target) -> None:
         self._spark, self._target = spark, target
         self._rows: dict[str, Row] = {}
-        there = target.fields(LEDGER)
-        if there:
-            names = [name for name in NAMES if name in there]
+        self._there = target.fields(LEDGER)
+        if self._there:
+            names = [name for name in NAMES if name in self._there]
             for row in target.read(LEDGER).select(*map(quoted, names)).collect():
                 self._rows[row["load_id"]] = dict.fromkeys(NAMES) | row.asDict()
         known = next((row["ledger"] for row in self._rows.values() if row["ledger"]), None)
@@ -47,8 +47,7 @@ class Ledger:
 
     def prepare(self) -> None:
         """Makes the table, or adds the columns that an older one lacks."""
-        there = self._target.fields(LEDGER)
-        if any(name not in there for name in NAMES):
+        if any(name not in self._there for name in NAMES):
             self._target.append(self._spark.createDataFrame([], LEDGER_SCHEMA), LEDGER, {"userMetadata": "ledger"})
 
     @property
