@@ -137,6 +137,27 @@ def test_a_load_without_its_document_leaves_nothing_and_fails(tmp_path: Path) ->
     assert staged(tmp_path) == [] and done.stdout == "" and all(p.exists() for p in parts)
 
 
+def test_the_dead_letters_of_a_load_go_with_it_and_are_as_many_as_it_says(tmp_path: Path) -> None:
+    for name, there in (("whole", 2), ("short", 1)):
+        folder = tmp_path / name
+        [part] = load(folder)
+        [path] = part.parent.glob("*.load.json")
+        path.write_text(path.read_text().replace('"dead_letters": 0', '"dead_letters": 2'))
+        letters = folder / "spool" / names.dead_letters("20261124T000000Z-0abc0abc0abc")
+        letters.parent.mkdir()
+        letters.write_text("{}\n" * there)
+        letters.chmod(0o600)
+        done = run(folder, schema_line(), batch_line(part), STATE)
+        placed = folder / "out/sqlserver" / names.dead_letters("20261124T000000Z-0abc0abc0abc")
+        if there == 2:
+            assert done.returncode == 0, done.stderr
+            assert manifests(folder)[0]["dead_letters"] == 2
+            assert placed.read_text() == "{}\n{}\n" and placed.stat().st_mode & 0o777 == 0o600 and not letters.exists()
+        else:
+            assert done.returncode == 3 and "does not hold the load's 2 dead letters" in done.stderr
+            assert staged(folder) == [] and letters.exists()
+
+
 def test_a_part_that_was_changed_is_refused(tmp_path: Path) -> None:
     [part] = load(tmp_path)
     content = bytearray(part.read_bytes())
