@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from singer_sdk import Stream
 from singer_sdk.helpers.types import Context, Record
 
+from singer_arrow import syncing
 from singer_arrow.errors import SelectionRefused
 from tap_rest_api_msdk import stream_choice
 from tap_rest_api_msdk.client.client import ApiClient
@@ -56,7 +57,7 @@ class RestStream(Stream):
 
     def get_records(self, context: Context | None) -> Iterator[Record]:
         """Yields the records, typed and checked as in a load. Raises TapError or ArrowSingerError."""
-        return self._reading().records(self.get_context_state(context))
+        return syncing.marked(self.tap_state, self.name, self._reading().records(self.get_context_state(context)))
 
     def _reading(self) -> StreamReader:
         deselected = frozenset(name for name in self.schema["properties"] if not self.mask[("properties", name)])
