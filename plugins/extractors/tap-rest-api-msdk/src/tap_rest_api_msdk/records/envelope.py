@@ -162,12 +162,12 @@ def _walking(records_path: str, total_path: str | None, token_path: str | None, 
         return next((match.value for match in path.find(answer)), None) if path is not None else None
 
     def read(body: bytes) -> tuple[list[msgspec.Raw], int, Any, Any]:
-        answer = json.loads(body, parse_float=Decimal, parse_int=Decimal, parse_constant=_no_constant)
+        answer = json.loads(body, parse_float=_Number, parse_constant=_no_constant)
         found = [match.value for match in records_at.find(answer)]
         if len(found) == 1 and isinstance(found[0], list):
             found = found[0]
         if not found:
-            _refuse_errors([encoder.encode(value).decode() for path in errors_at if (value := first(path, answer)) is not None])
+            _refuse_errors([encoder.encode(_exact(value)).decode() for path in errors_at if (value := first(path, answer)) is not None])
         if list_at is None and not found:
             raise msgspec.ValidationError(f"there are no records at {records_path}")
         sent = len(found)
@@ -176,10 +176,32 @@ def _walking(records_path: str, total_path: str | None, token_path: str | None, 
             if not found and not any(isinstance(each, list | None) for each in lists):
                 raise msgspec.ValidationError(f"there is no list of records at {records_path}")
             sent = max(sent, sum(len(each) for each in lists if isinstance(each, list)))
-        records = [msgspec.Raw(encoder.encode(record)) for record in found if record is not None]
+        records = [msgspec.Raw(encoder.encode(_exact(record))) for record in found if record is not None]
         return records, sent, first(total_at, answer), first(token_at, answer)
 
     return read
+
+
+class _Number(float):
+    """A number with a point, which a filter compares as a float, and which keeps its digits."""
+
+    text: str
+
+    def __new__(cls, text: str) -> _Number:
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+
+def _exact(value: Any) -> Any:
+    """The value with its numbers as they came: Decimals, where msgspec would round them."""
+    if isinstance(value, dict):
+        return {name: _exact(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_exact(each) for each in value]
+    if isinstance(value, _Number):
+        return Decimal(value.text)
+    return Decimal(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) >> 63 else value
 
 
 def _no_constant(text: str) -> Any:
