@@ -1,7 +1,7 @@
-"""tap-rest-api-msdk beside the published tap 1.4.2, on the same server in the same run: CPU, a distant API, RECORD output, memory.
+"""tap-rest-api-msdk beside the published tap 1.4.2, on the same server in the same run: CPU, distance, RECORD output, memory.
 
-Each round runs ours once in each situation; the published tap takes minutes, and runs once in each. Memory is looked at in runs of
-its own: the kernel walks a process's pages for it, which is paid for by what is measured. All of it takes 15 minutes.
+Each round runs ours once in each situation; the published tap takes minutes, and runs once in each. Memory is looked at in runs
+of its own: the kernel walks a process's pages for it, which is paid for by what is measured. All of it takes 15 minutes.
 """
 
 from __future__ import annotations

@@ -91,9 +91,9 @@ def honestly(run: Run, held: Table, *words: str) -> None:
 def test_a_redirect_with_another_port_is_another_host(port: str, tmp_path: Path) -> None:
     held = Table(rows(25))
     honest = STYLES["offset"].serve(held)
-    with Api(honest, host=ELSEWHERE if port == "another host" else "127.0.0.1") as other:
-        with Api(moved(302, f"{other.url}/moved", honest)) as api:
-            run = runs.run(tmp_path, settings(api.url, tmp_path / "spool", **LOGINS["api key"]))
+    host = ELSEWHERE if port == "another host" else "127.0.0.1"
+    with Api(honest, host=host) as other, Api(moved(302, f"{other.url}/moved", honest)) as api:
+        run = runs.run(tmp_path, settings(api.url, tmp_path / "spool", **LOGINS["api key"]))
     runs.bounded(run)
     honestly(run, held, str(other.port))
     assert not [request.text for request in other.requests if betrayed(request.text, SECRETS)]

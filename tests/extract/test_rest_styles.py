@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from api_kit import runs
+from api_kit.forks import MB, Forks
 from api_kit.runs import PUBLISHED, Run, settings, stream
 from api_kit.server import Api, Reply, Request, Serve
 from api_kit.styles import PAGE, STYLES
@@ -26,7 +27,7 @@ from botocore.credentials import Credentials
 
 FAIL_WHEN_PUBLISHED = {"header_link", "restapi_header_link", "hateoas"}
 OWN = ("total_path", "batch_config", "request_timeout_seconds", "backoff_max_seconds", "throttle_max_seconds")
-AS_PUBLISHED = {name: None for name in OWN}  # settings that only this project's tap has
+AS_PUBLISHED = dict.fromkeys(OWN)  # settings that only this project's tap has
 PLAIN = {
     "id": {"type": ["integer"]},
     "name": {"type": ["string"]},
@@ -72,11 +73,11 @@ def titles(*without: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", STYLES)
-def test_a_style_reads_every_record_into_parts(name: str, tmp_path: Path) -> None:
+def test_a_style_reads_every_record_into_parts(name: str, tmp_path: Path, forks: Forks) -> None:
     held, style = Table(rows(35)), STYLES[name]
     with Api(style.serve(held)) as api:
-        run = runs.run(tmp_path, settings(api.url, tmp_path / "spool", style=name, total_path=total_of(name)))
-    runs.bounded(run)
+        run = forks.run(tmp_path, settings(api.url, tmp_path / "spool", style=name, total_path=total_of(name)))
+    runs.bounded(run, mb=MB)
     runs.whole(run, *held.states, total=total_of(name) is not None)
 
 
@@ -86,15 +87,17 @@ def total_of(name: str) -> str | None:
 
 
 ENDS = [(name, count) for name in STYLES for count in (0, PAGE)]
-ENDS += [(name, count) for name in ("offset", "page_number", "jsonpath", "header_link") for count in (1, PAGE - 1, PAGE + 1, 3 * PAGE)]
+ENDS += [
+    (name, count) for name in ("offset", "page_number", "jsonpath", "header_link") for count in (1, PAGE - 1, PAGE + 1, 3 * PAGE)
+]
 
 
 @pytest.mark.parametrize(("name", "count"), ENDS)
-def test_a_style_ends_where_the_records_end_without_a_total(name: str, count: int, tmp_path: Path) -> None:
+def test_a_style_ends_where_the_records_end_without_a_total(name: str, count: int, tmp_path: Path, forks: Forks) -> None:
     held = Table(rows(count))
     with Api(STYLES[name].serve(held, total=False)) as api:
-        run = runs.run(tmp_path, settings(api.url, tmp_path / "spool", style=name, total_path=None))
-    runs.bounded(run)
+        run = forks.run(tmp_path, settings(api.url, tmp_path / "spool", style=name, total_path=None))
+    runs.bounded(run, mb=MB)
     runs.whole(run, *held.states, total=False)
     assert len(api.requests) <= count // PAGE + 3
 
@@ -178,7 +181,9 @@ def pages_of(held: list[Row]) -> Serve:
     return answer
 
 
-@pytest.mark.parametrize("more", [{}, KEPT, {"except_keys": ["address"]}, {"except_keys": []}], ids=["plain", "kept at depth", "kept", "raw"])
+@pytest.mark.parametrize(
+    "more", [{}, KEPT, {"except_keys": ["address"]}, {"except_keys": []}], ids=["plain", "kept at depth", "kept", "raw"]
+)
 def test_a_stream_without_a_schema_is_inferred_and_flattened_as_published(more: dict[str, Any], tmp_path: Path) -> None:
     things = stream(schema=None, **more)
     raw = {"store_raw_json_message": True} if more == {"except_keys": []} else {}

@@ -54,12 +54,17 @@ def stream(**changed: Any) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def settings(
-    url: str, spool: Path | None, *streams: Mapping[str, Any], style: str = "offset", **changed: Any
-) -> dict[str, Any]:
+def settings(url: str, spool: Path | None, *streams: Mapping[str, Any], style: str = "offset", **changed: Any) -> dict[str, Any]:
     """A configuration: BATCH output with a spool, RECORD output without; what is changed to None is left out."""
     batch = {"encoding": {"format": "parquet", "compression": "zstd"}, "storage": {"root": spool.as_uri()}} if spool else None
-    given = {"api_url": url, **BASE, **STYLES[style].settings, "batch_config": batch, **changed, "streams": list(streams or [stream()])}
+    given = {
+        "api_url": url,
+        **BASE,
+        **STYLES[style].settings,
+        "batch_config": batch,
+        **changed,
+        "streams": list(streams or [stream()]),
+    }
     return {name: value for name, value in given.items() if value is not None}
 
 

@@ -166,9 +166,7 @@ class Api:
     A request beyond the budget gets no answer. `broken` holds what went wrong in `serve` itself: a mistake of the test.
     """
 
-    def __init__(
-        self, serve: Serve, host: str = "127.0.0.1", budget: int = BUDGET, tls: ssl.SSLContext | None = None
-    ) -> None:
+    def __init__(self, serve: Serve, host: str = "127.0.0.1", budget: int = BUDGET, tls: ssl.SSLContext | None = None) -> None:
         self.serve, self.budget = serve, budget
         self.requests: list[Request] = []
         self.broken: list[Exception] = []

@@ -41,7 +41,7 @@ def child(main: Callable[[], Any], argv: list[str], folder: str) -> NoReturn:
     try:
         for number, name in enumerate((os.devnull, f"{folder}/out.jsonl", f"{folder}/log.txt")):
             os.dup2(os.open(name, os.O_RDWR | os.O_CREAT | os.O_TRUNC), number)
-        sys.stdout, sys.stderr = open(1, "w"), open(2, "w", buffering=1)  # noqa: PTH123, SIM115
+        sys.stdout, sys.stderr = open(1, "w"), open(2, "w", buffering=1)  # noqa: SIM115
         sys.argv = [TAP, *argv]
         main()
         code = 0
@@ -52,9 +52,19 @@ def child(main: Callable[[], Any], argv: list[str], folder: str) -> NoReturn:
     finally:
         with contextlib.suppress(OSError):
             threading._shutdown()  # type: ignore[attr-defined]
+            save_coverage()
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(code)
+
+
+def save_coverage() -> None:
+    """What a run at its end does itself, which a fork does not come to (tests/coverage)."""
+    if measuring := sys.modules.get("coverage"):
+        current = measuring.Coverage.current()
+        if current:
+            current.stop()
+            current.save()
 
 
 def wait(pid: int, seconds: float) -> tuple[int | None, float]:

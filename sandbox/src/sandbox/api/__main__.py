@@ -54,9 +54,7 @@ class WithoutPandas(MetaPathFinder):
 @click.option("--max-page-size", default=5000, show_default=True, type=click.IntRange(1), help="Silent cap of `limit`.")
 @click.option("--scale", default=1.0, show_default=True, type=click.FloatRange(0, min_open=True), help="1.0: 165,639 records.")
 @click.option("--latency-ms", default=0, show_default=True, help="Milliseconds that every request waits.")
-def main(
-    host: str, port: int, data: Path | None, ready: Path | None, max_page_size: int, scale: float, latency_ms: int
-) -> None:
+def main(host: str, port: int, data: Path | None, ready: Path | None, max_page_size: int, scale: float, latency_ms: int) -> None:
     """A REST API with the four order tables. SANDBOX_USER and SANDBOX_PASSWORD hold the login."""
     user, password = os.environ.get("SANDBOX_USER"), os.environ.get("SANDBOX_PASSWORD")
     if not user or not password:

@@ -14,10 +14,10 @@ import click
 import msgspec
 import uvicorn
 
+from sandbox.latency import delayed
 from sandbox.ready import write_ready
 from sandbox.workspace.app import build
 from sandbox.workspace.faults import Faults, Order
-from sandbox.latency import delayed
 from sandbox.workspace.runs import Runs
 from sandbox.workspace.storage import Storage
 from sandbox.workspace.tokens import LIFETIME_S, Tokens
