@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import socket
 import subprocess
 import threading
@@ -148,14 +147,20 @@ def tree(pid: int) -> list[psutil.Process]:
         return []
 
 
-def kill_tree(pid: int) -> None:
-    """`kill -9` for all at one moment: stopped first, so that none can start another meanwhile."""
+def halt(pid: int) -> set[psutil.Process]:
+    """Suspends a process and all below it at one moment: none can start another meanwhile. What has ended is passed over."""
     stopped: set[psutil.Process] = set()
     while new := set(tree(pid)) - stopped:
         for process in new:
             with suppress(psutil.Error):
-                process.send_signal(signal.SIGSTOP)
+                process.suspend()
         stopped |= new
+    return stopped
+
+
+def kill_tree(pid: int) -> None:
+    """`kill -9` for all at one moment."""
+    stopped = halt(pid)
     for process in stopped:
         with suppress(psutil.Error):
             process.kill()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
-from chain_kit import Pipeline, half_written, mine, works
+from chain_kit import Pipeline, half_written, halt, mine, works
 
 
 def snapshot(folder: Path) -> dict[str, int]:
@@ -24,15 +26,15 @@ def test_a_second_run_changes_nothing_and_a_stopped_run_leaves_no_process(pipeli
         with pytest.raises(subprocess.TimeoutExpired):
             running.wait(0.02)
 
-    for process in (everything := mine(one.folder)):
-        process.suspend()
+    everything = halt(running.pid)
     before = snapshot(one.output)
     second = one.run()
     assert second.code == 7
     assert second.text.count("\n") == 1 and f"another run holds {one.output}/.lock" in second.text
     assert snapshot(one.output) == before
     for process in everything:
-        process.resume()
+        with suppress(psutil.Error):
+            process.resume()
 
     running.terminate()
     assert running.wait(20) == 143

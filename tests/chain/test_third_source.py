@@ -63,6 +63,7 @@ def three(pipeline: Callable[[str], Pipeline]) -> Pipeline:
 
     edit(one, change)
     one.environment["FILES_PATH"] = str(one.folder / "files/*.jsonl")
+    one.environment["TAP_MSSQL_STREAMS"] = "Sales.SalesTerritory"  # the others run along, and one table is enough for that
     network = {name: value for name, value in os.environ.items() if re.match(r"(?i)(uv_|pip_|.*_proxy$)", name)}
     installed = one.run("meltano", "--log-level=warning", "install", "extractor", "tap-jsonl", **network)
     assert installed.code == 0, installed.text
@@ -84,7 +85,6 @@ def found(one: Pipeline) -> list[dict[str, Any]]:
     return [row | {"ordered_at": row["ordered_at"] and f"{row['ordered_at']:%Y-%m-%dT%H:%M:%SZ}"} for row in rows]
 
 
-@pytest.mark.timeout(600)  # an installation and two runs
 def test_a_published_tap_is_a_source_by_yaml_alone(three: Pipeline) -> None:
     """Rows in Delta, ledger and bookmark under its own name; then another file is merged by key; the other sources run along."""
     write(three, "monday", ORDERS)

@@ -6,6 +6,7 @@ import json
 import subprocess
 import threading
 from concurrent.futures import Future
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,22 @@ from lakehouse_kit import ROOT
 DEAD = 9  # the exit code of a job that a test let die
 
 
+@dataclass
+class Job:
+    """A job that was started: its process, and when it has ended its exit code and what it printed."""
+
+    printed: Path
+    begun: Future[int] = field(default_factory=Future)
+    ended: Future[tuple[int, str]] = field(default_factory=Future)
+
+    @property
+    def pid(self) -> int:
+        return self.begun.result(60)
+
+    def result(self, seconds: float = 300) -> tuple[int, str]:
+        return self.ended.result(seconds)
+
+
 class Clients:
     """Starts jobs as Spark Connect clients of one engine, each forked from a process that has pyspark imported."""
 
@@ -30,36 +47,37 @@ class Clients:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True,
         )  # fmt: skip
         self._lock = threading.Lock()
-        self._running: dict[int, tuple[Path, Future[tuple[int, str]]]] = {}
+        self._jobs: dict[int, Job] = {}
         threading.Thread(target=self._listen, daemon=True).start()
 
-    def start(self, arguments: list[str], **environment: str) -> Future[tuple[int, str]]:
-        """A job; its exit code and what it printed once it has ended. `environment` sets variables."""
-        ended: Future[tuple[int, str]] = Future()
+    def start(self, arguments: list[str], **environment: str) -> Job:
+        """A job; `environment` sets variables."""
         assert self._process.stdin is not None
         with self._lock:
-            number = len(self._running)
-            printed = self.engine.folder / f"client-{number}.txt"
-            self._running[number] = printed, ended
-            asked = {"number": number, "job": str(self.engine.job), "arguments": arguments, "printed": str(printed)}
+            number = len(self._jobs)
+            job = self._jobs[number] = Job(self.engine.folder / f"client-{number}.txt")
+            asked = {"number": number, "job": str(self.engine.job), "arguments": arguments, "printed": str(job.printed)}
             variables = {"SPARK_REMOTE": self.engine.remote} | environment
             self._process.stdin.write(json.dumps(asked | {"environment": variables}) + "\n")
             self._process.stdin.flush()
-        return ended
+        return job
 
     def run(self, arguments: list[str], **environment: str) -> tuple[int, str]:
         """Exit code and what was printed, when it has ended."""
-        return self.start(arguments, **environment).result(300)
+        return self.start(arguments, **environment).result()
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             told = json.loads(line)
-            printed, ended = self._running[told["number"]]
-            ended.set_result((int(told["code"]), printed.read_text(errors="replace")))
-        for _, ended in list(self._running.values()):
-            if not ended.done():
-                ended.set_exception(AssertionError("the process that forks jobs ended"))
+            job = self._jobs[told["number"]]
+            if "pid" in told:
+                job.begun.set_result(int(told["pid"]))
+            else:
+                job.ended.set_result((int(told["code"]), job.printed.read_text(errors="replace")))
+        for job in list(self._jobs.values()):
+            if not job.ended.done():
+                job.ended.set_exception(AssertionError("the process that forks jobs ended"))
 
     def stop(self) -> None:
         assert self._process.stdin is not None
@@ -95,8 +113,13 @@ class DuckDB:
         self._connection = duckdb.connect(config={"allow_unsigned_extensions": "true"})
         self._connection.execute(f"LOAD '{extension}'")
 
+        self._connection.execute("SET TimeZone = 'UTC'")
+
+    def select(self, lake: Lake, table: str, *items: str) -> list[tuple[Any, ...]]:
+        """What a query of a table answers."""
+        sql = f"SELECT {', '.join(items)} FROM delta_scan('{lake.tables / table}')"
+        return self._connection.cursor().execute(sql).fetchall()
+
     def rows(self, lake: Lake, table: str, *names: str) -> list[tuple[Any, ...]]:
         """A table's rows, sorted as Lake.rows sorts them."""
-        columns = ", ".join(f'"{name}"' for name in names)
-        sql = f"SELECT {columns} FROM delta_scan('{lake.tables / table}')"
-        return sorted(self._connection.cursor().execute(sql).fetchall(), key=str)
+        return sorted(self.select(lake, table, *(f'"{name}"' for name in names)), key=str)

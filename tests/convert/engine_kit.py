@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,12 +54,6 @@ class Engine:
         self._process.stdin.flush()
         told = self._hear()
         return int(told["code"]), str(told["printed"])
-
-    def start(self, arguments: list[str], **environment: str) -> subprocess.Popen[str]:
-        """The job as a process of its own, a client of the same engine."""
-        variables = os.environ | {"SPARK_REMOTE": self.remote} | environment
-        command = [str(CLIENT), str(self.job), *arguments]
-        return subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def stop(self) -> None:
         assert self._process.stdin is not None

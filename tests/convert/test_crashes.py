@@ -35,7 +35,7 @@ POINTS = [
     "ledger-compacting", "ledger-compacted", "published-last", "lease-given-back",
 ]  # fmt: skip
 ON_SPARK = ("append-written", "merge-written", "ledger-written")
-EARLIER = 20  # loads of the log before: with them the ledger reaches the 24 rows at which it is written anew
+EARLIER = {"sail": 20, "spark": 3}  # loads of the log before: with 20 the ledger reaches the 24 rows at which it is written anew
 AT_ONCE = 3
 
 pytestmark = pytest.mark.timeout(900)  # all points run side by side: the first one waits for those beside it
@@ -72,8 +72,11 @@ def rows(ids: list[int], changed: int, kind: pa.DataType | None = None, **more: 
     return pa.table({"Id": pa.array(ids, pa.int32()), "Amount": amounts, "Changed": pa.array([changed] * len(ids)), **more})
 
 
-def made(stage: Path) -> Loads:
-    """All loads; a moment of change is a number, and a load reads what changed after the one and up to the other."""
+def made(stage: Path, last: int) -> Loads:
+    """All loads, `last` of them in the log before.
+
+    A moment of change is a number, and a load reads what changed after the one and up to the other.
+    """
 
     def load(stream: str, at: int, table: pa.Table, start: int | None = None, mode: str = "overwrite") -> Made:
         cursor = {"column": "Changed", "from": None if start is None else str(start), "to": str(at)}
@@ -81,7 +84,6 @@ def made(stage: Path) -> Loads:
         keys = ["Id"] if stream == "People" else []
         return make_load(stage, stream, [table], started=at, mode=mode, key_columns=keys, **given)
 
-    last = EARLIER
     before = [load("People", 0, rows([1, 2, 3], 0)), load("Whole", 0, rows([1, 2], 0)), load("Log", 0, rows([0], 0))]
     before += [load("Log", at, rows([at], at), at - 1, "append") for at in range(1, last)]
     # Refused at first, and covered by the next one. Its columns keep it from being written together with those before it.
@@ -98,15 +100,16 @@ def made(stage: Path) -> Loads:
     statuses = {each.load_id: "applied" for each in before} | {people: "applied", log: "applied", newer: "applied"}
     statuses |= {gap.load_id: "superseded", needless: "superseded", whole: "applied", bad: "refused"}
     log_rows: Rows = [(at, at * 11, None) for at in range(last)]
-    log_after: Rows = [*log_rows, (20, 230, "x"), (21, 231, "y"), (21, 241, None), (22, 242, "z")]
+    added = [(last, last + 1, "x"), (last + 1, last + 1, "y"), (last + 1, last + 2, None), (last + 2, last + 2, "z")]
+    log_after: Rows = [*log_rows, *((each, changed * 10 + each, note) for each, changed, note in added)]
     after = {
         "people": After(
             ("Id", "Amount", "Note"),
-            [(1, 1, None), (2, 212, "b"), (3, 213, "c"), (4, 214, "d")],
+            [(1, 1, None), *((each, last * 10 + 10 + each, note) for each, note in ((2, "b"), (3, "c"), (4, "d")))],
             [(1, 1), (2, 2), (3, 3)],
             {people},
         ),
-        "whole": After(("Id", "Amount"), [(2, 222), (3, 223)], [(1, 1), (2, 2)], {whole}),
+        "whole": After(("Id", "Amount"), [(each, last * 10 + 20 + each) for each in (2, 3)], [(1, 1), (2, 2)], {whole}),
         "log": After(("Id", "Amount", "Note"), log_after, sorted((row[:2] for row in log_rows), key=str), {log, newer}),
     }
     return Loads([*before, gap], dying, statuses, {before[1].load_id: "superseded"}, after)
@@ -122,7 +125,8 @@ class Matrix:
     def __post_init__(self) -> None:
         self.duckdb = DuckDB()
         base = Lake(self.clients.engine, self.folder / "base")
-        self.loads = made(base.stage)
+        self.last = EARLIER[self.clients.engine.kind]
+        self.loads = made(base.stage, self.last)
         code, printed = self.clients.run(base.order(self.loads.before))
         assert code == 1 and base.ledger()[self.loads.before[-1].load_id]["status"] == "refused", printed[-4000:]
 
@@ -178,25 +182,23 @@ class Matrix:
         assert found == self.loads.statuses | (self.loads.from_nothing if point in FIRST_RUN else {}), printed[-4000:]
         assert not (lake.tables / "bad").exists() and active_files(lake, "_loads") < 24
         ends = {stream: each["replication_key_value"] for stream, each in lake.published()["bookmarks"]["sqlserver"].items()}
-        assert ends == {"People": str(EARLIER + 1), "Log": str(EARLIER + 2), "Whole": str(EARLIER + 2)}
+        assert ends == {"People": str(self.last + 1), "Log": str(self.last + 2), "Whole": str(self.last + 2)}
 
 
 @pytest.fixture(scope="module")
-def ends(engine: Engine, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ends]:
+def ends(
+    engine: Engine, clients: Clients, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Ends]:
     """How each point ended: those that are asked for run side by side."""
     asked = [
         item.callspec.params["point"]
         for item in request.session.items
         if item.path == request.path and getattr(item, "callspec", None) and item.callspec.params["engine"] == engine.kind
     ]
-    clients = Clients(engine)
-    try:
-        matrix = Matrix(clients, tmp_path_factory.mktemp("crashes"))
-        pool = ThreadPoolExecutor(AT_ONCE)
-        yield {point: pool.submit(matrix.run, point) for point in asked}
-        pool.shutdown(cancel_futures=True)
-    finally:
-        clients.stop()
+    matrix = Matrix(clients, tmp_path_factory.mktemp("crashes"))
+    pool = ThreadPoolExecutor(AT_ONCE)
+    yield {point: pool.submit(matrix.run, point) for point in asked}
+    pool.shutdown(cancel_futures=True)
 
 
 def case(engine: str, point: str) -> Any:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 import math
-import sys
-from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
-import pytest
+from clients_kit import DuckDB, active_files
 from deltalake import DeltaTable
-from engine_kit import Engine, Lake
-from lakehouse_kit import Made, make_load
-from story_kit import Scenario, Story
+from engine_kit import Lake
+from lakehouse_kit import Made, boundaries, make_load, plain
+from story_kit import Play, Scenario, Stories, on, scenarios
 
 
 def table(**columns: Any) -> pa.Table:
@@ -49,6 +46,87 @@ def load(
 def keyed(*rows: tuple[int, str, int]) -> pa.Table:
     ids, names, changed = zip(*rows, strict=True)
     return table(Id=ints(*ids), Name=list(names), Changed=pa.array(changed, pa.int64()))
+
+
+def every_type_arrives_exactly(lake: Lake) -> Scenario:
+    """The low end, the high end and NULL of each, read by two engines that wrote none of it."""
+    data = boundaries()
+    odd = make_load(lake.stage, "Sales-Ação & Odd", [data.slice(0, 2), data.slice(2)], table="sales_odd")
+    told = yield [odd]
+    assert (told[odd.load_id]["status"], told[odd.load_id]["delta_rows"]) == ("applied", 3), told[odd.load_id]
+    found = DeltaTable(str(lake.tables / "sales_odd")).to_pyarrow_table().sort_by("Id")
+    for name in data.column_names:
+        assert plain(found.column(name.replace(" ", "_"))) == plain(data.column(name)), name
+    assert (lake.ledger()[odd.load_id]["delta_version"] is None) == (lake.engine.kind == "sail")
+    types = {field.name: str(field.type) for field in found.schema}
+    assert types["money"] == "decimal128(19, 4)" and types["datetime2"] == "timestamp[us]"
+    assert types["offset"] == "timestamp[us, tz=UTC]" and types["time_ns"] == "string"
+    figures = ["count(*)", "sum(money)", "max(p38)", "max(time_ns)", 'sum(octet_length("binary"))', "min(datetime2)::VARCHAR"]
+    expected = (3, Decimal("-0.0001"), Decimal("9" * 38), "23:59:59.9999999", 3, "0001-01-01 00:00:00")
+    assert DuckDB().select(lake, "sales_odd", *figures) == [expected]
+    told = yield [odd]
+    assert told[odd.load_id]["status"] == "already"
+
+
+@on("path", "spark")
+def and_so_it_does_by_path(lake: Lake) -> Scenario:
+    yield from every_type_arrives_exactly(lake)
+
+
+def an_empty_load_makes_an_empty_table_with_its_columns(lake: Lake) -> Scenario:
+    data = boundaries()
+    yield [make_load(lake.stage, "None", [], schema=data.schema), make_load(lake.stage, "Zero-Rows", [data.slice(0, 0)])]
+    for name in ("none", "zero_rows"):
+        found = DeltaTable(str(lake.tables / name)).to_pyarrow_table()
+        assert len(found) == 0 and found.column_names == [name.replace(" ", "_") for name in data.column_names]
+
+
+def a_keyed_load_merges_and_of_one_key_the_last_row_wins(lake: Lake) -> Scenario:
+    yield [load(lake, "keyed", 0, keyed((1, "a", 1), (2, "b", 1)), (None, "1"))]
+    parts = [
+        keyed((2, "late", 9), (3, "old", 4)).append_column("New", pa.array(["x", "y"])),
+        keyed((2, "early", 5), (3, "tie", 6), (3, "win", 6)).append_column("New", pa.array(["p", "q", "r"])),
+    ]
+    change = load(lake, "keyed", 1, parts, ("1", "9"))
+    told = yield [change]
+    assert (told[change.load_id]["delta_rows"], told[change.load_id]["table_rows"]) == (2, 3), told[change.load_id]
+    assert lake.rows("keyed", "Id", "Name", "Changed", "New") == [(1, "a", 1, None), (2, "late", 9, "x"), (3, "win", 6, "r")]
+
+
+@on("path", "sail")
+def an_append_starts_where_the_ledger_ends_however_a_time_is_spelled_or_is_refused(lake: Lake) -> Scenario:
+    def append(started: int, start: str | None, end: str) -> Made:
+        cursor = {"column": "Changed", "from": start, "to": end}
+        data, bookmark = [keyed((started, "x", started))], {"replication_key_value": end}
+        return make_load(lake.stage, "spelled", data, started=started, mode="append", cursor=cursor, bookmark=bookmark)
+
+    first = append(1, None, "2026-01-01 00:00:00")
+    yield [first, append(2, "2026-01-01T00:00:00.000000", "2026-01-02")]
+    gap = append(3, "2026-01-01", "2026-01-03")
+    told = yield [first, gap]
+    assert [told[each.load_id]["status"] for each in (first, gap)] == ["already", "refused"]
+    assert "starts at 2026-01-01, the ledger ends at 2026-01-02" in told[gap.load_id]["problems"][0]
+    assert lake.rows("spelled", "Id") == [(1,), (2,)]
+
+
+@on("path", "sail")
+def late_old_loads_are_needless_where_later_ones_cover_them_and_else_refused(lake: Lake) -> Scenario:
+    def merge(stream: str, name: str, to: str | None, started: int) -> Made:
+        cursor = {"column": "Changed", "from": None, "to": to} if to else None
+        bookmark = {"replication_key_value": to} if to else None
+        given = {"mode": "merge", "key_columns": ["Id"], "cursor": cursor, "bookmark": bookmark}
+        return make_load(lake.stage, stream, [keyed((1, name, 3))], started=started, **given)
+
+    yield [load(lake, "full", 5, keyed((2, "new", 2))), merge("covered", "new", "9", 5), merge("bare", "new", None, 5)]
+    full, covered, bare = (
+        load(lake, "full", 1, keyed((1, "old", 1))), merge("covered", "old", "3", 1), merge("bare", "old", None, 1)
+    )  # fmt: skip
+    told = yield [full, covered, bare]
+    assert [told[each.load_id]["status"] for each in (full, covered, bare)] == ["superseded", "superseded", "refused"]
+    assert "it comes after the later load" in told[bare.load_id]["problems"][0]
+    assert f"entrypoint.sh drop {bare.load_id}" in told[bare.load_id]["action"]
+    assert [lake.rows(table, "Name") for table in ("full", "covered", "bare")] == [[("new",)]] * 3
+    assert {full.load_id, covered.load_id} <= set(lake.published()["committed"])
 
 
 def of_doubles_the_last_row_counts_however_they_lie(lake: Lake) -> Scenario:
@@ -99,6 +177,7 @@ def many_small_loads_of_a_stream_are_one_commit(lake: Lake) -> Scenario:
     if lake.engine.kind == "spark":
         assert DeltaTable(str(lake.tables / "many")).version() <= 2
     assert len({row["delta_version"] for id_, row in lake.ledger().items() if id_ in {each.load_id for each in steps}}) == 1
+    assert active_files(lake, "_loads") == 1, "it has grown enough to be written anew"
 
 
 def one_bad_load_among_many_is_refused_alone(lake: Lake) -> Scenario:
@@ -314,19 +393,6 @@ def a_backfill_leaves_the_bookmark_and_an_old_one_is_refused(lake: Lake) -> Scen
     assert lake.published()["bookmarks"]["sqlserver"]["backfill"]["replication_key_value"] == "5"
 
 
-SCENARIOS = {
-    name: each
-    for name, each in vars(sys.modules[__name__]).items()
-    if inspect.isgeneratorfunction(each) and each.__module__ == __name__
-}
-
-
-@pytest.fixture(scope="module")
-def story(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    lake = Lake(engine, tmp_path_factory.mktemp("story"), by_name=engine.kind == "spark")
-    yield Story(lake, SCENARIOS)
-
-
-@pytest.mark.parametrize("name", sorted(SCENARIOS))
-def test(name: str, story: Story) -> None:
-    story.end(name)
+@scenarios(__name__, spark="name")
+def test(play: tuple[str, Play], stories: Stories) -> None:
+    stories.end(play[0], play[1].__name__)

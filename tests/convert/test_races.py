@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pytest
+from clients_kit import Clients, Job
 from deltalake import DeltaTable
-from engine_kit import CLIENT, Engine, Lake
+from engine_kit import Engine, Lake
 from lakehouse_kit import Made, make_load
 
 LEASE_S = {"sail": "1", "spark": "20"}  # longer than what a job does between two renewals
+MODES = {"sail": ("append", "merge"), "spark": ("append", "merge", "overwrite")}
 
 
 def rows(*ids: int) -> pa.Table:
@@ -34,12 +37,12 @@ def append(lake: Lake, started: int, start: str | None, end: str, *ids: int) -> 
     )
 
 
-def test_of_two_jobs_over_the_same_loads_each_load_is_applied_once(lake: Lake) -> None:
+def test_of_two_jobs_over_the_same_loads_each_load_is_applied_once(lake: Lake, clients: Clients) -> None:
     lake.run(append(lake, 0, None, "1", 1))
     load = append(lake, 1, "1", "3", 2, 3)
     arguments = [lake.order([load]), lake.order([load], staged=[load.load_id, "20000101T000000Z-000000000000"])]
-    jobs = [lake.engine.start(each) for each in arguments]
-    ends = [(job.wait(200), job.stdout.read() if job.stdout else "") for job in jobs]
+    jobs = [clients.start(each) for each in arguments]
+    ends = [job.result(200) for job in jobs]
     assert [code for code, _ in ends] == [0, 0], ends
     assert lake.rows("log", "Id") == [(1,), (2,), (3,)]
     assert len(lake.ledger()) == 2
@@ -66,47 +69,71 @@ def hold(lake: Lake, statement: str) -> None:
     """Runs a statement on the engine, as another job would."""
     script = lake.folder / "statement.py"
     script.write_text(f"from pyspark.sql import SparkSession\nSparkSession.builder.getOrCreate().sql({statement!r}).collect()\n")
-    done = subprocess.run(
-        [str(CLIENT), str(script)], env=os.environ | {"SPARK_REMOTE": lake.engine.remote}, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    code, printed = lake.engine.run([], script=script)
+    assert code == 0, printed
 
 
-@pytest.mark.parametrize("mode", ["append", "merge"])
-def test_a_job_that_was_only_slow_changes_nothing_when_it_wakes(lake: Lake, mode: str) -> None:
-    """It stops before its write, its lease runs out, another job applies its load and a later one; then it goes on."""
-    slow_job(lake, mode)
+@dataclass
+class Slow:
+    """A job that has stopped before its write in one mode, as on a machine that sleeps: its lease is not renewed."""
+
+    mode: str
+    lake: Lake
+    loads: list[Made]
+    job: Job
+    gate: Path
+
+    @classmethod
+    def start(cls, mode: str, lake: Lake, clients: Clients) -> Slow:
+        def load(started: int, start: str, end: str, value: int) -> Made:
+            made = append(lake, started, None if mode == "overwrite" else start, end, 7 if mode == "merge" else value)
+            if mode == "merge":
+                made.rewrite(key_columns=["Id"], mode="merge")
+            return made
+
+        lake.run(append(lake, 0, None, "1", 1))
+        loads, gate = [load(1, "1", "2", 2), load(2, "2", "3", 3)], lake.folder / "gate"
+        variables = {"LAKEHOUSE_HOLD": f"{mode}-waiting:{gate}", "LAKEHOUSE_LEASE_SECONDS": LEASE_S[lake.engine.kind]}
+        return cls(mode, lake, loads, clients.start(lake.order(loads[:1]), **variables), gate)
+
+    def fall_asleep(self) -> None:
+        until = time.monotonic() + 100
+        while not Path(f"{self.gate}.reached").exists():
+            assert not self.job.ended.done() and time.monotonic() < until, self.job.printed.read_text()
+            time.sleep(0.05)
+        os.kill(self.job.pid, signal.SIGSTOP)
+
+    def wake(self) -> tuple[int, str]:
+        self.gate.touch()
+        os.kill(self.job.pid, signal.SIGCONT)
+        return self.job.result(100)
 
 
-@pytest.mark.parametrize("engine", [pytest.param("spark", marks=pytest.mark.spark)], indirect=True)
-def test_a_slow_full_load_does_not_come_over_a_newer_one(engine: Engine, tmp_path: Path) -> None:
-    """By Delta's own transaction marks, which Sail does not know."""
-    slow_job(Lake(engine, tmp_path), "overwrite")
+@contextmanager
+def asleep(engine: Engine, clients: Clients, folder: Path) -> Iterator[list[Slow]]:
+    """A job in each mode that has fallen asleep: their leases run out at the same time."""
+    slow = [Slow.start(mode, Lake(engine, folder / mode), clients) for mode in MODES[engine.kind]]
+    try:
+        for each in slow:
+            each.fall_asleep()
+        yield slow
+    finally:
+        for each in slow:
+            if not each.job.ended.done():
+                os.kill(each.job.pid, signal.SIGKILL)
 
 
-def slow_job(lake: Lake, mode: str) -> None:
-    def load(started: int, start: str, end: str, value: int) -> Made:
-        made = append(lake, started, None if mode == "overwrite" else start, end, 7 if mode == "merge" else value)
-        if mode == "merge":
-            made.rewrite(key_columns=["Id"], mode="merge")
-        return made
+def test_a_job_that_was_only_slow_changes_nothing_when_it_wakes(engine: Engine, clients: Clients, tmp_path: Path) -> None:
+    """Its lease ran out while it slept, and another job has applied its load and a later one. Each mode on a lake of its own.
 
-    lake.run(append(lake, 0, None, "1", 1))
-    first, second = load(1, "1", "2", 2), load(2, "2", "3", 3)
-    gate = lake.folder / "gate"
-    variables = {"LAKEHOUSE_HOLD": f"{mode}-waiting:{gate}", "LAKEHOUSE_LEASE_SECONDS": LEASE_S[lake.engine.kind]}
-    slow = lake.engine.start(lake.order([first]), **variables)
-    until = time.monotonic() + 100
-    while not Path(f"{gate}.reached").exists():
-        assert slow.poll() is None and time.monotonic() < until, slow.stdout.read() if slow.stdout else ""
-        time.sleep(0.05)
-    os.kill(slow.pid, signal.SIGSTOP)  # as a machine that sleeps: its lease is not renewed
-    lake.run(first, second)
-    before, version = lake.rows("log"), DeltaTable(str(lake.tables / "log")).version()
-    gate.touch()
-    os.kill(slow.pid, signal.SIGCONT)
-    said, _ = slow.communicate(timeout=100)
-    assert slow.returncode == 1 and "another job writes into this target" in said, said
-    assert lake.rows("log") == before
-    if lake.engine.kind == "spark" and mode != "merge":
-        assert DeltaTable(str(lake.tables / "log")).version() == version
+    That a slow full load does not come over a newer one is Delta's doing, by its transaction marks, which Sail does not know.
+    """
+    with asleep(engine, clients, tmp_path) as slow:
+        for each in slow:
+            each.lake.run(*each.loads)
+            before, version = each.lake.rows("log"), DeltaTable(str(each.lake.tables / "log")).version()
+            code, said = each.wake()
+            assert code == 1 and "another job writes into this target" in said, (each.mode, said)
+            assert each.lake.rows("log") == before, each.mode
+            if engine.kind == "spark" and each.mode != "merge":
+                assert DeltaTable(str(each.lake.tables / "log")).version() == version, each.mode

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import pyarrow as pa
 from engine_kit import Lake
 from lakehouse_kit import Made, make_load
+from story_kit import Ask, Play, Scenario, Stories, on, scenarios
+
+WITHOUT_LEDGER = "without its ledger"  # the lake of those that lose it
 
 
 def people(*rows: tuple[Any, ...], kind: pa.DataType | None = None) -> pa.Table:
@@ -20,11 +24,13 @@ def people(*rows: tuple[Any, ...], kind: pa.DataType | None = None) -> pa.Table:
     )
 
 
-def incremental(lake: Lake, started: int, start: str | None, end: str, table: pa.Table, mode: str = "merge", **more: Any) -> Made:
-    """A load of stream People from `start` to `end`; without a start the stream is read whole."""
+def incremental(
+    lake: Lake, stream: str, started: int, start: str | None, end: str, table: pa.Table, mode: str = "merge", **more: Any
+) -> Made:
+    """A load of a stream from `start` to `end`; without a start the stream is read whole."""
     return make_load(
         lake.stage,
-        more.pop("stream", "People"),
+        stream,
         [table],
         started=started,
         mode="overwrite" if start is None else mode,
@@ -35,106 +41,126 @@ def incremental(lake: Lake, started: int, start: str | None, end: str, table: pa
     )
 
 
-def test_a_refused_load_leaves_the_others_and_the_next_load_of_its_stream_covers_it(lake: Lake) -> None:
-    whole = incremental(lake, 0, None, "1", people((1, "a", 1)))
-    lake.run(whole)
+def bookmark(lake: Lake, stream: str) -> Any:
+    """What is published of a stream, None where there is none."""
+    return lake.published()["bookmarks"].get("sqlserver", {}).get(stream, {}).get("replication_key_value")
+
+
+def a_refused_load_leaves_the_others_and_the_next_load_of_its_stream_covers_it(lake: Lake) -> Scenario:
+    yield [incremental(lake, "kinds", 0, None, "1", people((1, "a", 1)))]
     text = pa.table({"Id": pa.array(["two"]), "Name": ["b"], "Changed": [2]})
-    bad = incremental(lake, 1, "1", "2", text)
-    other = make_load(lake.stage, "Other", [people((9, "z", 9))], started=1)
-    told = lake.run(bad, other, code=1)
-    assert lake.statuses(bad, other) == ["refused", "applied"]
-    assert "column Id is string now and int in people" in told["loads"][bad.load_id]["problems"][0]
-    assert "entrypoint.sh refresh People" in told["loads"][bad.load_id]["action"]
-    assert told["bookmarks"]["sqlserver"]["People"]["replication_key_value"] == "1"
+    bad = incremental(lake, "kinds", 1, "1", "2", text)
+    other = make_load(lake.stage, "bystander", [people((9, "z", 9))], started=1)
+    told = yield [bad, other]
+    assert [told[each.load_id]["status"] for each in (bad, other)] == ["refused", "applied"]
+    assert "column Id is string now and int in kinds" in told[bad.load_id]["problems"][0]
+    assert "entrypoint.sh refresh kinds" in told[bad.load_id]["action"]
+    assert bookmark(lake, "kinds") == "1"
     assert lake.ledger()[bad.load_id]["status"] == "refused"
-    covering = incremental(lake, 2, "1", "3", people((2, "b", 2), (3, "c", 3)))
-    lake.run(covering)
+    covering = incremental(lake, "kinds", 2, "1", "3", people((2, "b", 2), (3, "c", 3)))
+    yield [covering]
     assert lake.ledger()[bad.load_id]["status"] == "superseded"
-    assert lake.rows("people", "Id", "Name") == [(1, "a"), (2, "b"), (3, "c")]
-    assert lake.run(bad, covering)["loads"][bad.load_id]["status"] == "superseded"
+    assert lake.rows("kinds", "Id", "Name") == [(1, "a"), (2, "b"), (3, "c")]
+    told = yield [bad, covering]
+    assert told[bad.load_id]["status"] == "superseded"
 
 
-def test_a_full_load_supersedes_what_was_refused_before_it(lake: Lake) -> None:
-    lake.run(incremental(lake, 0, None, "1", people((1, "a", 1)), mode="append"))
-    gap = incremental(lake, 1, "5", "6", people((6, "f", 6)), mode="append")
-    told = lake.run(gap, code=1)["loads"][gap.load_id]
-    assert "it starts at 5, the ledger ends at 1" in told["problems"][0]
-    full = incremental(lake, 2, None, "7", people((7, "g", 7)), mode="append")
-    lake.run(full)
-    assert (lake.ledger()[gap.load_id]["status"], lake.rows("people", "Id")) == ("superseded", [(7,)])
+def a_full_load_supersedes_what_was_refused_before_it(lake: Lake) -> Scenario:
+    yield [incremental(lake, "gaps", 0, None, "1", people((1, "a", 1)), mode="append")]
+    gap = incremental(lake, "gaps", 1, "5", "6", people((6, "f", 6)), mode="append")
+    told = yield [gap]
+    assert "it starts at 5, the ledger ends at 1" in told[gap.load_id]["problems"][0]
+    yield [incremental(lake, "gaps", 2, None, "7", people((7, "g", 7)), mode="append")]
+    assert (lake.ledger()[gap.load_id]["status"], lake.rows("gaps", "Id")) == ("superseded", [(7,)])
 
 
-def test_bad_bytes_of_the_right_size_are_damaged_until_they_are_sent_again(lake: Lake) -> None:
-    load, other = incremental(lake, 0, None, "1", people((1, "a", 1))), make_load(lake.stage, "Other", [people((9, "z", 9))])
+def bad_bytes_of_the_right_size_are_damaged_until_they_are_sent_again(lake: Lake) -> Scenario:
+    load, other = incremental(lake, "bytes", 0, None, "1", people((1, "a", 1))), whole(lake, "beside_bytes")
     part = lake.stage / "sqlserver" / load.manifest["files"][0]["path"]
     good = part.read_bytes()
     part.write_bytes(good[:100] + bytes([good[100] ^ 1]) + good[101:])
-    told = lake.run(load, other, code=1)["loads"][load.load_id]
-    assert lake.statuses(load, other) == ["damaged", "applied"] and part.name in told["problems"][0]
-    assert not (lake.tables / "people").exists() and load.load_id not in lake.ledger()
+    told = yield [load, other]
+    assert [told[each.load_id]["status"] for each in (load, other)] == ["damaged", "applied"]
+    assert part.name in told[load.load_id]["problems"][0]
+    assert not (lake.tables / "bytes").exists() and load.load_id not in lake.ledger()
     part.unlink()
-    assert lake.run(load, code=1)["loads"][load.load_id]["status"] == "damaged"
-    assert lake.run(load, code=1, again=(load.load_id,))["loads"][load.load_id]["status"] == "refused"
+    told = yield [load]
+    assert told[load.load_id]["status"] == "damaged"
+    told = yield Ask([load], again=(load.load_id,))
+    assert told[load.load_id]["status"] == "refused"
     part.write_bytes(good)
-    lake.run(load, code=1)
-    lake.run(load, again=(load.load_id,))
-    assert (lake.statuses(load), lake.rows("people", "Id")) == (["applied"], [(1,)])
+    told = yield [load]
+    assert told[load.load_id]["status"] == "refused"
+    told = yield Ask([load], again=(load.load_id,))
+    assert (told[load.load_id]["status"], lake.rows("bytes", "Id")) == ("applied", [(1,)])
 
 
-def test_a_manifest_that_is_not_the_one_sent_or_of_a_later_version_stops_no_other(lake: Lake) -> None:
-    load, later = incremental(lake, 0, None, "1", people((1, "a", 1))), make_load(lake.stage, "Later", [people((8, "y", 8))])
+def a_manifest_that_is_not_the_one_sent_or_of_a_later_version_stops_no_other(lake: Lake) -> Scenario:
+    load, later, other = (whole(lake, stream) for stream in ("changed_manifest", "later_version", "beside_manifests"))
     later.rewrite(version=2)
-    other = make_load(lake.stage, "Other", [people((9, "z", 9))])
-    arguments = lake.order([load, later, other])
-    load.path.write_text(load.path.read_text().replace('"run"', '"ruN"'))
-    code, _ = lake.engine.run(arguments)
-    assert (code, lake.statuses(load, later, other)) == (1, ["damaged", "damaged", "applied"])
+
+    def change() -> None:
+        load.path.write_text(load.path.read_text().replace('"run"', '"ruN"'))
+
+    told = yield Ask([load, later, other], meanwhile=change)
+    assert [told[each.load_id]["status"] for each in (load, later, other)] == ["damaged", "damaged", "applied"]
 
 
-def test_without_a_ledger_an_incremental_load_is_refused_and_the_bookmark_goes_back(lake: Lake) -> None:
-    lake.run(incremental(lake, 0, None, "1", people((1, "a", 1))))
+@on(WITHOUT_LEDGER)
+def without_a_ledger_an_incremental_load_is_refused_and_the_bookmark_goes_back(lake: Lake) -> Scenario:
+    yield [incremental(lake, "lost", 0, None, "1", people((1, "a", 1)))]
     first = lake.published()["ledger"]
-    next_one = incremental(lake, 1, "1", "2", people((2, "b", 2)))
+    next_one = incremental(lake, "lost", 1, "1", "2", people((2, "b", 2)))
     drop(lake, "_loads")
-    told = lake.run(next_one, code=1)
-    assert "the ledger holds nothing of this stream" in told["loads"][next_one.load_id]["problems"][0]
-    assert told["bookmarks"] == {} and told["ledger"] != first
-    lake.run(incremental(lake, 2, None, "2", people((1, "a", 1), (2, "b", 2))))
-    assert lake.rows("people", "Id") == [(1,), (2,)]
+    told = yield [next_one]
+    assert "the ledger holds nothing of this stream" in told[next_one.load_id]["problems"][0]
+    assert lake.published()["bookmarks"] == {} and lake.published()["ledger"] != first
+    yield [incremental(lake, "lost", 2, None, "2", people((1, "a", 1), (2, "b", 2)))]
+    assert lake.rows("lost", "Id") == [(1,), (2,)]
 
 
-def test_without_its_table_an_incremental_load_is_refused_and_the_bookmark_goes_back(lake: Lake) -> None:
-    lake.run(incremental(lake, 0, None, "1", people((1, "a", 1))), make_load(lake.stage, "Other", [people((9, "z", 9))]))
-    drop(lake, "people")
-    next_one = incremental(lake, 1, "1", "2", people((2, "b", 2)))
-    told = lake.run(next_one, code=1)
-    assert "gone or was made anew" in told["loads"][next_one.load_id]["problems"][0]
-    assert set(told["bookmarks"]["sqlserver"]) == {"Other"} and not (lake.tables / "people").exists()
-    assert set(lake.run(make_load(lake.stage, "Other", [people((8, "y", 9))], started=1))["bookmarks"]["sqlserver"]) == {"Other"}
-    lake.run(incremental(lake, 2, None, "2", people((1, "a", 1), (2, "b", 2))))
-    assert lake.rows("people", "Id") == [(1,), (2,)] and "People" in lake.published()["bookmarks"]["sqlserver"]
-
-
-def test_an_append_into_a_table_that_the_ledger_does_not_know_is_refused(lake: Lake) -> None:
-    lake.run(incremental(lake, 0, None, "1", people((1, "a", 1)), mode="append"))
+@on(WITHOUT_LEDGER)
+def an_append_into_a_table_that_the_ledger_does_not_know_is_refused(lake: Lake) -> Scenario:
+    yield [incremental(lake, "unknown", 0, None, "1", people((1, "a", 1)), mode="append")]
     drop(lake, "_loads")
-    load = incremental(lake, 1, None, "2", people((1, "a", 1), (2, "b", 2)), mode="append")
+    load = incremental(lake, "unknown", 1, None, "2", people((1, "a", 1), (2, "b", 2)), mode="append")
     load.rewrite(mode="append")
-    told = lake.run(load, code=1)["loads"][load.load_id]
-    assert "rows would be double" in told["problems"][0] and lake.rows("people", "Id") == [(1,)]
+    told = yield [load]
+    assert "rows would be double" in told[load.load_id]["problems"][0] and lake.rows("unknown", "Id") == [(1,)]
 
 
-def test_no_rows_replace_rows_only_where_the_source_says_that_it_is_empty(lake: Lake) -> None:
-    lake.run(make_load(lake.stage, "People", [people((1, "a", 1))]))
-    silent = make_load(lake.stage, "People", [], schema=people().schema, started=1, source_rows=None)
-    told = lake.run(silent, code=1)["loads"][silent.load_id]
-    assert "does not say that it is empty" in told["problems"][0] and lake.rows("people", "Id") == [(1,)]
-    lake.run(make_load(lake.stage, "People", [], schema=people().schema, started=2))
-    assert lake.rows("people", "Id") == []
+def without_its_table_an_incremental_load_is_refused_and_the_bookmark_goes_back(lake: Lake) -> Scenario:
+    yield [incremental(lake, "gone", 0, None, "1", people((1, "a", 1))), whole(lake, "beside_gone")]
+    drop(lake, "gone")
+    next_one = incremental(lake, "gone", 1, "1", "2", people((2, "b", 2)))
+    told = yield [next_one]
+    assert "gone or was made anew" in told[next_one.load_id]["problems"][0]
+    assert bookmark(lake, "gone") is None and bookmark(lake, "beside_gone") == "0" and not (lake.tables / "gone").exists()
+    yield [whole(lake, "beside_gone", 1)]
+    assert bookmark(lake, "gone") is None and bookmark(lake, "beside_gone") == "1"
+    yield [incremental(lake, "gone", 2, None, "2", people((1, "a", 1), (2, "b", 2)))]
+    assert lake.rows("gone", "Id") == [(1,), (2,)] and bookmark(lake, "gone") == "2"
+
+
+def no_rows_replace_rows_only_where_the_source_says_that_it_is_empty(lake: Lake) -> Scenario:
+    yield [make_load(lake.stage, "empty", [people((1, "a", 1))])]
+    silent = make_load(lake.stage, "empty", [], schema=people().schema, started=1, source_rows=None)
+    told = yield [silent]
+    assert "does not say that it is empty" in told[silent.load_id]["problems"][0] and lake.rows("empty", "Id") == [(1,)]
+    yield [make_load(lake.stage, "empty", [], schema=people().schema, started=2)]
+    assert lake.rows("empty", "Id") == []
+
+
+def whole(lake: Lake, stream: str, started: int = 0) -> Made:
+    """A load of a stream that is read whole."""
+    return make_load(lake.stage, stream, [people((9, "z", 9))], started=started)
 
 
 def drop(lake: Lake, table: str) -> None:
     """Takes a table away, as its owner may."""
-    import shutil
+    shutil.rmtree(lake.tables / table, ignore_errors=True)
 
-    shutil.rmtree(lake.tables / table)
+
+@scenarios(__name__)
+def test(play: tuple[str, Play], stories: Stories) -> None:
+    stories.end(play[0], play[1].__name__)

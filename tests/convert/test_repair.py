@@ -9,10 +9,10 @@ from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
-import pytest
 from deltalake import DeltaTable, write_deltalake
 from engine_kit import Lake
 from lakehouse_kit import Made, fits, make_load
+from story_kit import Play, Scenario, Stories, on, scenarios
 
 KEY = {"column": "Id", "type": "int32"}
 NAME = {"name": "Name", "column": "Name", "type": "string", "figures": ["non_null", "hash"]}
@@ -23,10 +23,14 @@ def people(*rows: tuple[int | None, str | None]) -> pa.Table:
     return pa.table({"Id": pa.array([i for i, _ in rows], pa.int32()), "Name": pa.array([n for _, n in rows], pa.string())})
 
 
-def repair(lake: Lake, started: int, table: pa.Table, *ranges: tuple[str | None, str | None], **more: Any) -> Made:
+def whole(lake: Lake, stream: str, table: pa.Table, **more: Any) -> Made:
+    """A load of a keyed stream that is read whole."""
+    return make_load(lake.stage, stream, [table], **{"key_columns": ["Id"]} | more)
+
+
+def repair(lake: Lake, stream: str, started: int, table: pa.Table, *ranges: tuple[str | None, str | None], **more: Any) -> Made:
     told = [{"lower": lower, "upper": upper} for lower, upper in ranges]
-    given = {"mode": "repair", "key_columns": ["Id"], "ranges": told, "bookmark": None} | more
-    return make_load(lake.stage, "People", [table], started=started, **given)
+    return whole(lake, stream, table, started=started, **{"mode": "repair", "ranges": told, "bookmark": None} | more)
 
 
 def figures(lake: Lake, *tables: dict[str, Any]) -> dict[str, Any]:
@@ -45,10 +49,10 @@ def hashed(*texts: str) -> str:
     return str(sum(int.from_bytes(hashlib.sha256(each.encode("utf-16-le")).digest()[:6], "big") for each in texts))
 
 
-def test_figures_are_told_range_by_range_and_nothing_is_written(lake: Lake) -> None:
-    lake.run(make_load(lake.stage, "People", [people((None, "n"), (1, "a"), (2, "é😀"), (5, None), (9, "z"))]))
+def figures_are_told_range_by_range_and_nothing_is_written(lake: Lake) -> Scenario:
+    yield [whole(lake, "told", people((None, "n"), (1, "a"), (2, "é😀"), (5, None), (9, "z")), key_columns=[])]
     before = lake.published()
-    asked = {"stream": "People", "table": "people", "key": KEY, "bounds": ["2", "4", "5"], "columns": [ID, NAME]}
+    asked = {"stream": "told", "table": "told", "key": KEY, "bounds": ["2", "4", "5"], "columns": [ID, NAME]}
     told = figures(lake, asked, asked | {"table": "nobody"}, asked | {"columns": [ID, ID | {"column": "Gone"}]})
     first, *others = told["tables"]
     assert [each["rows"] for each in first["ranges"]] == [3, 0, 1, 1] and first["problem"] == ""
@@ -59,37 +63,37 @@ def test_figures_are_told_range_by_range_and_nothing_is_written(lake: Lake) -> N
     assert first["ranges"][1]["columns"]["Id"] == {"non_null": "0", "sum": "0", "min": None, "max": None}
     assert first["ranges"][2]["columns"]["Name"] == {"non_null": "0", "hash": "0"}
     assert [each["problem"] for each in others] == ["there is no table nobody", "the table has no column Gone"]
-    assert lake.published() == before and not list((lake.folder / "delta").glob("_figures"))
+    assert lake.published() == before and not list(lake.tables.glob("_figures"))
 
 
-def test_a_repair_replaces_its_ranges_and_leaves_bookmark_and_other_rows(lake: Lake) -> None:
+def a_repair_replaces_its_ranges_and_leaves_bookmark_and_other_rows(lake: Lake) -> Scenario:
     mark = {"replication_key": "Id", "replication_key_value": "9"}
-    lake.run(make_load(lake.stage, "People", [people((1, "a"), (2, "b"), (5, "e"), (9, "z"))], key_columns=["Id"], bookmark=mark))
-    table = DeltaTable(str(lake.tables / "people"))
+    yield [whole(lake, "repaired", people((1, "a"), (2, "b"), (5, "e"), (9, "z")), bookmark=mark)]
+    table = DeltaTable(str(lake.tables / "repaired"))
     table.update(updates={"Name": "'wrong'"}, predicate="Id = 2 OR Id = 5")
     table.delete("Id = 1")
-    load = repair(lake, 1, people((1, "a"), (2, "b")), (None, "4"))
-    told = lake.run(load)
-    assert lake.rows("people", "Id", "Name") == [(1, "a"), (2, "b"), (5, "wrong"), (9, "z")]
-    assert told["bookmarks"]["sqlserver"]["People"] == mark
+    load = repair(lake, "repaired", 1, people((1, "a"), (2, "b")), (None, "4"))
+    yield [load]
+    assert lake.rows("repaired", "Id", "Name") == [(1, "a"), (2, "b"), (5, "wrong"), (9, "z")]
+    assert lake.published()["bookmarks"]["sqlserver"]["repaired"] == mark
     assert (lake.ledger()[load.load_id]["delta_rows"], lake.ledger()[load.load_id]["bookmark"]) == (2, None)
-    gone = repair(lake, 2, people(), ("4", "8"), ("8", None))
-    lake.run(gone)
-    assert lake.rows("people", "Id", "Name") == [(1, "a"), (2, "b")]
-    assert lake.run(load, gone)["loads"][gone.load_id]["status"] == "already"
+    gone = repair(lake, "repaired", 2, people(), ("4", "8"), ("8", None))
+    yield [gone]
+    assert lake.rows("repaired", "Id", "Name") == [(1, "a"), (2, "b")]
+    told = yield [load, gone]
+    assert told[gone.load_id]["status"] == "already"
 
 
-def test_a_repair_keeps_what_the_tables_owner_added_to_it(lake: Lake) -> None:
-    lake.run(make_load(lake.stage, "People", [people((1, "a"), (2, "b"))], key_columns=["Id"]))
+def a_repair_keeps_what_the_tables_owner_added_to_it(lake: Lake) -> Scenario:
+    yield [whole(lake, "remarks", people((1, "a"), (2, "b")))]
     more = people((3, "c")).append_column("Remark", pa.array(["mine"]))
-    write_deltalake(str(lake.tables / "people"), more, mode="append", schema_mode="merge")
-    lake.run(repair(lake, 1, people((1, "A"), (3, "C")), (None, None)))
-    assert lake.rows("people", "Id", "Name", "Remark") == [(1, "A", None), (3, "C", "mine")]
+    write_deltalake(str(lake.tables / "remarks"), more, mode="append", schema_mode="merge")
+    yield [repair(lake, "remarks", 1, people((1, "A"), (3, "C")), (None, None))]
+    assert lake.rows("remarks", "Id", "Name", "Remark") == [(1, "A", None), (3, "C", "mine")]
 
 
-@pytest.mark.parametrize("by_name", [False, True], ids=["path", "name"])
-def test_ranges_of_moments_days_and_decimals_are_cut_alike(lake: Lake, by_name: bool) -> None:
-    lake.by_name = by_name  # small letters, since Sail looks for no others when it overwrites by name
+def ranges_of_moments_days_and_decimals_are_cut_alike(lake: Lake) -> Scenario:
+    """Small letters, since Sail looks for no others when it overwrites by name."""
     moments = [datetime(2026, 1, day, 0, 0, 0, 3000) for day in (1, 2, 3)]
     kinds = {"at": pa.timestamp("us"), "day": pa.date32(), "total": pa.decimal128(9, 2)}
     values = {
@@ -98,30 +102,38 @@ def test_ranges_of_moments_days_and_decimals_are_cut_alike(lake: Lake, by_name: 
         "total": [Decimal("0.01"), Decimal("0.02"), Decimal("0.03")],
     }
     table = pa.table({name: pa.array(values[name], kind) for name, kind in kinds.items()})
-    lake.run(make_load(lake.stage, "Times", [table], key_columns=["at"]))
+    yield [whole(lake, "times", table, key_columns=["at"])]
     bounds = {"at": "2026-01-02T00:00:00.003", "day": "2026-01-02", "total": "0.02"}
     rows = [{"name": "day", "column": "day", "type": "date32[day]", "figures": ["non_null"]}]
-    asked = {"stream": "Times", "table": "times", "columns": rows}
+    asked = {"stream": "times", "table": "times", "columns": rows}
     keys = [asked | {"key": {"column": n, "type": str(kinds[n])}, "bounds": [bound]} for n, bound in bounds.items()]
     told = figures(lake, *keys)["tables"]
     assert [[each["rows"] for each in one["ranges"]] for one in told] == [[2, 1]] * 3, told
-    again = {"stream": "Times", "mode": "repair", "key_columns": ["at"], "bookmark": None, "started": 1}
-    again["ranges"] = [{"lower": None, "upper": bounds["at"]}]
-    lake.run(make_load(lake.stage, again.pop("stream"), [table.slice(0, 1)], **again))
+    yield [repair(lake, "times", 1, table.slice(0, 1), (None, bounds["at"]), key_columns=["at"])]
     [told] = figures(lake, keys[0])["tables"]
     assert [each["rows"] for each in told["ranges"]] == [1, 1]
 
 
-def test_a_repair_that_is_older_than_an_applied_load_or_of_an_unknown_stream_is_refused(lake: Lake) -> None:
-    early = repair(lake, 1, people((1, "old")), (None, None))
-    told = lake.run(early, code=1)["loads"][early.load_id]
-    assert "the ledger holds nothing of this stream" in told["problems"][0]
-    lake.run(make_load(lake.stage, "People", [people((1, "a"))], key_columns=["Id"], started=2))
-    merge = {"mode": "merge", "key_columns": ["Id"], "cursor": {"column": "Id", "from": None, "to": "9"}, "bookmark": {}}
-    lake.run(make_load(lake.stage, "People", [people((1, "new"))], started=9, **merge))
-    late = repair(lake, 5, people((1, "old")), (None, None))
-    told = lake.run(late, code=1)["loads"][late.load_id]
-    assert (told["status"], lake.rows("people", "Name")) == ("refused", [("new",)])
-    assert "entrypoint.sh repair People reads them anew" in told["action"]
-    lake.run(repair(lake, 10, people((1, "newer")), (None, None)))
-    assert (lake.ledger()[late.load_id]["status"], lake.rows("people", "Name")) == ("superseded", [("newer",)])
+@on("name")
+def and_so_they_are_by_name(lake: Lake) -> Scenario:
+    yield from ranges_of_moments_days_and_decimals_are_cut_alike(lake)
+
+
+def a_repair_that_is_older_than_an_applied_load_or_of_an_unknown_stream_is_refused(lake: Lake) -> Scenario:
+    early = repair(lake, "older", 1, people((1, "old")), (None, None))
+    told = yield [early]
+    assert "the ledger holds nothing of this stream" in told[early.load_id]["problems"][0]
+    cursor = {"column": "Id", "from": None, "to": "9"}
+    merge = whole(lake, "older", people((1, "new")), started=9, mode="merge", cursor=cursor, bookmark={})
+    yield [whole(lake, "older", people((1, "a")), started=2), merge]
+    late = repair(lake, "older", 5, people((1, "old")), (None, None))
+    told = yield [late]
+    assert (told[late.load_id]["status"], lake.rows("older", "Name")) == ("refused", [("new",)])
+    assert "entrypoint.sh repair older reads them anew" in told[late.load_id]["action"]
+    yield [repair(lake, "older", 10, people((1, "newer")), (None, None))]
+    assert (lake.ledger()[late.load_id]["status"], lake.rows("older", "Name")) == ("superseded", [("newer",)])
+
+
+@scenarios(__name__)
+def test(play: tuple[str, Play], stories: Stories) -> None:
+    stories.end(play[0], play[1].__name__)

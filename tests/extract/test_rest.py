@@ -231,7 +231,7 @@ def test_sigterm_ends_a_run_with_143_and_without_a_load(tmp_path: Path) -> None:
 def test_a_wrong_password_is_told_at_once(url: str, tmp_path: Path) -> None:
     began = time.monotonic()
     result = run(tmp_path, config(url, ["SalesOrderHeader"], tmp_path / "spool", password="wrong"))
-    assert "API refused the credentials (401) for" in failed(result)
+    assert "/SalesOrderHeader: the API refused the credentials (401)" in failed(result)
     assert "check API_USER and API_PASSWORD" in result.stderr
     assert "wrong" not in result.stderr
     assert time.monotonic() - began < 10
@@ -246,7 +246,7 @@ def test_an_api_that_is_down_is_named_after_bounded_tries(tmp_path: Path) -> Non
 
 
 def test_all_problems_of_a_configuration_come_together(tmp_path: Path) -> None:
-    settings = config("ftp://nowhere", ["SalesOrderHeader"], auth_method="oauth", use_request_body_not_params=True)
+    settings = config("ftp://nowhere", ["SalesOrderHeader"], auth_method="oauth", use_request_body_not_params="often")
     told = failed(run(tmp_path, {**settings, "pasword": PASSWORD}, "--discover"), 2)
-    for name in ("api_url", "auth_method", "use_request_body_not_params", "pasword"):
+    for name in ("api_url", "grant_type", "access_token_url", "use_request_body_not_params", "pasword"):
         assert f"\n  - {name}: " in told

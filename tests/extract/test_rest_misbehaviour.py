@@ -5,6 +5,7 @@ What the server does is the name of each case; its right outcome stands beside i
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,7 @@ SHIFTS: dict[str, Case] = {
             changes(table.delete_first, after=1, every=2, times=None),
             changes(table.insert_in_front, after=2, every=2, times=None),
         ),
-        settings=SETTLE, requests=2_000,
+        "settle_max_seconds", settings=SETTLE, requests=2_000,
     ),
     "one row is committed at the end before each page": complete(
         changes(table.append, every=1, times=None), settings=SETTLE, least=100
@@ -196,7 +197,7 @@ ENDS: dict[str, Case] = {
     "the last page is full, and the API tells no total": without_total(complete, faults.honest, rows=30, requests=8),
     "the first page is 404": refused(on(status(404)), "404", requests=4),
     "the first page is 400": without_total(
-        refused, on(status(400, {"error": "no such view"})), "400", "no such view", requests=4
+        refused, on(status(400, {"error": "no such view"})), "400", "such view", requests=4
     ),
     "there is no data, and 204 says so": without_total(complete, on(wire.no_content), rows=0, requests=4),
     "the answers have no member that records_path names": without_total(
@@ -212,7 +213,10 @@ ENDS: dict[str, Case] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", named(SHIFTS))
+OVERLAPPING = {name: replace(case, settings={"overlap_pages": True, **case.settings}) for name, case in SHIFTS.items()}
+
+
+@pytest.mark.parametrize("case", named(OVERLAPPING))
 def test_rows_that_move_while_they_are_read_are_read_again_or_refused(case: Case, played: Result) -> None:
     played(case)
 

@@ -8,9 +8,10 @@ import pyarrow as pa
 import pytest
 
 from singer_arrow.errors import SettingsRefused
-from singer_arrow.records import RecordDecoder
-from tap_rest_api_msdk import bookmarks, envelope, jsonpaths, retry, schemas
+from tap_rest_api_msdk import bookmarks, jsonpaths, retry
+from tap_rest_api_msdk.client.answers import Answer
 from tap_rest_api_msdk.config import parse
+from tap_rest_api_msdk.records.envelope import Envelope
 
 SCHEMA = {"type": "object", "properties": {"id": {"type": "integer"}, "at": {"type": "string", "format": "date-time"}}}
 CONFIG = {
@@ -27,7 +28,7 @@ CONFIG = {
         ("$[*]", []),
         ("$.data[*]", ["data"]),
         ("$.a['b c'][*]", ["a", "b c"]),
-        ("$.data", None),
+        ("$.data", ["data"]),
         ("$..data[*]", None),
         ("$.data[0][*]", None),
     ],
@@ -48,10 +49,9 @@ def test_plain_list_paths_are_told_from_clever_ones(path: str, found: list[str] 
     ],
 )
 def test_records_and_total_are_found(records_path: str, total_path: str | None, body: bytes) -> None:
-    decoder = RecordDecoder("s", pa.schema([("id", pa.int32())]))
-    answer = envelope.reader(decoder, records_path, total_path)(body)
-    assert decoder.batch(answer.records).to_pydict() == {"id": [1, 2]}
-    assert answer.total == (7 if b"7" in body else None)
+    page = Envelope(records_path, total_path, None, ()).page(Answer(200, "OK", {}, body, "https://api.example.com"))
+    assert list(map(bytes, page.records)) == [b'{"id":1}', b'{"id":2}']
+    assert (page.sent, page.total) == (2, 7 if b"7" in body else None)
 
 
 def test_retry_after_as_seconds_and_as_date() -> None:
@@ -76,12 +76,6 @@ def test_a_bookmark_never_goes_back() -> None:
     assert bookmarks.query_text("2026-01-01T00:00:00.500000Z") == "2026-01-01T00:00:00.500000Z"
 
 
-def test_columns_are_nullable_only_where_the_schema_says_so() -> None:
-    assert not schemas.nullable({"type": "integer"})
-    assert schemas.nullable({"type": ["integer", "null"]})
-    assert schemas.nullable({"anyOf": [{"type": "integer"}, {"type": "null"}]})
-
-
 def test_a_plain_configuration_has_no_problem() -> None:
     assert parse(CONFIG).api_url == "https://api.example.com/v1"
     assert parse({**CONFIG, "api_url": "api.example.com/v1"}).api_url == "https://api.example.com/v1"
@@ -91,14 +85,34 @@ def test_a_plain_configuration_has_no_problem() -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"client_secret": "s3cret"}, "client_secret: is set, and this tap does not support it (OAuth"),
-        ({"store_raw_json_message": True}, "store_raw_json_message: is set"),
-        ({"pagination_request_style": "hateoas_paginator"}, "pagination_request_style: must be offset_paginator, style1,"),
-        ({"pagination_response_style": "page"}, "pagination_response_style: must be offset, style1 or default, not 'page'"),
-        ({"pagination_response_style": "default"}, "pagination_response_style: must be offset (or style1), not 'default'"),
+        (
+            {"auth_method": "oauth", "access_token_url": "https://login", "client_secret": "s3cret"},
+            "grant_type: is missing; auth_m",
+        ),
+        (
+            {"auth_method": "oauth", "access_token_url": "https://login", "grant_type": "password", "username": "u"},
+            "password: is missing; grant_type: password needs it",
+        ),
+        ({"pagination_request_style": "links"}, "pagination_request_style: must be default, jsonpath_paginator,"),
+        (
+            {"pagination_response_style": "pages"},
+            "pagination_response_style: must be default, page, offset, style1, header_link or",
+        ),
+        ({"ca_file": "/nowhere.pem"}, "ca_file: must be a file that exists, not '/nowhere.pem'"),
+        ({"proxy": "s3cret"}, "proxy: must be an address such as http://proxy.example.com:3128"),
+        ({"error_paths": ["$.[["]}, "error_paths: has $.[[, which is no JSONPath ("),
+        ({"streams": [{"name": "a", "path": "/a/{id}", "schema": SCHEMA}]}, "streams[a].path: takes id from another stream"),
+        (
+            {"streams": [{"name": "a", "schema": SCHEMA, "parent": "b"}]},
+            "streams[a].parent: must be a stream that is listed befor",
+        ),
+        ({"streams": [{"name": "a", "schema": SCHEMA, "lookback": 5}]}, "streams[a].lookback: reads records again, which takes"),
         ({"pagination_page_size": "many"}, "pagination_page_size: must be a whole number, not 'many'"),
         ({"pagination_page_sise": 5}, "pagination_page_sise: there is no such setting; did you mean pagination_page_size?"),
-        ({"auth_method": "aws"}, "auth_method: must be no_auth, basic, bearer_token or api_key, not 'aws'"),
+        (
+            {"auth_method": "aws", "aws_credentials": {"aws_region": "r", "aws_service": "s"}},
+            "aws_credentials: must have aws_access_key_id and",
+        ),
         ({"auth_method": "basic", "username": "u"}, "password: is missing; auth_method: basic needs it"),
         ({"api_url": "https://u:s3cret@api.example.com"}, "api_url: holds credentials"),
         ({"api_url": "ftp://api.example.com"}, "api_url: must be the API's address, not 'ftp://api.example.com'"),
@@ -107,7 +121,7 @@ def test_a_plain_configuration_has_no_problem() -> None:
             "batch_config.encoding: must be {format: parquet",
         ),
         ({"streams": []}, "streams: is missing; list at least one"),
-        ({"streams": [{"name": "a"}]}, "streams[a].schema: is missing; schemas are declared"),
+        ({"streams": [{"name": "a", "schema": "{}"}]}, "streams[a].schema: must be an object with properties"),
         ({"streams": [{"path": "/a", "schema": SCHEMA}]}, "streams[0].name: is missing (for example name: Orders)"),
         (
             {"streams": [{"name": "a", "schema": SCHEMA, "paht": "x"}]},
@@ -142,7 +156,7 @@ def test_a_problem_is_told_by_the_name_of_its_setting(change: dict[str, object],
 def test_problems_of_all_streams_are_told_at_once() -> None:
     streams = [
         {"name": "a", "schema": SCHEMA, "paht": "x"},
-        {"name": "b"},
+        {"name": "b", "schema": {"properties": {}}},
         {"name": "c", "schema": SCHEMA, "primary_keys": ["no"]},
     ]
     with pytest.raises(SettingsRefused) as refused:

@@ -193,18 +193,24 @@ def test_parts_of_a_tap_with_row_numbers_are_adopted_and_not_without_the_column_
 def test_files_of_other_taps_may_hold_nan_and_infinities(tmp_path: Path) -> None:
     values = pa.chunked_array([[float("nan"), None, 1.5, float("inf")], [float("-inf"), float("nan")]], pa.float64())
     pq.write_table(pa.table({"id": pa.array(range(6), pa.int64()), "amount": values}), tmp_path / "of-another.parquet")
-    done = run(tmp_path, schema_line(), batch_line(tmp_path / "of-another.parquet"), STATE)
+    done = run(
+        tmp_path,
+        schema_line(),
+        batch_line(tmp_path / "of-another.parquet"),
+        line(type="STATE", value={"currently_syncing": None}),
+    )
     assert done.returncode == 0, done.stderr
     [manifest] = manifests(tmp_path)
     assert manifest["columns"]["amount"] == {"non_null": 5, "nan": 2, "min": "-inf", "max": "inf"}
     assert "nan" not in manifest["columns"]["id"]
 
 
-def test_a_record_that_does_not_fit_stages_nothing(tmp_path: Path) -> None:
+def test_a_record_that_does_not_fit_stages_nothing_but_its_dead_letter(tmp_path: Path) -> None:
     bad = line(type="RECORD", stream=STREAM, record={"id": 2, "amount": 0.12345})
     done = run(tmp_path, schema_line(), line(type="RECORD", stream=STREAM, record={"id": 1}), bad, STATE)
     assert done.returncode == 3 and "Sales-Order" in done.stderr and "amount" in done.stderr and "Traceback" not in done.stderr
-    assert staged(tmp_path) == [] and done.stdout == ""
+    [letter] = staged(tmp_path)
+    assert letter.parent.name == "_dead_letters" and str(letter) in done.stderr and done.stdout == ""
 
 
 def test_what_a_killed_target_left_is_swept_by_the_next(tmp_path: Path) -> None:

@@ -39,6 +39,30 @@ def test_verify_again_finds_what_was_changed_in_delta_and_changes_nothing(worksp
     assert DeltaTable(str(workspace.delta / "orders")).to_pyarrow_table().num_rows == 1
 
 
+def test_source_rows_are_rows_and_what_was_put_aside(workspace: Workspace, output: Path) -> None:
+    data = pa.table({"Id": [1, 2]})
+    drift = [{"field": "Color", "became": "record left out", "records": 1, "type": None}]
+    load = make_load(output, "Orders", [data], source="api", source_rows=5, dead_letters=2, left_out=1, drift=drift)
+    letters = output / "api" / names.dead_letters(load.load_id)
+    letters.parent.mkdir()
+    letters.write_text("{}\n{}\n")
+    converted(workspace, output)
+    [row] = DeltaTable(str(workspace.delta / "_loads")).to_pyarrow_table().to_pylist()
+    assert (row["rows"], row["source_rows"], row["dead_letters"], row["left_out"]) == (2, 5, 2, 1)
+    report = lakehouse(workspace, output, "report").stdout
+    assert "api/Orders: 5 source rows = 2 rows + 2 dead letters + 1 left out (discard_row)" in report
+    assert f"api/{names.dead_letters(load.load_id)} of the output folder" in report
+    assert "the field Color is not declared; in 1 records it is record left out" in report
+    assert "beside its 2 rows 2 dead letters and 1 left out" in lakehouse(workspace, output, "verify").stdout
+    assert lakehouse(workspace, output, "prune", LAKEHOUSE_KEEP_LOADS="0").returncode == 0
+    assert letters.exists() and not load.path.exists(), "dead letters stay until somebody removes them"
+
+    make_load(output, "Short", [data], source_rows=5, dead_letters=2)
+    assert lakehouse(workspace, output, "upload").returncode == 0
+    told = lakehouse(workspace, output, "convert")
+    assert told.returncode != 0 and "5 rows at the source, 2 in the manifest and 2 put aside" in told.stderr
+
+
 def test_a_load_that_is_not_in_delta_is_named(workspace: Workspace, output: Path) -> None:
     make_load(output, "Orders", [pa.table({"Id": [1]})])
     converted(workspace, output)

@@ -1,8 +1,9 @@
 """Jobs as processes of their own, forked from one that has pyspark imported: one line of JSON for each, in and out.
 
 In:  {"number": 1, "job": "job.py", "arguments": […], "environment": {…}, "printed": "file for what it prints"}.
-Out: {"number": 1, "code": 0}, in the order in which they end. Any number of them run at once. A process forked before any
-connection is made is as good as one of its own, and is there in milliseconds; importing pyspark takes seconds.
+Out: {"number": 1, "pid": 4711} when it begins, {"number": 1, "code": 0} when it has ended. Any number of them run at once. A
+process forked before any connection is made is as good as one of its own, and is there in milliseconds;
+importing pyspark takes seconds.
 """
 
 from __future__ import annotations
@@ -62,10 +63,11 @@ def main() -> None:
         code_of(asked["job"])
         with told:  # no thread holds the lock of the output while this one forks
             pid = os.fork()
-        if pid == 0:
-            code = run(asked)
-            sys.stdout.flush()
-            os._exit(code)
+            if pid == 0:
+                code = run(asked)
+                sys.stdout.flush()
+                os._exit(code)
+            print(json.dumps({"number": asked["number"], "pid": pid}), flush=True)
         threading.Thread(target=wait, args=(asked["number"], pid)).start()
 
 

@@ -36,6 +36,7 @@ BASE: dict[str, Any] = {
     "request_timeout_seconds": 5,
     "backoff_max_seconds": 2,
     "throttle_max_seconds": 4,
+    "overlap_pages": False,  # so that pages begin where the cases say
 }
 
 

@@ -46,7 +46,7 @@ def _run(command: batch.Command) -> None:
     from tap_mssql.singer.run import Run
 
     batch.log_as_the_sdk()
-    exits.on_sigterm(PROGRAM)
+    exits.on_signals(PROGRAM)
     run = Run(settings.parse(command.config), command.config["batch_config"])
     if command.discover:
         batch.write(batch_output.discover(run))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pyarrow as pa
+
+from singer_arrow import compute as pc
 
 
 def later(arrow: pa.DataType, old: str | None, new: str | None) -> str | None:
@@ -16,6 +19,33 @@ def later(arrow: pa.DataType, old: str | None, new: str | None) -> str | None:
     if pa.types.is_floating(arrow):
         return max(old, new, key=float)
     return max(old, new)
+
+
+def earlier(arrow: pa.DataType, start: str | None, lookback: float) -> str | None:
+    """A bookmark of a column of this type, moved back: by seconds for times, whole days for dates, units for numbers."""
+    if start is None or not lookback:
+        return start
+    if pa.types.is_integer(arrow) or pa.types.is_decimal(arrow) or pa.types.is_floating(arrow):
+        return format(Decimal(start) - Decimal(str(lookback)), "f")
+    if pa.types.is_date(arrow):
+        return (date.fromisoformat(start[:10]) - timedelta(days=-(-lookback // 86400))).isoformat()
+    moment = datetime.fromisoformat(start) - timedelta(seconds=lookback)
+    if moment.tzinfo is not None:
+        return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f")
+
+
+def scalar(arrow: pa.DataType, text: str) -> pa.Scalar:
+    """A bookmark, or start_date, as a value of its column. A time without a zone is UTC where the column has one, and the other
+    way round.
+    """
+    if pa.types.is_timestamp(arrow):
+        moment = datetime.fromisoformat(text)
+        utc = moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+        return pa.scalar(utc.replace(tzinfo=UTC) if arrow.tz else utc, arrow)
+    if pa.types.is_date(arrow):
+        return pa.scalar(date.fromisoformat(text[:10]), arrow)
+    return pc.cast(pa.array([text], pa.string()), arrow)[0]
 
 
 def query_text(bookmark: str) -> str:

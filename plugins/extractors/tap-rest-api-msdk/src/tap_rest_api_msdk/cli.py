@@ -18,6 +18,7 @@ def main(command: batch.Command | None) -> None:
 
     Exit code 2 for a refused configuration, 3 for any other error, with one message on standard error.
     """
+    exits.on_signals(PROGRAM)
     try:
         if command is None:
             _of_the_sdk()
@@ -37,7 +38,6 @@ def _run(command: batch.Command) -> None:
     from tap_rest_api_msdk import batch_output, config
 
     batch.log_as_the_sdk()
-    exits.on_sigterm(PROGRAM)
     parsed = config.parse(command.config)
     if command.discover:
         batch.write(batch_output.discover(parsed))

@@ -1,11 +1,15 @@
-"""What can go wrong; every text says what happened, where, and what to do, and holds no secret.
-A refused configuration is singer_arrow's SettingsRefused.
+"""What can go wrong with the API.
 
 TapError
-├── CredentialsRefused   401 or 403
-├── ApiUnavailable       no connection, time out, 429 or 5xx for longer than the limits allow
-├── AnswerRefused        an answer that is not what the settings describe
-└── ShortLoad            the records received are not the records the API said it has
+├── CredentialsRefused  401, or 403
+├── ApiUnavailable      no answer, or one that says to come again, for longer than the limits allow
+├── AnswerRefused       an answer that is not what the settings describe
+├── ShortLoad           the records received are not the records that the API says it has
+└── Passing             of one try only: the client decides what becomes of it
+    ├── NoAnswer        no connection, no answer in time
+    ├── TooLarge        more than max_response_mb
+    ├── Unreadable      an answer that is cut, or no JSON
+    └── ToldError       an answer with status 200 that tells an error in the place of records
 """
 
 from __future__ import annotations
@@ -41,3 +45,27 @@ class ShortLoad(TapError):
     """The records received are not the records the API said it has."""
 
     ACTION = "run again when the API's data is at rest, and check pagination_initial_offset and total_path"
+
+
+class Passing(Exception):
+    """Why one try failed. It never leaves the client."""
+
+
+class NoAnswer(Passing):
+    """No connection, or no whole answer in time; `is_final` where another try would be the same."""
+
+    def __init__(self, what: str, *, is_final: bool = False) -> None:
+        super().__init__(what)
+        self.is_final = is_final
+
+
+class TooLarge(Passing):
+    """An answer of more than max_response_mb."""
+
+
+class Unreadable(Passing):
+    """An answer that is cut, cannot be unpacked, or is no JSON: the next one may be whole."""
+
+
+class ToldError(Passing):
+    """An answer with status 200 that tells an error in the place of records."""

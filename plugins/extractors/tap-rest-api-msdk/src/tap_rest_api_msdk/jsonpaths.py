@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 _STEP = re.compile(r"""\.([A-Za-z_][\w-]*)|\[(?:'([^']+)'|"([^"]+)")\]""")
 
@@ -23,8 +24,8 @@ def steps(path: str) -> list[str] | None:
 
 
 def list_steps(path: str) -> list[str] | None:
-    """The same for a path of records, which must end in `[*]`: `$.data[*]` → `["data"]`, `$[*]` → `[]`."""
-    return steps(path.removesuffix("[*]")) if path.endswith("[*]") else None
+    """The same for a path of records, whose `[*]` may be missing: `$.data[*]` → `["data"]`, `$[*]` → `[]`."""
+    return steps(path.removesuffix("[*]"))
 
 
 def malformed(path: str) -> str:
@@ -39,3 +40,28 @@ def malformed(path: str) -> str:
     except JSONPathError as error:
         return str(error)
     return ""
+
+
+def parsed(path: str) -> Any:
+    """A JSONPath of the library that the published tap uses."""
+    from jsonpath_ng.ext.parser import parse
+
+    return parse(path)
+
+
+def list_of(path: Any) -> Any:
+    """The list that a parsed path goes through first, whole or filtered: `$.data` of `$.data[?(@.a>1)].b`; or None."""
+    from jsonpath_ng.ext.filter import Filter
+    from jsonpath_ng.jsonpath import Child, Slice
+
+    found = None
+    while isinstance(path, Child):
+        if isinstance(path.right, Filter | Slice):
+            found = path.left
+        path = path.left
+    return found
+
+
+def filters(path: str) -> bool:
+    """Whether a path of records may leave some of a list out."""
+    return list_steps(path) is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,17 +12,23 @@ from pathlib import Path
 import pyarrow as pa
 
 from singer_arrow import documents, names
-from singer_arrow.documents import ColumnFacts, Cursor, LoadDocument, Mode, PartFile
+from singer_arrow.dead_letters import DeadLetters
+from singer_arrow.documents import ColumnFacts, Cursor, Drift, LoadDocument, Mode
 from singer_arrow.facts import utc_text
 from singer_arrow.parts import PartWriter
+from tap_rest_api_msdk import progress
 from tap_rest_api_msdk.contradictions import SOURCE_SCHEMA
+from tap_rest_api_msdk.progress import Progress
 
 TAP = "tap-rest-api-msdk"
 
 
 @dataclass(frozen=True)
 class LoadPlan:
-    """What is known of a load before its first record; `start` is the bookmark it reads from, if the API was told."""
+    """What is known of a load before its first record.
+
+    `start_read` is the bookmark it reads from, `start` the same where the API is told so that it leaves out what is older.
+    """
 
     stream: str
     root: Path
@@ -32,20 +38,32 @@ class LoadPlan:
     key_columns: list[str]
     replication_key: str | None
     start: str | None
+    start_read: str | None = None
+    max_dead_letters: int = 0
     notes: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """Where the stream's parts are written."""
+        return self.root / names.folder(self.stream)
 
 
 class Load:
-    """Writes one load. Parts are final as soon as they are full; `finish` writes the document."""
+    """Writes one load, or goes on with one that failed (`done`); `finish` writes the document. `secret` columns are masked."""
 
-    def __init__(self, plan: LoadPlan) -> None:
+    def __init__(self, plan: LoadPlan, secret: Collection[str] = (), done: Progress | None = None) -> None:
         self.plan = plan
-        self._started = datetime.now(UTC)
-        self._run_id = os.environ.get("MELTANO_RUN_ID") or str(uuid.uuid4())
-        load_id = names.load_id(self._run_id, TAP, plan.stream, self._started)
-        folder = plan.root / names.folder(plan.stream)
+        self.done = done
+        self._started = done.started_at if done else datetime.now(UTC)
+        self._run_id = done.run_id if done else os.environ.get("MELTANO_RUN_ID") or str(uuid.uuid4())
+        load_id = done.load_id if done else names.load_id(self._run_id, TAP, plan.stream, self._started)
         row_number = names.row_number(plan.schema.names) if plan.key_columns else None
-        self._writer = PartWriter(folder, load_id, plan.schema, plan.source_types, plan.key_columns, row_number=row_number)
+        self._kept = False
+        self._writer = PartWriter(plan.folder, load_id, plan.schema, plan.source_types, plan.key_columns, row_number=row_number)
+        limit = plan.max_dead_letters
+        self.dead_letters = DeadLetters(plan.root, load_id, plan.stream, limit, secret)
+        if done:
+            self.dead_letters.resume(range(1, done.pages + 1))
 
     @property
     def rows(self) -> int:
@@ -53,37 +71,75 @@ class Load:
         return self._writer.rows
 
     @property
+    def schema(self) -> pa.Schema:
+        """The columns of the parts."""
+        return self._writer.schema
+
+    @property
+    def parts(self) -> list[Path]:
+        """The finished parts."""
+        return [self._writer.folder / part.path for part in self._writer.files]
+
+    @property
     def kept(self) -> str:
         """What a failure leaves behind, in words."""
-        files = self._writer.files
-        if not files:
+        if not self._kept:
             return "Nothing of this stream was kept; the next run reads it from the beginning"
-        rows = sum(part.rows for part in files)
-        return (
-            f"{len(files)} finished parts with {rows} rows stay in {self._writer.folder}; without "
-            f"{self._writer.load_id}.load.json they are not a load, and the next run reads the stream from the beginning"
+        return f"{self._writer.rows} rows of this stream are kept, and the next run goes on behind them"
+
+    def fill(self, batches: Iterable[pa.RecordBatch]) -> None:
+        """Writes the batches as parts. On an error the unfinished part is left for `keep` or `discard`."""
+        for batch in batches:
+            self._writer.widen(batch.schema)
+            self._writer.write(batch)
+        self._writer.close()
+
+    def taken_over(self) -> Iterator[pa.RecordBatch]:
+        """The rows that an earlier run finished; none for a load that begins. Raises DamagedPart."""
+        if self.done:
+            yield from self._writer.take_over(self.done.files)
+
+    def keep(self, *, asked: str, place: int, received: int, total: int | None, pages: int, cut: int, left_out: int) -> None:
+        """Keeps what a load that fails has so far, and where it goes on: see Progress."""
+        self._writer.close()
+        kept = Progress(
+            load_id=self._writer.load_id,
+            run_id=self._run_id,
+            started_at=self._started,
+            at=datetime.now(UTC),
+            asked=asked,
+            place=place,
+            received=received,
+            pages=pages,
+            cut=cut,
+            left_out=left_out,
+            total=total,
+            rows=self._writer.rows,
+            files=self._writer.files,
         )
+        progress.write(self._writer.folder, kept)
+        self._kept = True
 
-    def parts(self, batches: Iterable[pa.RecordBatch]) -> Iterator[Path]:
-        """Writes the batches, and yields each finished part. Abandons the unfinished one on any error."""
-        try:
-            for batch in batches:
-                yield from self._paths(self._writer.write(batch))
-            yield from self._paths(self._writer.close())
-        except BaseException:
-            self._writer.abandon()
-            raise
-
-    def _paths(self, parts: list[PartFile]) -> list[Path]:
-        return [self._writer.folder / part.path for part in parts]
+    def discard(self, keeps_letters: bool = False) -> None:
+        """Takes everything away, where the stream is read again or nothing can be kept; the dead letters too, unless told."""
+        self._writer.abandon()
+        progress.remove(self._writer.folder, self._writer.load_id)
+        if not keeps_letters:
+            self.dead_letters.discard()
+        self._kept = False
 
     def greatest(self) -> str | None:
         """The greatest value of the replication key among the rows, as docs/contracts.md writes it."""
         facts: ColumnFacts | None = self._writer.facts().get(self.plan.replication_key or "")
         return facts.max if facts else None
 
-    def finish(self, source_rows: int | None, upto: str | None) -> None:
-        """Writes the load document, after which the load is complete."""
+    def finish(
+        self, source_rows: int | None, upto: str | None, left_out: int, drift: Sequence[Drift], notes: Iterable[str]
+    ) -> None:
+        """Writes the load document, after which the load is complete.
+
+        `source_rows` counts the records of the API, `left_out` those that on_schema_drift left out.
+        """
         plan, writer = self.plan, self._writer
         key = plan.replication_key
         document = LoadDocument(
@@ -95,14 +151,18 @@ class Load:
             mode=plan.mode,
             key_columns=plan.key_columns,
             cursor=Cursor(key, plan.start, upto) if key else None,
-            schema=documents.columns_of(plan.stream, plan.schema, plan.source_types),
+            schema=documents.columns_of(plan.stream, writer.schema, plan.source_types),
             files=writer.files,
             rows=writer.rows,
             source_rows=source_rows,
             columns=writer.facts(),
+            dead_letters=self.dead_letters.count,
+            left_out=left_out,
+            drift=list(drift),
             row_number=writer.row_number,
             started_at=utc_text(self._started),
             ended_at=utc_text(datetime.now(UTC)),
-            notes=list(plan.notes),
+            notes=[*plan.notes, *notes],
         )
         documents.write(documents.document_path(writer.folder, writer.load_id), document)
+        progress.forget(writer.folder, writer.load_id)

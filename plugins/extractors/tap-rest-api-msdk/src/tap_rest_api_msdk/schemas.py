@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ def read(declared: Any) -> tuple[JsonSchema | None, list[tuple[str, str]]]:
             return None, [("schema", f"cannot be read from {declared[:80]}: {error}")]
     columns = declared.get("properties") if isinstance(declared, dict) else None
     if not columns or not isinstance(columns, dict):
-        return None, [("schema", f"is missing; schemas are declared, not inferred. For example: {EXAMPLE}")]
+        return None, [("schema", f"must be an object with properties. For example: {EXAMPLE}")]
     problems = [(f"schema.properties.{name}", why) for name, column in columns.items() if (why := _wrong(column))]
     schema: JsonSchema = {"type": "object", **copy.deepcopy(declared)}
     return (None if problems else schema), problems
@@ -64,46 +63,12 @@ def replication_key_problems(schema: JsonSchema, key: str) -> list[str]:
     return []
 
 
-def arrow_schema(schema: JsonSchema) -> pa.Schema:
-    """The Arrow schema of all declared columns, in their order."""
-    return pa.schema(
-        [pa.field(name, types.of_json_schema(column), nullable(column)) for name, column in schema["properties"].items()]
-    )
-
-
 def source_types(schema: JsonSchema) -> dict[str, str]:
     """Column → its type as declared: x-sql-datatype, or the JSON type."""
     return {
         name: str(column.get("x-sql-datatype") or "|".join(sorted(_kinds(column) - {"null"})))
         for name, column in schema["properties"].items()
     }
-
-
-def nullable(column: JsonSchema) -> bool:
-    """Whether the JSON type allows null; a column without a type does."""
-    options = [*column.get("anyOf", ()), *column.get("oneOf", ())]
-    kinds = _kinds(column).union(*(_kinds(option) for option in options))
-    return not kinds or "null" in kinds
-
-
-def json_columns(schema: JsonSchema, text_keys: Collection[str]) -> set[str]:
-    """Columns whose value is kept as JSON text: objects, arrays, mixed types, and those named in except_keys."""
-    return {
-        name
-        for name, column in schema["properties"].items()
-        if name in text_keys
-        or (
-            not column.get("x-sql-datatype")
-            and pa.types.is_string(types.of_json_schema(column))
-            and _kinds(column) - {"null"} != {"string"}
-            and not column.get("anyOf")
-        )
-    }
-
-
-def is_text(column: JsonSchema) -> bool:
-    """Whether the JSON type is a string."""
-    return "string" in _kinds(column)
 
 
 def _kinds(column: JsonSchema) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from singer_arrow import catalog
@@ -29,6 +29,12 @@ class StreamChoice:
         return self.config.name
 
     @property
+    def full_schema(self) -> JsonSchema:
+        """The JSON Schema of all columns."""
+        assert self.config.schema is not None, "a schema is inferred before a stream is chosen"
+        return self.config.schema
+
+    @property
     def is_incremental(self) -> bool:
         """Whether only what is new by the replication key is read."""
         return self.replication_method == INCREMENTAL
@@ -37,13 +43,22 @@ class StreamChoice:
     def columns(self) -> list[str]:
         """The selected columns, in the schema's order."""
         needed = {*self.key, self.replication_key}
-        return [name for name in self.config.schema["properties"] if name in needed or name not in self.deselected]
+        return [name for name in self.full_schema["properties"] if name in needed or name not in self.deselected]
+
+    def names(self, found: Sequence[str]) -> list[str]:
+        """Of the columns of a page those that are selected, or that nobody declared; the text beside a time goes with it."""
+        selected, declared = set(self.columns), self.full_schema["properties"]
+        return [name for name in found if name in selected or (name not in declared and self._base(name) not in self.deselected)]
+
+    @staticmethod
+    def _base(name: str) -> str:
+        return name.removesuffix("_100ns")
 
     @property
     def schema(self) -> JsonSchema:
         """The JSON Schema of the selected columns."""
-        properties = {name: self.config.schema["properties"][name] for name in self.columns}
-        return {**self.config.schema, "properties": properties}
+        properties = {name: self.full_schema["properties"][name] for name in self.columns}
+        return {**self.full_schema, "properties": properties}
 
     def reached(self, bookmark: Mapping[str, Any]) -> str | None:
         """The value that the bookmark holds; None for a full load, and for the first load of an incremental stream."""
@@ -68,12 +83,19 @@ def choose(config: StreamConfig, entry: Entry | None) -> StreamChoice:
     return StreamChoice(config, tuple(key), replication_key, method, catalog.deselected(entry))
 
 
-def chosen(streams: Sequence[StreamConfig], given: Mapping[str, Any] | None) -> list[StreamChoice]:
-    """The streams that a catalog selects, all of them without one."""
+def selected(streams: Sequence[StreamConfig], given: Mapping[str, Any] | None) -> list[tuple[StreamConfig, Entry | None]]:
+    """The streams that a catalog selects, each with its entry; all of them without a catalog."""
     if given is None:
-        return [choose(stream, None) for stream in streams]
+        return [(stream, None) for stream in streams]
     entries = {entry["tap_stream_id"]: entry for entry in given.get("streams", ()) if catalog.is_selected(entry)}
-    return [choose(stream, entries[stream.name]) for stream in streams if stream.name in entries]
+    return [(stream, entries[stream.name]) for stream in streams if stream.name in entries]
+
+
+def known(stream: StreamConfig, entry: Entry | None) -> StreamConfig:
+    """The stream with the catalog's schema where it declares none."""
+    if stream.schema is None and entry and (entry.get("schema") or {}).get("properties"):
+        return replace(stream, schema=entry["schema"])
+    return stream
 
 
 def check(choice: StreamChoice) -> None:
@@ -83,7 +105,7 @@ def check(choice: StreamChoice) -> None:
             f"stream {choice.stream}: replication method {choice.replication_method} is not supported",
             action=f"set replication-method to {FULL_TABLE} or {INCREMENTAL} in the catalog",
         )
-    properties = choice.config.schema["properties"]
+    properties = choice.full_schema["properties"]
     needed = {*choice.key, *([choice.replication_key] if choice.is_incremental and choice.replication_key else [])}
     unknown = sorted(needed - properties.keys())
     if unknown:

@@ -1,4 +1,4 @@
-"""A stream as the SDK knows it; reading itself is stream_reader.py's."""
+"""A stream as the SDK knows it; reading itself is the room reading/'s."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from urllib.parse import unquote, urlsplit
 from singer_sdk import Stream
 from singer_sdk.helpers.types import Context, Record
 
+from singer_arrow.errors import SelectionRefused
 from tap_rest_api_msdk import stream_choice
-from tap_rest_api_msdk.client import ApiClient
+from tap_rest_api_msdk.client.client import ApiClient
 from tap_rest_api_msdk.config import StreamConfig, TapConfig
+from tap_rest_api_msdk.reading.stream_reader import StreamReader
 from tap_rest_api_msdk.stream_choice import StreamChoice
-from tap_rest_api_msdk.stream_reader import StreamReader
 
 if TYPE_CHECKING:
     from singer_sdk import Tap
@@ -58,9 +59,14 @@ class RestStream(Stream):
         return self._reading().records(self.get_context_state(context))
 
     def _reading(self) -> StreamReader:
-        deselected = frozenset(name for name in self._stream.schema["properties"] if not self.mask[("properties", name)])
+        deselected = frozenset(name for name in self.schema["properties"] if not self.mask[("properties", name)])
         choice = StreamChoice(
             self._stream, tuple(self.primary_keys), self.replication_key, self.replication_method.upper(), deselected
         )
         stream_choice.check(choice)
+        if self._stream.parent:
+            raise SelectionRefused(
+                f"stream {self.name}: streams with a parent are read with BATCH output only",
+                action="set batch_config, or deselect it",
+            )
         return StreamReader(choice, self._settings, self._client)

@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 from singer_sdk import Tap
 from singer_sdk.contrib.msgspec import MsgSpecWriter
 
+from singer_arrow import exits
 from singer_arrow.settings import json_schema
-from tap_rest_api_msdk import config
-from tap_rest_api_msdk.client import ApiClient
+from tap_rest_api_msdk import config, connect, stream_choice
+from tap_rest_api_msdk.reading import sample
 from tap_rest_api_msdk.settings import PROGRAM, Settings
 from tap_rest_api_msdk.streams import RestStream
 
@@ -29,8 +30,13 @@ class TapRestApi(Tap):
         self._model = config.parse(dict(self.config))
         return []
 
+    def _setup_signal_handlers(self) -> None:
+        """Ours end the program with a code of their own; the SDK's would end it with 0, as if it were complete."""
+        exits.on_signals(PROGRAM)
+
     def discover_streams(self) -> list[RestStream]:
-        """The configured streams; no request is made."""
-        model = self._model
-        client = ApiClient(model.headers, model.timeout, model.patience)
-        return [RestStream(self, stream, model, client) for stream in model.streams]
+        """The configured streams; requests are made only for schemas that are neither declared nor in the catalog."""
+        model, client = self._model, connect.client(self._model)
+        entries = {name: entry.to_dict() for name, entry in (self.input_catalog or {}).items()}
+        known = [stream_choice.known(stream, entries.get(stream.name)) for stream in model.streams]
+        return [RestStream(self, sample.completed(stream, model, client), model, client) for stream in known]

@@ -72,7 +72,7 @@ def _run(settings: settings_of.Settings) -> None:
         left = output.sweep()
         if left:
             log.info("removed %d files left by an interrupted run", len(left))
-        Run(settings, output, sys.stdout).consume(sys.stdin.buffer)
+        Run(settings, output, sys.stdout).consume(sys.stdin.buffer)  # type: ignore[arg-type]  # it has read1, as BufferedReader
 
 
 def _fail(error: object, code: Exit) -> None:

@@ -2,6 +2,7 @@
 
 TargetError             exit 3, one line for people (a refused configuration is singer_arrow's SettingsRefused, exit 2)
 ├── MessageRefused      a line that is no Singer message, or that comes out of order
+│   └── SchemaMissing   a RECORD or BATCH before the SCHEMA of its stream
 ├── IncompleteLoad      the tap stopped before a load was complete
 └── FolderBusy           another target writes into the same folder
 """
@@ -19,6 +20,10 @@ class MessageRefused(TargetError):
     """A line that is no Singer message, or that comes out of order."""
 
     ACTION = "check the tap: its messages break the Singer specification"
+
+
+class SchemaMissing(MessageRefused):
+    """A RECORD or BATCH before the SCHEMA of its stream."""
 
 
 class IncompleteLoad(TargetError):

@@ -13,7 +13,8 @@ from pathlib import Path
 import msgspec
 
 from singer_arrow import documents, durable, names
-from singer_arrow.documents import Manifest
+from singer_arrow.documents import LoadDocument, Manifest
+from singer_arrow.errors import DamagedPart
 from target_parquet.errors import FolderBusy
 
 
@@ -45,14 +46,16 @@ class OutputFolder:
     def adopt(self, part: Path, name: str, stream: str) -> Path:
         """Makes a part visible under its final name: a hard link, or a copy where the spool is on another disk."""
         final = self.folder(stream) / name
-        temp = durable.temp_path(final)
-        try:
-            os.link(part, temp)
-        except OSError as error:
-            if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
-                raise
-            shutil.copyfile(part, temp)
-        durable.publish(temp, final)
+        _place(part, final)
+        return final
+
+    def adopt_dead_letters(self, path: Path, document: LoadDocument) -> Path:
+        """Places a load's dead letters beside its manifest, and says where. Raises DamagedPart where they are not so many."""
+        if not path.exists() or path.read_bytes().count(b"\n") != document.dead_letters:
+            raise DamagedPart(f"stream {document.stream}: {path} does not hold the load's {document.dead_letters} dead letters")
+        final = self.root / names.dead_letters(document.load_id)
+        final.parent.mkdir(exist_ok=True)
+        _place(path, final)
         return final
 
     def publish(self, manifest: Manifest) -> Path:
@@ -68,6 +71,20 @@ class OutputFolder:
         for path in left:
             path.unlink()
         return left
+
+
+def _place(path: Path, final: Path) -> None:
+    """Gives a file a second name; a copy with the same mode where that is on another disk."""
+    temp = durable.temp_path(final)
+    temp.unlink(missing_ok=True)
+    try:
+        os.link(path, temp)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
+            raise
+        os.close(os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, path.stat().st_mode & 0o777))
+        shutil.copyfile(path, temp)
+    durable.publish(temp, final)
 
 
 def _is_left(path: Path) -> bool:

@@ -9,18 +9,26 @@ import uuid
 from collections.abc import Iterable
 from typing import Any, TextIO
 
-from target_parquet import loads
-from target_parquet.errors import MessageRefused
-from target_parquet.loads import Load, PartsLoad, RecordsLoad
-from target_parquet.messages import Message, decode
+from singer_arrow import batch
+from singer_arrow.errors import ArrowSingerError, Failure
+from target_parquet import loads, messages
+from target_parquet.completeness import Hearing, Verdict
+from target_parquet.errors import MessageRefused, SchemaMissing, TargetError
+from target_parquet.loads import Load, PartsLoad
+from target_parquet.messages import Message
 from target_parquet.output_folder import OutputFolder
+from target_parquet.records_load import RecordsLoad, columns_of
 from target_parquet.settings import Settings
 
 log = logging.getLogger("target-parquet")
+_HELD = 32 << 20  # bytes of lines that may wait in all loads together
 
 
 class Run:
-    """One run of the target: `open` holds the loads by stream; a finished one leaves it with its manifest durable."""
+    """One run of the target: `open` holds the loads by stream; a finished one leaves it with its manifest durable.
+
+    What a stream fails by is kept until the end: the other streams go on.
+    """
 
     def __init__(self, settings: Settings, output: OutputFolder, states: TextIO) -> None:
         self._settings = settings
@@ -30,6 +38,10 @@ class Run:
         self._schemas: dict[str, Message] = {}
         self._open: dict[str, Load] = {}
         self._done: set[str] = set()
+        self._failed: dict[str, Failure] = {}
+        self._hearing = Hearing()
+        self._current: RecordsLoad | None = None  # the load of the newest RECORD, until something else comes
+        self._held = 0
         self._state: dict[str, Any] | None = None
         self._by_type = {
             "SCHEMA": self._on_schema,
@@ -39,57 +51,101 @@ class Run:
             "ACTIVATE_VERSION": self._on_version,
         }
 
-    def consume(self, lines: Iterable[bytes]) -> None:
-        """Reads messages to the end; on any error takes back what is incomplete, and raises."""
+    def consume(self, lines: messages.Input) -> None:
+        """Reads messages to the end. Raises for what failed, when the loads that are complete are staged."""
         try:
-            for line in lines:
-                if line.strip():
-                    self._take(decode(line))
-            self._finish(list(self._open.values()))
-            self._write_state()
-        except BaseException:
-            for load in self._open.values():
-                load.abandon()
+            for chunk in messages.chunks(lines):
+                for message in messages.of(chunk):
+                    self._take(message)
+                self._hold(len(chunk))
+            self._finish(self._open.values())
+        except Exception as error:
+            self._save()
+            if isinstance(error, Failure) and self._done:
+                error.keeping(f"Complete and staged: {', '.join(sorted(self._done))}; nothing else is")
             raise
+        except BaseException:
+            self._abandon(self._open.values())
+            raise
+        if self._failed:
+            raise batch.failure([*self._failed.values()], len(self._failed) + len(self._done))
+        self._write_state()
 
     def _take(self, message: Message) -> None:
         handler = self._by_type.get(message.type)
         if handler is None:
             raise MessageRefused(f"standard input has a message of the unknown type {message.type!r}")
-        if message.type in ("RECORD", "BATCH"):
-            if message.stream not in self._schemas:
-                raise MessageRefused(f"stream {message.stream}: a {message.type} came before its SCHEMA")
-            if message.stream in self._done:
-                raise MessageRefused(f"stream {message.stream}: a {message.type} came after its load was complete")
-        handler(message)
+        if message.stream not in self._failed:
+            handler(message)
+
+    def _known(self, message: Message) -> Message:
+        """The SCHEMA of a RECORD's or BATCH's stream."""
+        known = self._schemas.get(message.stream)
+        if known is None:
+            raise SchemaMissing(f"stream {message.stream}: a {message.type} came before its SCHEMA")
+        if message.stream in self._done:
+            raise MessageRefused(f"stream {message.stream}: a {message.type} came after its load was complete")
+        return known
 
     def _on_schema(self, message: Message) -> None:
-        known = self._schemas.setdefault(message.stream, message)
-        if bytes(known.schema) != bytes(message.schema) and json.loads(known.schema) != json.loads(message.schema):
-            raise MessageRefused(f"stream {message.stream}: its SCHEMA changed during the run", action="run again")
+        stream = message.stream
+        self._hearing.on_schema(stream, bool(message.bookmark_properties))
+        known, load = self._schemas.get(stream), self._open.get(stream)
+        self._schemas[stream] = message
+        if known is not None and _is_same(known, message):
+            return
+        try:
+            columns_of(message)
+            if isinstance(load, RecordsLoad):
+                load.declare(message)
+        except (TargetError, ArrowSingerError) as error:
+            self._fail(stream, error)
 
     def _records(self, stream: str) -> RecordsLoad:
         load = self._open.get(stream)
         if load is None:
-            load = self._open[stream] = RecordsLoad(self._schemas[stream], self._output, self._settings, self._run_id)
+            testimony = self._hearing.of(stream)
+            load = RecordsLoad(self._schemas[stream], testimony, self._output, self._settings, self._run_id)
+            self._open[stream] = load
         if not isinstance(load, RecordsLoad):
             raise MessageRefused(f"stream {stream}: records and parts came in one load")
         return load
 
     def _on_record(self, message: Message) -> None:
-        self._records(message.stream).record(message.record)
+        load = self._current
+        if load is None or load.stream != message.stream:
+            self._known(message)
+            self._hearing.on_data(message.stream)
+            try:
+                load = self._current = self._records(message.stream)
+            except (TargetError, ArrowSingerError) as error:
+                self._fail(message.stream, error)
+                return
+        load.testimony.records += 1
+        try:
+            load.record(message.record)
+        except (TargetError, ArrowSingerError) as error:
+            self._fail(message.stream, error)
 
     def _on_batch(self, message: Message) -> None:
-        encoding = message.encoding.format if message.encoding else ""
+        self._current = None
+        self._known(message)
+        self._hearing.on_data(message.stream, by_batch=True).records += 1
+        try:
+            self._adopt(message)
+        except (TargetError, ArrowSingerError) as error:
+            self._fail(message.stream, error)
+
+    def _adopt(self, message: Message) -> None:
+        encoding = message.encoding or messages.Encoding()
         for uri in message.manifest or []:
-            if encoding == "jsonl":
-                assert message.encoding is not None
-                self._records(message.stream).lines(loads.local_path(uri), message.encoding.compression)
-            elif encoding == "parquet":
+            if encoding.format == "jsonl":
+                self._records(message.stream).lines(loads.local_path(uri), encoding.compression)
+            elif encoding.format == "parquet":
                 self._on_parquet(message.stream, uri)
             else:
                 raise MessageRefused(
-                    f"stream {message.stream}: a BATCH came in the format {encoding!r}",
+                    f"stream {message.stream}: a BATCH came in the format {encoding.format!r}",
                     action="let the tap write parquet or jsonl (batch_config.encoding.format)",
                 )
 
@@ -107,23 +163,83 @@ class Run:
         """Nothing to do: a full load overwrites its table anyway."""
 
     def _on_state(self, message: Message) -> None:
+        self._current = None
         self._state = message.value
+        self._hearing.on_state(message.value)
         self._finish([load for load in self._open.values() if load.is_complete()])
         if not self._open:
             self._write_state()
 
-    def _finish(self, complete: list[Load]) -> None:
-        bookmarks = (self._state or {}).get("bookmarks", {})
-        for load in complete:
-            manifest = load.manifest(bookmarks.get(load.stream))
-            self._output.publish(manifest)
-            load.close()
-            del self._open[load.stream]
-            self._done.add(load.stream)
-            log.info("staged %s: %d rows, %d files, %s", load.stream, manifest.rows, len(manifest.files), manifest.mode)
+    def _hold(self, size: int) -> None:
+        """Writes what waits once it is much, however wide the records are and however many streams are open."""
+        self._held += size
+        if self._held < _HELD:
+            return
+        self._held = 0
+        for stream, load in list(self._open.items()):
+            if isinstance(load, RecordsLoad):
+                try:
+                    load.flush() if load is self._current else load.rest()
+                except (TargetError, ArrowSingerError) as error:
+                    self._fail(stream, error)
+
+    def _finish(self, complete: Iterable[Load]) -> None:
+        for load in list(complete):
+            try:
+                self._stage(load)
+            except (TargetError, ArrowSingerError) as error:
+                self._fail(load.stream, error)
+
+    def _stage(self, load: Load) -> None:
+        bookmarks = self._state.get("bookmarks") if isinstance(self._state, dict) else None
+        manifest = load.manifest(bookmarks.get(load.stream) if isinstance(bookmarks, dict) else None)
+        self._output.publish(manifest)
+        load.close()
+        del self._open[load.stream]
+        self._done.add(load.stream)
+        log.info("staged %s: %d rows, %d files, %s", load.stream, manifest.rows, len(manifest.files), manifest.mode)
+
+    def _fail(self, stream: str, error: Failure) -> None:
+        self._failed[stream] = error
+        self._current = None
+        load = self._open.pop(stream, None)
+        if load:
+            load.abandon()
+
+    def _save(self) -> None:
+        """The input is broken: stages what the tap has said is complete, takes back the rest."""
+        for load in list(self._open.values()):
+            if isinstance(load, RecordsLoad) and load.testimony.verdict is Verdict.COMPLETE:
+                try:
+                    self._stage(load)
+                except Exception:
+                    log.exception("stream %s was complete, and could not be staged", load.stream)
+        self._abandon(self._open.values())
+
+    @staticmethod
+    def _abandon(incomplete: Iterable[Load]) -> None:
+        for load in incomplete:
+            load.abandon()
 
     def _write_state(self) -> None:
         if self._state is not None:
-            self._states.write(json.dumps(self._state) + "\n")
+            self._states.write(json.dumps(_without_empty(self._state)) + "\n")
             self._states.flush()
             self._state = None
+
+
+def _is_same(one: Message, other: Message) -> bool:
+    """Whether two SCHEMAs are the same byte by byte: taps repeat them for each parent's children."""
+    return bytes(one.schema) == bytes(other.schema) and one.key_properties == other.key_properties
+
+
+def _without_empty(state: Any) -> Any:
+    """A state without the empty bookmarks of streams that are read whole.
+
+    Taps of singer-sdk 0.50 and later send a STATE only where it is not the one they began with: with such a bookmark in it, they
+    would not tell the end of the stream any more.
+    """
+    bookmarks = state.get("bookmarks") if isinstance(state, dict) else None
+    if not isinstance(bookmarks, dict):
+        return state
+    return {**state, "bookmarks": {stream: value for stream, value in bookmarks.items() if value != {}}}

@@ -13,7 +13,11 @@ from typing import Any
 
 import pyarrow as pa
 
-_BY_NAME = ("sum", "min_max", "binary_length", "count_distinct", "is_nan", "shift_right", "bit_wise_and")
+_BY_NAME = {
+    **{name: name for name in ("sum", "min_max", "binary_length", "count_distinct", "is_nan", "shift_right", "bit_wise_and")},
+    **{name: name for name in ("abs", "any", "equal", "greater", "if_else", "is_inf", "less", "not_equal")},
+    **{"and_": "and", "or_": "or"},
+}
 
 
 def cast(values: Any, arrow: pa.DataType) -> Any:
@@ -23,9 +27,16 @@ def cast(values: Any, arrow: pa.DataType) -> Any:
     return call_function("cast", [values], CastOptions.safe(arrow))
 
 
+def split(texts: Any, separator: str) -> Any:
+    """Each text cut at a separator, as lists."""
+    from pyarrow._compute import SplitPatternOptions, call_function
+
+    return call_function("split_pattern", [texts], SplitPatternOptions(pattern=separator))
+
+
 def __getattr__(name: str) -> Any:
     if name in _BY_NAME:
-        found: Any = partial(_called, name)
+        found: Any = partial(call, _BY_NAME[name])
     else:
         import pyarrow.compute
 
@@ -34,7 +45,8 @@ def __getattr__(name: str) -> Any:
     return found
 
 
-def _called(name: str, *arguments: Any) -> Any:
+def call(name: str, *arguments: Any) -> Any:
+    """What a kernel makes of its arguments, by the kernel's own name and with its own defaults."""
     from pyarrow._compute import call_function
 
     return call_function(name, arguments)

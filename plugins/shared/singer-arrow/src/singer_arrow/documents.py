@@ -123,6 +123,20 @@ Ranges = Annotated[
 ]
 
 
+Became = Literal["column", "left out", "record left out", "rejected"]
+LeftOut = Annotated[int, Meta(ge=0, description="records left out because of fields that are not declared (discard_row)")]
+DeadLetterCount = Annotated[int, Meta(ge=0, description="records that do not fit the schema, in _dead_letters/<load_id>.jsonl")]
+
+
+class Drift(msgspec.Struct, frozen=True):
+    """A field that came in `records` records and is not declared; `type`: of the column that it became (null for none)."""
+
+    field: str
+    became: Became
+    records: Count
+    type: str | None = None
+
+
 class LoadDocument(msgspec.Struct, kw_only=True):
     """What a tap says of a complete load. Rows are counts, times are UTC text, bytes are of the Parquet files."""
 
@@ -141,7 +155,9 @@ class LoadDocument(msgspec.Struct, kw_only=True):
     source_rows: SourceRows
     table_rows: TableRows = None
     columns: dict[str, ColumnFacts]
-    dead_letters: Count = 0
+    dead_letters: DeadLetterCount = 0
+    left_out: LeftOut = 0
+    drift: list[Drift] = []
     row_number: RowNumber = None
     ranges: Ranges = None
     started_at: UtcText
@@ -167,7 +183,9 @@ class Manifest(msgspec.Struct, kw_only=True):
     source_rows: SourceRows
     table_rows: TableRows = None
     columns: dict[str, ColumnFacts]
-    dead_letters: Count
+    dead_letters: DeadLetterCount
+    left_out: LeftOut = 0
+    drift: list[Drift] = []
     row_number: RowNumber = None
     ranges: Ranges = None
     target: Annotated[
@@ -195,6 +213,8 @@ class LoadResult(msgspec.Struct, kw_only=True, frozen=True):
     problems: list[str]
     action: Annotated[str, Meta(description="what settles a load that is refused, damaged, failed or blocked")] = ""
     table_rows: Annotated[int | None, Meta(description="rows of the whole table after the load; null where not counted")] = None
+    dead_letters: DeadLetterCount = 0
+    left_out: LeftOut = 0
 
 
 class PublishedDocument(msgspec.Struct, kw_only=True, frozen=True):
@@ -229,6 +249,8 @@ class LedgerRow(msgspec.Struct, kw_only=True, frozen=True):
     status: LedgerStatus
     reason: Annotated[str | None, Meta(description="why the load was refused, or what made it needless")]
     columns: Annotated[str, Meta(description="JSON: the source's columns by name, each with its Arrow type as text")]
+    dead_letters: Annotated[int | None, Meta(description="of the manifest; null in rows of older versions")] = None
+    left_out: Annotated[int | None, Meta(description="of the manifest; null in rows of older versions")] = None
 
 
 Figures = Annotated[

@@ -8,6 +8,7 @@ Failure                     base of every package's errors: what happened and wh
     ├── NameRefused         two names meet, or a name cannot be used
     ├── TypeRefused         a declared type that no Arrow type holds exactly
     ├── ValueRefused        a value that its declared type does not hold exactly
+    ├── TooManyDeadLetters  more records than max_dead_letters allows do not fit their schema
     └── DamagedPart         a part or document that is not what its name, footer or document says
 """
 
@@ -86,6 +87,12 @@ class ValueRefused(ArrowSingerError):
     """A value that its declared type does not hold exactly."""
 
     ACTION = "declare a type that holds it, or deselect the column"
+
+
+class TooManyDeadLetters(ArrowSingerError):
+    """More records than max_dead_letters allows do not fit their stream's schema; they are put aside in a file that is named."""
+
+    ACTION = "correct the schema, or raise max_dead_letters, and run again"
 
 
 class DamagedPart(ArrowSingerError):

@@ -58,3 +58,14 @@ def on_sigterm(program: str) -> None:
         raise SystemExit(Exit.TERMINATED)
 
     signal.signal(signal.SIGTERM, end)
+
+
+def on_signals(program: str) -> None:
+    """SIGTERM ends the program with 143, SIGINT with 130; in the main thread, as an exception that runs `finally` blocks."""
+    on_sigterm(program)
+
+    def end(signum: int, frame: object) -> None:
+        note(program, Exit.INTERRUPTED)
+        raise SystemExit(Exit.INTERRUPTED)
+
+    signal.signal(signal.SIGINT, end)

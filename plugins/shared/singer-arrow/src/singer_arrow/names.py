@@ -13,6 +13,7 @@ from urllib.parse import quote
 from singer_arrow.errors import NameRefused
 
 MANIFESTS = "_manifests"  # the folder of a source's manifests
+DEAD_LETTERS = "_dead_letters"  # the folder of a source's, or a spool's, dead letters
 LOAD_ID = r"\d{8}T\d{6}Z-[0-9a-f]{12}"
 _PART = re.compile(rf"(?P<load_id>{LOAD_ID})-(?P<number>\d{{4,}}(?:\.\d+)*)-(?P<sha256>[0-9a-f]{{12}})\.parquet")
 _OF_LOAD = re.compile(rf"({LOAD_ID})[-.].+", re.DOTALL)
@@ -43,6 +44,11 @@ def load_document(load_id: str) -> str:
 def manifest(load_id: str) -> str:
     """`_manifests/<load_id>.json`, relative to the folder of the source."""
     return f"{MANIFESTS}/{load_id}.json"
+
+
+def dead_letters(load_id: str) -> str:
+    """`_dead_letters/<load_id>.jsonl`, relative to the folder of the source, or to the root of a tap's spool."""
+    return f"{DEAD_LETTERS}/{load_id}.jsonl"
 
 
 def folder(stream: str) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,7 +14,7 @@ import pyarrow.parquet as pq
 from singer_arrow import compute as pc
 from singer_arrow import durable, names
 from singer_arrow.documents import ColumnFacts, PartFile
-from singer_arrow.errors import DamagedPart
+from singer_arrow.errors import DamagedPart, NameRefused
 from singer_arrow.facts import FactsOfColumn
 
 FOOTER_KEY = b"lighthouse.part"
@@ -59,6 +61,7 @@ class PartWriter:
         self._writer: pq.ParquetWriter | None = None
         self._part_rows = 0
         self._keys: list[list[str]] = []
+        self._narrow = 0  # parts at the beginning that lack columns
 
     def write(self, batch: pa.RecordBatch) -> list[PartFile]:
         """Takes a batch of the load's schema; returns the part that it filled, if any, already under its final name."""
@@ -72,10 +75,52 @@ class PartWriter:
         full = self._part_rows >= self.limits.part_rows or self._part_bytes() >= self.limits.part_bytes
         return [self._finish_part()] if full else []
 
-    def close(self) -> list[PartFile]:
-        """Finishes the last part; a load without rows gets one part of zero rows, so that its schema travels."""
+    def take_over(self, files: Sequence[PartFile]) -> Iterator[pa.RecordBatch]:
+        """Goes on behind finished parts of the same load; yields their rows. Raises DamagedPart for one that has changed."""
+        for part in files:
+            path = self.folder / part.path
+            found = check_part(path)
+            if found.sha256 != part.sha256 or not found.schema.equals(self._written):
+                raise DamagedPart(f"part {path} is not one of this load any more")
+            for batch in pq.ParquetFile(path).iter_batches(columns=self.schema.names):
+                for name, facts in self._facts.items():
+                    facts.add(batch.column(name))
+                self.rows += batch.num_rows
+                yield batch
+            self.files.append(part)
+
+    def widen(self, schema: pa.Schema) -> None:
+        """The load's columns from now on: those before, in their order, and new ones, which the rows so far have NULL in.
+
+        `close` then writes the parts so far anew, under new names: `files` is right after it. Raises NameRefused where a new
+        column has the name of the row number.
+        """
+        if schema.equals(self.schema):
+            return
+        if self.row_number and self.row_number.lower() in map(str.lower, schema.names):
+            raise NameRefused(
+                f"a new column is called {self.row_number}, as the one that numbers the load's rows", action="rename it"
+            )
         self._write_group()
-        return [self._finish_part()] if self._writer or not self.files else []
+        if self._writer:
+            self._finish_part()
+        self._narrow = len(self.files)
+        self._facts |= {f.name: FactsOfColumn(f.type) for f in schema if f.name not in self._facts}
+        self.schema = schema
+        self._written = with_row_number(schema, self.row_number)
+
+    def settle(self) -> None:
+        """Writes what waits for a full row group, where more may not come soon: memory holds nothing of the load."""
+        self._write_group()
+
+    def close(self) -> list[PartFile]:
+        """Finishes the last part, and returns it; a load without rows gets one part of zero rows, so that its schema travels."""
+        self._write_group()
+        last = [self._finish_part()] if self._writer or not self.files else []
+        for place in range(self._narrow):
+            self.files[place] = self._widened(self.files[place])
+        self._narrow = 0
+        return last
 
     def abandon(self) -> None:
         """Drops the unfinished part; finished ones stay."""
@@ -122,6 +167,30 @@ class PartWriter:
         self._part_rows += table.num_rows
         self._waiting, self._waiting_rows, self._waiting_bytes = [], 0, 0
 
+    def _widened(self, part: PartFile) -> PartFile:
+        """A part written anew with all columns; the old one is gone."""
+        old = self.folder / part.path
+        named = names.parse_part_name(part.path)
+        assert named is not None
+        temp = durable.temp_path(self.folder / f"{self.load_id}-{named.number}.parquet")
+        with pq.ParquetFile(old) as file:
+            first = file.schema_arrow.names
+            few = [n for n in first if file.num_row_groups and _has_dictionary(file.metadata.row_group(0), first.index(n))]
+            with pq.ParquetWriter(
+                temp, self._written, compression="zstd", compression_level=1, use_dictionary=few or False
+            ) as writer:
+                for group in range(file.num_row_groups):
+                    table = file.read_row_group(group)
+                    lacking = {f.name: pa.nulls(table.num_rows, f.type) for f in self._written if f.name not in first}
+                    columns = [lacking[f.name] if f.name in lacking else table.column(f.name) for f in self._written]
+                    writer.write_table(pa.Table.from_arrays(columns, schema=self._written), row_group_size=max(table.num_rows, 1))
+                writer.add_key_value_metadata({FOOTER_KEY.decode(): file.metadata.metadata[FOOTER_KEY].decode()})
+        sha256 = durable.sha256_of(temp)
+        final = self.folder / names.part_name(self.load_id, named.number, sha256)
+        durable.publish(temp, final)
+        old.unlink()
+        return PartFile(final.name, part.rows, final.stat().st_size, sha256, part.min_key, part.max_key)
+
     def _key(self, table: pa.Table, row: int) -> list[str]:
         return [str(table.column(name)[row].as_py()) for name in self.key_columns]
 
@@ -146,6 +215,10 @@ class PartWriter:
         self.files.append(part)
         self._writer, self._part_rows, self._keys = None, 0, []
         return part
+
+
+def _has_dictionary(group: Any, column: int) -> bool:
+    return bool(group.column(column).has_dictionary_page)
 
 
 def with_row_number(schema: pa.Schema, row_number: str | None) -> pa.Schema:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import pyarrow as pa
@@ -98,27 +100,29 @@ def of_sql(declared: str) -> pa.DataType:
 
 
 def of_json_schema(column: JsonSchema) -> pa.DataType:
-    """The Arrow type of a property of a Singer SCHEMA message.
+    """The Arrow type of a property of a Singer SCHEMA message, whose references are resolved (`declared.resolved`).
 
     `x-sql-datatype` decides where present; `multipleOf: 0.01` makes a number a decimal(38, 2); a bare number is a double;
-    objects, arrays and mixed types are text holding JSON; `date-time` without `x-sql-datatype` is UTC.
+    objects, arrays and mixed types are text holding JSON; `date-time` without `x-sql-datatype` is UTC. Of several options
+    (`anyOf`, `oneOf`) of one JSON type the first decides. Raises TypeRefused.
     """
     if declared := column.get("x-sql-datatype"):
         return of_sql(str(declared))
-    kinds = column.get("type", [])
-    names = {kinds} if isinstance(kinds, str) else set(kinds)
-    for option in [*column.get("anyOf", ()), *column.get("oneOf", ())]:
-        if set(_names(option)) - {"null"}:
-            return of_json_schema(option)
-    names -= {"null"}
-    if len(names) != 1:
-        return pa.string()
-    return _of_json(names.pop(), column)
+    names = kinds(column) - {"null"}
+    options = [option for option in _options(column) if kinds(option) - {"null"}]
+    if len(names) == 1 and options:
+        return of_json_schema(options[0])
+    return _of_json(names.pop(), column) if len(names) == 1 else pa.string()
 
 
-def _names(column: JsonSchema) -> list[str]:
-    kinds = column.get("type", [])
-    return [kinds] if isinstance(kinds, str) else list(kinds)
+def kinds(column: Mapping[str, Any]) -> set[str]:
+    """The JSON types that a property allows, those of its options among them; empty where it allows any."""
+    declared = column.get("type") or []
+    return ({declared} if isinstance(declared, str) else set(declared)).union(*(kinds(option) for option in _options(column)))
+
+
+def _options(column: Mapping[str, Any]) -> list[JsonSchema]:
+    return [option for name in ("anyOf", "oneOf") for option in column.get(name) or () if isinstance(option, dict)]
 
 
 def _of_json(name: str, column: JsonSchema) -> pa.DataType:
@@ -136,8 +140,17 @@ def _of_json(name: str, column: JsonSchema) -> pa.DataType:
 
 
 def _digits_after_point(step: Any) -> int:
-    text = format(step, "f") if not isinstance(step, str) else step
-    return len(text.rstrip("0").partition(".")[2])
+    """The scale of the multiples of a step: 2 of 0.01, 8 of 1e-08, 0 of 5."""
+    try:
+        number = Decimal(str(step))
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not number.is_finite() or number <= 0:
+        raise TypeRefused(f"multipleOf is {step!r}, which is not a number above 0")
+    scale = max(-int(number.normalize().as_tuple().exponent), 0)
+    if scale > 38:
+        raise TypeRefused(f"multipleOf is {step!r}, but a decimal has at most 38 digits after the point")
+    return scale
 
 
 def to_json_schema(arrow: pa.DataType, declared: str, nullable: bool) -> JsonSchema:

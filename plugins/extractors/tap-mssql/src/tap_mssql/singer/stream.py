@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from singer_arrow import syncing
 from tap_mssql.config.settings import Settings
 from tap_mssql.plan import stream_choice
 from tap_mssql.plan.stream_choice import json_schema
@@ -72,7 +73,7 @@ class TableStream(Stream):
             yield from self._reader.sample(self.choice.request({}), self.ABORT_AT_RECORD_COUNT)
             return
         with self._reader.read(self) as load:
-            yield from record_output.of_parts(load)
+            yield from syncing.marked(self.tap_state, self.name, record_output.of_parts(load))
             batch_output.move(self.stream_state, load)
 
     def get_batches(

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import click
 
-from singer_arrow import batch
+from singer_arrow import batch, exits
 from singer_arrow.errors import ArrowSingerError, Failure, SelectionRefused
 from singer_arrow.settings import json_schema
 from tap_mssql.config import settings
@@ -32,6 +32,10 @@ class TapMssql(Tap):
     package_name = "tap-mssql"
     dynamic_catalog = True
     config_jsonschema: ClassVar[dict[str, Any]] = {"type": "object", "properties": json_schema(settings.Settings)["properties"]}
+
+    def _setup_signal_handlers(self) -> None:
+        """Ours end the program with a code of their own; the SDK's would end it with 0, as if it were complete."""
+        exits.on_signals(self.name)
 
     def __init__(self, *given: Any, catalog: Any = None, **options: Any) -> None:
         # The SDK keeps of a catalog's metadata only what it knows itself, and replication-method is not among it.

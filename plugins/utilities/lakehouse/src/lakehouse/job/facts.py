@@ -107,9 +107,13 @@ def facts_of_manifest(load: Load) -> Facts:
 
 
 def short_of_source(load: Load) -> list[str]:
-    """A load whose rows are not what its source said it had; nothing where the source cannot say."""
-    said, rows = load.manifest["source_rows"], load.manifest["rows"]
-    return [] if said is None or said == rows else [f"{said} rows at the source, {rows} in the manifest"]
+    """A load whose rows, with those that were put aside, are not what its source said it had; nothing where that cannot say."""
+    m = load.manifest
+    said, rows = m["source_rows"], m["rows"] + m.get("dead_letters", 0) + m.get("left_out", 0)
+    if said is None or said == rows:
+        return []
+    aside = "" if rows == m["rows"] else f" and {rows - m['rows']} put aside"
+    return [f"{said} rows at the source, {m['rows']} in the manifest{aside}"]
 
 
 def differences(load: Load, said: Facts, found: Facts, where: str) -> list[str]:

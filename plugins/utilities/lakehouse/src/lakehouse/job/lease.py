@@ -33,14 +33,17 @@ class Lease:
     def take(self, wait_s: float) -> str:
         """Takes the lease: "" when it is held now, else who holds it and until when, after waiting `wait_s` seconds."""
         until = time.monotonic() + wait_s
-        free = f"owner IS NULL OR expires_at < {sql_of(utc_now())}"
-        self._prepare()
+        if not self._target.fields(LEASE):
+            self._make()
         while True:
             now = utc_now()
+            free = f"owner IS NULL OR expires_at < {sql_of(now)}"
             if self._update(f"owner = {text(self.owner)}, taken_at = {sql_of(now)}, fence = fence + 1", free):
                 threading.Thread(target=self._keep, daemon=True).start()
                 return ""
             row = self._row()
+            if row is None and self._make():
+                continue
             if time.monotonic() > until:
                 return (
                     f"{row['owner']} holds it since {row['taken_at']} until {row['expires_at']} UTC"
@@ -48,7 +51,6 @@ class Lease:
                     else "it cannot be read"
                 )
             time.sleep(POLL_S)
-            free = f"owner IS NULL OR expires_at < {sql_of(utc_now())}"
 
     def check(self) -> None:
         """Raises LeaseLost where the lease is another one's, or has run out. Called before each write."""
@@ -104,10 +106,8 @@ class Lease:
             self._until = begun + self._seconds
         return done
 
-    def _prepare(self) -> None:
-        """Makes the table with its one row; of two who do so at once, Delta lets one."""
-        if self._target.fields(LEASE) and self._row():
-            return
+    def _make(self) -> bool:
+        """Makes what is missing of the table and its row; whether it is there then. Of two who do so at once, Delta lets one."""
         row = (NAME, None, utc_now(), utc_now(), 0)
         try:
             if not self._target.fields(LEASE):
@@ -120,6 +120,7 @@ class Lease:
             ).collect()
         except Exception as error:
             print(f"lease: {cause_of(error)}")
+        return self._row() is not None
 
     def _row(self) -> dict[str, Any] | None:
         rows = self._target.read(LEASE).where(f"name = '{NAME}'").collect()

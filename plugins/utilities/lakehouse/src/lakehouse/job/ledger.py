@@ -20,7 +20,7 @@ LEDGER = "_loads"
 LEDGER_SCHEMA = (
     "load_id string, manifest_sha256 string, source string, stream string, table_name string, mode string, "
     "rows bigint, source_rows bigint, delta_rows bigint, delta_version bigint, bookmark string, committed_at timestamp, "
-    "ledger string, status string, reason string, columns string"
+    "ledger string, status string, reason string, columns string, dead_letters bigint, left_out bigint"
 )
 FILES = 24  # rows, of which each may be a file: so many are written together
 LOST = "the table that it continues is gone or was made anew"
@@ -34,9 +34,9 @@ class Ledger:
     def __init__(self, spark: SparkSession, target: Target) -> None:
         self._spark, self._target = spark, target
         self._rows: dict[str, Row] = {}
-        there = target.fields(LEDGER)
-        if there:
-            names = [name for name in NAMES if name in there]
+        self._there = target.fields(LEDGER)
+        if self._there:
+            names = [name for name in NAMES if name in self._there]
             for row in target.read(LEDGER).select(*map(quoted, names)).collect():
                 self._rows[row["load_id"]] = dict.fromkeys(NAMES) | row.asDict()
         known = next((row["ledger"] for row in self._rows.values() if row["ledger"]), None)
@@ -47,8 +47,7 @@ class Ledger:
 
     def prepare(self) -> None:
         """Makes the table, or adds the columns that an older one lacks."""
-        there = self._target.fields(LEDGER)
-        if any(name not in there for name in NAMES):
+        if any(name not in self._there for name in NAMES):
             self._target.append(self._spark.createDataFrame([], LEDGER_SCHEMA), LEDGER, {"userMetadata": "ledger"})
 
     @property
@@ -119,6 +118,7 @@ class Ledger:
             m["load_id"], load.sha256, m["source"], m["stream"], m["table"], m["mode"], m["rows"], m["source_rows"], delta_rows,
             version, None if m["bookmark"] is None else json.dumps(m["bookmark"], sort_keys=True), utc_now(), self.id, status,
             reason, json.dumps({each["column"]: each["type"] for each in load.columns}),
+            m.get("dead_letters", 0), m.get("left_out", 0),
         )  # fmt: skip
         return dict(zip(NAMES, values, strict=True))
 

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import threading
 import uuid
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
@@ -64,7 +65,7 @@ class Run:
     @property
     def outcomes(self) -> list[Outcome]:
         """What is known so far."""
-        return [*self.told, *(outcome for each in self.streams for outcome in list(each.outcomes.values()))]
+        return [*self.told, *(outcome for each in list(self.streams) for outcome in list(each.outcomes.values()))]
 
     def publish(self) -> None:
         """Publishes it."""
@@ -73,11 +74,18 @@ class Run:
     def work(self, target: str, lease: Lease, loads: list[Load], step: Callable[[StreamLoads], None]) -> None:
         """Does a step for each stream's loads, of some streams at once; publishes now and then."""
         verify = str(self.order.get("verify", "full"))
-        for of_stream in by_stream(loads):
-            session, own = own_session(self.spark)
-            self.streams.append(StreamLoads(Writer(session, own, Target(session, target), lease, verify), self.ledger, of_stream))
+        of_thread = threading.local()  # a session costs time: each thread makes one, whatever the number of streams
+
+        def work_on(of_stream: list[Load]) -> None:
+            if not hasattr(of_thread, "writer"):
+                session, own = own_session(self.spark)
+                of_thread.writer = Writer(session, own, Target(session, target), lease, verify)
+            mine = StreamLoads(of_thread.writer, self.ledger, of_stream)
+            self.streams.append(mine)
+            step(mine)
+
         with ThreadPoolExecutor(STREAMS_AT_ONCE) as pool:
-            left = {pool.submit(step, each) for each in self.streams}
+            left = {pool.submit(work_on, of_stream) for of_stream in by_stream(loads)}
             while left:
                 done, left = wait(left, PUBLISH_EVERY_S, FIRST_EXCEPTION)
                 for each in done:

@@ -126,7 +126,7 @@ class StreamLoads:
         committed = [self._ledger.row(load, "applied", n, None, version) for load, n in zip(loads, rows, strict=True)]
         self._ledger.commit([*committed, *self._ledger.superseded(last)])
         die_if_asked(f"{last.mode}-committed")
-        held = writer.count(last)
+        held = rows[-1] if last.mode == "overwrite" else writer.count(last)
         for load, count in zip(loads, rows, strict=True):
             self._tell(load, Outcome(load.manifest, "applied", True, count, table_rows=held if load is last else None))
 

@@ -32,7 +32,7 @@ TXN = "spark.databricks.delta.write.txn"
 
 
 class Writer:
-    """Writes loads of one stream and mode; on return Delta holds them, by count and by every fact of their manifests."""
+    """Writes loads, of one stream and mode at a time; on return Delta holds them, by count and every fact of their manifests."""
 
     def __init__(self, spark: SparkSession, own_settings: bool, target: Target, lease: Lease, verify: str) -> None:
         self.spark, self.target, self.lease, self._verify = spark, target, lease, verify

@@ -21,6 +21,7 @@ from singer_arrow.documents import LoadResult
 
 KEPT_JOB_FILES = 5  # of orders, of scripts and of figures, the newest
 JOB_FOLDER = "_job"
+STAYS = (names.MANIFESTS, names.DEAD_LETTERS)  # of the output folder: manifests go with their loads, dead letters by hand
 LISTS = 4  # folders listed at once
 
 Stream = tuple[str, str]  # source, and the stream's folder
@@ -48,7 +49,7 @@ def prune_here(output: Path, local: Found, committed: set[str], going: set[str])
     """Removes the loads `going`, parts no manifest names, temp names, what committed loads left in the spool, empty folders.
 
     Spooled parts of loads that are not committed stay: the next extraction uses them. So do the parts of a load whose manifest
-    this program cannot read.
+    this program cannot read, and dead letters.
     """
     done = [load for load in local.loads if load.load_id in going]
     unread = {each.load_id for each in local.passed_over if each.load_id}
@@ -68,7 +69,7 @@ def prune_here(output: Path, local: Found, committed: set[str], going: set[str])
                 shutil.rmtree(file)
             continue
         in_spool = file.is_relative_to(spool)
-        if not hidden and ((in_spool and names.load_of(file.name) not in committed) or file.parent.name == names.MANIFESTS):
+        if not hidden and ((in_spool and names.load_of(file.name) not in committed) or file.parent.name in STAYS):
             continue
         files, size = files + 1, size + file.stat().st_size
         file.unlink()

@@ -8,6 +8,7 @@ from datetime import datetime
 from lakehouse.loads import StagedLoad
 from lakehouse.steps.verify import equality
 from lakehouse.terminal import show_table
+from singer_arrow import names
 from singer_arrow.documents import LoadResult, PublishedDocument
 
 COLUMNS = ("source", "stream", "source rows", "Parquet rows", "Delta rows", "seconds", "rows/s", "equal")
@@ -42,10 +43,25 @@ def show_report(local: list[StagedLoad], known: PublishedDocument | None) -> Non
     else:
         print("No manifests here: nothing was extracted, or everything is in Delta and pruned.")
     for load in local:
-        if load.manifest.dead_letters:
-            print(f"  {load.source}/{load.manifest.stream}: {load.manifest.dead_letters:,} records were put aside (dead letters)")
+        for line in put_aside(load):
+            print(line)
         for line in whole_table(load, results.get(load.load_id)):
             print(line)
+
+
+def put_aside(load: StagedLoad) -> Iterator[str]:
+    """What of the source's rows is not in the load, and why; fields that nobody declared."""
+    m, name = load.manifest, f"  {load.source}/{load.manifest.stream}"
+    if m.dead_letters or m.left_out:
+        counted = {"rows": m.rows, "dead letters": m.dead_letters, "left out (discard_row)": m.left_out}
+        parts = " + ".join(f"{count:,} {what}" for what, count in counted.items() if count or what == "rows")
+        source = "records of the tap" if m.source_rows is None else "source rows"
+        yield f"{name}: {sum(counted.values()):,} {source} = {parts}"
+    if m.dead_letters:
+        yield f"{name}: the dead letters are in {load.source}/{names.dead_letters(load.load_id)} of the output folder"
+    for each in m.drift:
+        became = f"a column ({each.type})" if each.became == "column" and each.type else each.became
+        yield f"{name}: the field {each.field} is not declared; in {each.records:,} records it is {became}"
 
 
 def whole_table(load: StagedLoad, result: LoadResult | None) -> Iterator[str]:

@@ -1,0 +1,148 @@
+"""One read of a stream into a load: pages to parts, the proof of their keys, and what is kept where it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from singer_arrow.errors import ArrowSingerError, DamagedPart, Failure, TooManyDeadLetters
+from tap_rest_api_msdk.errors import TapError
+from tap_rest_api_msdk.load import Load, LoadPlan
+from tap_rest_api_msdk.progress import Progress
+from tap_rest_api_msdk.reading.filters import Cut
+from tap_rest_api_msdk.reading.keys import Doubled, KeyProof
+from tap_rest_api_msdk.reading.walk import Moved
+from tap_rest_api_msdk.reading.walks import Walks
+from tap_rest_api_msdk.records.converter import Converter
+from tap_rest_api_msdk.stream_choice import StreamChoice
+
+
+class Attempt:
+    """Reads once, or goes on where an earlier run came to (`done`). `asked` is the fingerprint of what is read."""
+
+    def __init__(
+        self, choice: StreamChoice, converter: Converter, plan: LoadPlan, asked: str, walks: Walks, done: Progress | None = None
+    ) -> None:
+        self.walks = walks
+        self.load = Load(plan, converter.secret, done)
+        self._dropped = 0  # rows that came again
+        self.left_out = done.left_out if done else 0  # records that on_schema_drift left out
+        self._choice, self._converter, self._asked = choice, converter, asked
+        self._cut = Cut(choice, converter.schema, plan.start_read)
+        self._cut.rows = done.cut if done else 0
+        self._proof = KeyProof(choice.stream, choice.key)
+        self._pages = done.pages if done else 0
+        self._at_rest = (self._pages, self._cut.rows, self.left_out)  # in front of the page under way
+
+    @property
+    def dropped(self) -> int:
+        """The records that came a second time and are in the load once."""
+        return self._dropped + self.walks.doubled
+
+    @property
+    def source_rows(self) -> int | None:
+        """The records that the API says a load of this stream has; None where it gives no total."""
+        return None if self.walks.total is None else self.walks.total - self._cut.rows
+
+    def parts(self) -> list[Path]:
+        """The parts of a whole load in which each key is once.
+
+        Raises Moved, Doubled, TapError or ArrowSingerError; then there is no load document, and what is kept is said.
+        """
+        try:
+            self.load.fill(self._batches())
+        except (Moved, DamagedPart):
+            raise
+        except (TapError, ArrowSingerError) as error:
+            self._keep(isinstance(error, TooManyDeadLetters))
+            raise error.keeping(self._with_letters(error)) from None
+        except BaseException:
+            self._keep()
+            raise
+        if self.walks.doubled and self.walks.total is None:
+            raise Doubled(
+                f"stream {self._choice.stream}: {self.walks.doubled} records came twice on a page, so that others may be missing"
+            )
+        if doubles := self._proof.doubles(self.load.parts):
+            raise Doubled(
+                f"stream {self._choice.stream}: keys came more than once, so that others may be missing: {'; '.join(doubles)}",
+                action="run again when the API's data is at rest, and ask the API for an order that does not change (params)",
+            )
+        return self.load.parts
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        for batch in self.load.taken_over():
+            self._proof.add(batch)
+        for page in self.walks:
+            self._pages += 1
+            converted = self._converter.convert(page.records)
+            self.load.dead_letters.take(converted.rejected, self._pages)
+            self._proof.add(converted.batch)
+            self.left_out += len(converted.left_out)
+            yield self._cut.behind(converted.batch).select(self._choice.names(self._converter.schema.names))
+            self._at_rest = (self._pages, self._cut.rows, self.left_out)
+
+    def _keep(self, keeps_letters: bool = False) -> None:
+        """Keeps a keyed load of counted pages, which its keys and total prove whoever reads the rest; nothing of others."""
+        walk, choice = self.walks.walk, self._choice
+        at_rest = walk.at_rest if walk is not None else None
+        if at_rest is None or not choice.key or self.walks.is_of_children or walk is None or walk.total is None:
+            self.load.discard(keeps_letters)
+            return
+        place, received = at_rest
+        pages, cut, left_out = self._at_rest
+        self.load.keep(
+            asked=self._asked, place=place, received=received, total=walk.total, pages=pages, cut=cut, left_out=left_out
+        )
+
+    def _with_letters(self, error: Failure) -> str:
+        """What is safe; of dead letters also where they are."""
+        if not isinstance(error, TooManyDeadLetters):
+            return self.load.kept
+        return f"They are in {self.load.dead_letters.path}. {self.load.kept}"
+
+    def each_once(self, doubled: Doubled, again: Callable[[], Load]) -> list[Path]:
+        """The parts of a new load without the rows that came again, where two reads agree that they do and are the same.
+
+        Raises Doubled where two rows of one key differ.
+        """
+        old = self.load.parts
+        seen: dict[tuple[object, ...], tuple[object, ...]] = {}
+        suspects = self._proof.suspects(old)
+        names, key = self.load.schema.names, list(self._choice.key)
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            for part in old:
+                for batch in pq.ParquetFile(part).iter_batches(columns=names):
+                    yield batch.filter(pa.array(list(self._is_first(batch, key, suspects, seen, doubled)), pa.bool_()))
+
+        fresh = again()
+        fresh.fill(batches())
+        self.load.discard()
+        self.load = fresh
+        return fresh.parts
+
+    def _is_first(
+        self,
+        batch: pa.RecordBatch,
+        key: list[str],
+        suspects: set[int],
+        seen: dict[tuple[object, ...], tuple[object, ...]],
+        doubled: Doubled,
+    ) -> Iterator[bool]:
+        keys = zip(*(batch.column(name).to_pylist() for name in key), strict=True)
+        for number, one in enumerate(keys):
+            if hash(one) not in suspects:
+                yield True
+                continue
+            row = tuple(column[number].as_py() for column in batch.columns)
+            if seen.setdefault(one, row) is row:
+                yield True
+            elif seen[one] == row:
+                self._dropped += 1
+                yield False
+            else:
+                raise doubled

@@ -1,0 +1,256 @@
+"""Reads one stream: its pages as a load of Parquet parts, or as records."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from singer_arrow.bookmarks import columns_of, compare, known_columns
+from singer_arrow.documents import Mode
+from singer_arrow.errors import DamagedPart, Failure
+from tap_rest_api_msdk import bookmarks, pages, progress, schemas
+from tap_rest_api_msdk.client.answers import Answer
+from tap_rest_api_msdk.client.client import ApiClient
+from tap_rest_api_msdk.config import TapConfig
+from tap_rest_api_msdk.errors import AnswerRefused
+from tap_rest_api_msdk.load import Load, LoadPlan
+from tap_rest_api_msdk.pages.requests import Requests
+from tap_rest_api_msdk.progress import Progress
+from tap_rest_api_msdk.reading.attempt import Attempt
+from tap_rest_api_msdk.reading.children import ALONE, Values
+from tap_rest_api_msdk.reading.identity import Identity
+from tap_rest_api_msdk.reading.keys import Doubled, KeyProof
+from tap_rest_api_msdk.reading.settling import Settling
+from tap_rest_api_msdk.reading.walk import At, Moved, Overlap, Walk
+from tap_rest_api_msdk.reading.walks import Walks
+from tap_rest_api_msdk.records import infer
+from tap_rest_api_msdk.records.converter import Converter
+from tap_rest_api_msdk.records.envelope import Envelope, Page
+from tap_rest_api_msdk.records.singer import RecordMaker
+from tap_rest_api_msdk.stream_choice import StreamChoice
+
+log = logging.getLogger("tap_rest_api_msdk")
+Bookmark = MutableMapping[str, Any]
+_NO_KEYS = "the stream has no primary keys: gaps and doubles cannot be excluded where its records move while they are read"
+
+
+class StreamReader:
+    """One chosen stream of the API that `client` speaks to; `all_values` are those of its parent's records."""
+
+    def __init__(self, choice: StreamChoice, config: TapConfig, client: ApiClient, all_values: Sequence[Values] = ALONE) -> None:
+        self.choice = choice
+        self._stream = stream = choice.config
+        self._config = config
+        self._client = client
+        self._all_values = all_values
+        self._converter = self._new_converter({})
+        self._is_aligned = False
+        self._envelope = Envelope(
+            stream.records_path, stream.paging.total_path, pages.token_path(stream.paging), stream.error_paths
+        )
+
+    def load(self, root: Path, bookmark: Bookmark) -> list[Path]:
+        """Reads the stream into a complete load below `root`: its parts. The bookmark moves when the load document stands.
+
+        Raises TapError or ArrowSingerError; then there is no load document.
+        """
+        began = time.monotonic()
+        self._evolved = known_columns(bookmark) or {}
+        self._converter = self._new_converter(self._evolved)
+        known, notes = self._compared(bookmark)
+        start = self.choice.start(known)
+        plan = self._plan(root, start, self.choice.reached(known) is None, notes)
+        settling = Settling(self._config.settle, self._client.stop)
+        asked = self._asked(plan)
+        done = progress.usable(plan.folder, asked, self._config.settings.resume_hours)
+        attempt = self._attempt(plan, asked, done)
+        while True:
+            try:
+                parts = attempt.parts()
+                break
+            except Doubled as error:
+                if attempt.walks.total is None and settling.agrees(attempt.walks.digest, error.what):
+                    parts = attempt.each_once(error, lambda: Load(plan, self._converter.secret))
+                    break
+                self._again(settling, attempt, error)
+            except Overlap as error:
+                if settling.agrees(attempt.walks.digest, error.what):
+                    self._is_aligned = True  # the API begins pages at multiples of their size only
+                    attempt.load.discard()
+                else:
+                    self._again(settling, attempt, error)
+            except (Moved, DamagedPart) as error:
+                self._again(settling, attempt, error)
+            finally:
+                self._client.stop.set()
+            attempt = self._attempt(plan, asked)
+        load = attempt.load
+        upto = self._advance(bookmark, start, load.greatest(), load.schema)
+        load.finish(attempt.source_rows, upto, attempt.left_out, self._converter.drift, self._notes(attempt))
+        self._tell(load.rows, began)
+        return parts
+
+    def records(self, bookmark: Bookmark) -> Iterator[dict[str, Any]]:
+        """Yields the records, typed and checked as in a load; then the bookmark has their columns.
+
+        Raises TapError or ArrowSingerError.
+        """
+        began = time.monotonic()
+        start = self.choice.start(self._compared(bookmark)[0])
+        proof = KeyProof(self.choice.stream, self.choice.key, keeps_hashes=True)
+        maker = RecordMaker(self.choice.full_schema, self._converter)
+        walks = self._walks(start)
+        try:
+            for page in walks:
+                batch, records = maker.records(page.records)
+                proof.add(batch)
+                yield from records
+            proof.check()
+        finally:
+            self._client.stop.set()
+        if self.choice.is_incremental:
+            bookmark["columns"] = columns_of(self._selected)
+        self._tell(walks.received, began)
+
+    # --- a load -----------------------------------------------------------------------------------------------------
+
+    def _new_converter(self, evolved: Mapping[str, str]) -> Converter:
+        keep_100ns = self._config.settings.keep_100ns
+        return Converter(self._stream, self.choice.full_schema, self.choice.key, keep_100ns, evolved)
+
+    def _attempt(self, plan: LoadPlan, asked: str, done: Progress | None = None) -> Attempt:
+        self._converter = self._new_converter(self._evolved)
+        return Attempt(self.choice, self._converter, plan, asked, self._walks(plan.start_read, done), done)
+
+    @staticmethod
+    def _again(settling: Settling, attempt: Attempt, error: Failure) -> None:
+        """Takes a read away that cannot stay; raises its error where another read would not help."""
+        attempt.load.discard()
+        settling.again(error, attempt.walks.digest)
+
+    def _asked(self, plan: LoadPlan) -> str:
+        """The fingerprint of what this load reads."""
+        stream = self._stream
+        return progress.asked(
+            str(plan.schema), plan.mode, plan.key_columns, plan.start_read, self._config.api_url, stream.path, stream.params,
+            stream.records_path, str(stream.paging), sorted(stream.text_keys),
+        )  # fmt: skip
+
+    def _walks(self, start: str | None, done: Progress | None = None) -> Walks:
+        self._client.stop.clear()
+        overlaps = self._config.settings.overlap_pages
+        overlaps = overlaps and not self._is_aligned and not self._envelope.filters
+        known_by = Identity(self.choice.key, self._converter.flat_one)
+        return Walks(
+            self._all_values,
+            lambda values, fetch: Walk(
+                self.choice.stream,
+                self._stream.paging,
+                known_by,
+                self._config.limits.parallel,
+                fetch,
+                overlaps,
+                self._is_aligned,
+                done,
+            ),
+            lambda values, at: self._fetch(self._requests(start, values), at),
+            self._config.limits.parallel,
+        )
+
+    def _requests(self, start: str | None, values: Values) -> Requests:
+        key = self.choice.replication_key if self.choice.is_incremental else None
+        from_ = bookmarks.earlier(self._converter.schema.field(key).type, start, self._stream.lookback) if key else None
+        return Requests(self._stream, self._config.api_url, key, from_, values)
+
+    def _fetch(self, requests: Requests, at: At) -> Page:
+        what = f"stream {self.choice.stream}" + (f", {self._stream.paging.next_param} {at.place}" if at.place is not None else "")
+
+        def read(answer: Answer) -> Page:
+            try:
+                return replace(self._envelope.page(answer), what=what)
+            except msgspec.ValidationError as error:
+                raise AnswerRefused(
+                    f"{what}: {answer.url}: the answer is not what records_path {self._stream.records_path} and the other paths "
+                    f"say: {error}; it begins with: {self._client.masks.first_words(answer.body)}"
+                ) from error
+
+        place = at.place - 1 if at.overlaps else at.place
+        return self._client.get(requests.at(place, at.behind), what, read)
+
+    def _notes(self, attempt: Attempt) -> list[str]:
+        notes, walks = self._converter.notes, attempt.walks
+        if attempt.load.done:
+            notes.append(f"it goes on behind {attempt.load.done.rows} rows of a run that failed")
+        if attempt.dropped:
+            came = "record came" if attempt.dropped == 1 else "records came"
+            notes.append(f"{attempt.dropped} {came} twice with the same content, and is here once")
+        if self._stream.is_inferred:
+            notes.append(infer.note(self._stream.inference_records))
+        if not self.choice.key and walks.pages > len(self._all_values):
+            notes.append(_NO_KEYS)
+        if self._is_aligned:
+            notes.append("the API does not begin pages where it is asked to: nothing would show that records moved between two")
+        if walks.is_deaf:
+            notes.append("the API gave its only page again for the one behind it: its total alone says that there is no other")
+        if walks.is_limited:
+            notes.append(f"it was limited to about {self._stream.paging.results_limit} records (pagination_results_limit)")
+        return notes
+
+    # --- bookmarks --------------------------------------------------------------------------------------------------
+
+    @property
+    def _selected(self) -> pa.Schema:
+        """The columns of a load."""
+        schema = self._converter.schema
+        return pa.schema([schema.field(name) for name in self.choice.names(schema.names)])
+
+    def _compared(self, bookmark: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+        """The bookmark, or none where new columns ask for the whole stream, and notes. Raises SelectionRefused."""
+        if self.choice.reached(bookmark) is None:
+            return bookmark, ()
+        now = columns_of(self._selected)
+        changes = compare(self.choice.stream, known_columns(bookmark), now, self._config.on_new_column)
+        for note in changes.notes:
+            log.warning("%s: %s", self.choice.stream, note)
+        return ({} if changes.reads_whole else bookmark), changes.notes
+
+    def _plan(self, root: Path, start: str | None, is_first: bool, notes: tuple[str, ...]) -> LoadPlan:
+        choice = self.choice
+        mode: Mode = "overwrite" if is_first else "merge" if choice.key else "append"
+        schema = self._selected
+        return LoadPlan(
+            stream=choice.stream,
+            root=root,
+            schema=schema,
+            source_types={k: v for k, v in schemas.source_types(choice.full_schema).items() if k in schema.names},
+            mode=mode,
+            key_columns=list(choice.key),
+            replication_key=choice.replication_key if choice.is_incremental else None,
+            start=start if self._stream.search_field else None,
+            start_read=start,
+            max_dead_letters=self._config.settings.max_dead_letters,
+            notes=notes,
+        )
+
+    def _advance(self, bookmark: Bookmark, start: str | None, greatest: str | None, read: pa.Schema) -> str | None:
+        """Moves the bookmark to the greatest value read, never back but by a load of the whole stream; returns it."""
+        key = self.choice.replication_key
+        if not key or not self.choice.is_incremental:
+            return None
+        upto = bookmarks.later(self._converter.schema.field(key).type, start, greatest)
+        if upto is not None:
+            bookmark.update(replication_key=key, replication_key_value=upto, columns=columns_of(read))
+        else:
+            bookmark.clear()  # of a stream without records: the next load is the first one
+        return upto
+
+    def _tell(self, rows: int, began: float) -> None:
+        seconds = time.monotonic() - began
+        log.info("%s: %d rows in %.1f s, %.0f rows/s", self.choice.stream, rows, seconds, rows / max(seconds, 1e-6))

@@ -1,0 +1,119 @@
+"""A stream's pages as Arrow batches: flat where they are nested, typed by the declared schema, the unfit ones told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from singer_arrow import declared, types
+from singer_arrow.converter import Converted, RecordConverter, Rejection
+from singer_arrow.declared import Declared
+from singer_arrow.documents import Drift
+from singer_arrow.readers import UNFIT
+from tap_rest_api_msdk.config import StreamConfig
+from tap_rest_api_msdk.records import flatten
+from tap_rest_api_msdk.schemas import JsonSchema
+
+
+class Converter:
+    """Converts the records of one stream. Rows and columns are those of `schema`, which grows with `on_schema_drift: evolve`.
+
+    `key` are columns that are never NULL; `evolved` columns, with their Arrow types as text, that earlier loads had.
+    """
+
+    def __init__(
+        self,
+        stream: StreamConfig,
+        schema: JsonSchema,
+        key: Sequence[str] = (),
+        keep_100ns: bool = False,
+        evolved: Mapping[str, str] | None = None,
+    ) -> None:
+        self.stream = stream
+        drift = stream.on_schema_drift or ("evolve" if stream.is_inferred else "freeze")
+        columns = _columns(schema, stream, key)
+        self.declared = {column.name for column in columns}
+        self.secret = [column.name for column in columns if column.is_secret]
+        added = {name: text for name, text in (evolved or {}).items() if name not in self.declared and drift == "evolve"}
+        columns += [Declared(pa.field(name, types.type_of(text))) for name, text in added.items()]
+        self._converter = RecordConverter(stream.name, columns, drift, keep_100ns, added)
+        self._flattener = flatten.Flattener(self.declared, stream.text_keys)
+        self._is_nested = False
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema of the rows so far."""
+        return self._converter.schema
+
+    @property
+    def columns(self) -> list[Declared]:
+        """The columns so far, without those of keep_100ns."""
+        return self._converter.columns
+
+    @property
+    def drift(self) -> list[Drift]:
+        """Members that came and were not declared."""
+        return self._converter.drift
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the load should know of its values."""
+        return self._converter.notes
+
+    def convert(self, records: Sequence[msgspec.Raw]) -> Converted:
+        """The records of a page as rows, and those that do not fit."""
+        if not self._is_nested:
+            if flatten.may_matter(self.declared) and self._is_lenient and flatten.is_needed(records, self.declared):
+                self._is_nested = True
+            else:
+                converted = self._converter.convert(self._with_raw(records, records))
+                if not converted.rejected or not flatten.is_needed(records, self.declared):
+                    return converted
+                self._is_nested = True
+        flat, unfit = self._flattener.records(records)
+        converted = self._converter.convert(self._with_raw(flat, records))
+        if not unfit:
+            return converted
+        told = [Rejection(place, None, reason, bytes(records[place])) for place, reason in unfit.items()]
+        rejected = sorted({each.index: each for each in [*converted.rejected, *told]}.values())
+        return converted._replace(rejected=rejected)
+
+    def decoded(self, records: Sequence[msgspec.Raw]) -> tuple[list[Any], pa.RecordBatch] | None:
+        """The records as structs, one member for each column, and as rows, where all of them are clean and flat; else None."""
+        if self._is_nested:
+            return None
+        try:
+            found: list[Any] = msgspec.json.decode(
+                b"[" + b",".join(self._with_raw(records, records)) + b"]",
+                type=list[self._converter.record_type],  # type: ignore[name-defined]
+            )
+            return found, self._converter.batch(found)
+        except UNFIT:
+            return None
+
+    def flat_one(self, record: msgspec.Raw) -> msgspec.Raw:
+        """One record, flat."""
+        return self._flattener.records([record])[0][0]
+
+    def flat(self, records: Sequence[msgspec.Raw]) -> Sequence[msgspec.Raw]:
+        """The records of a page that was converted, as they were taken."""
+        flat = self._flattener.records(records)[0] if self._is_nested else records
+        return self._with_raw(flat, records)
+
+    @property
+    def _is_lenient(self) -> bool:
+        """Whether a member that is not declared would be left out, or become a column, before it could be made flat."""
+        return self.stream.on_schema_drift in ("discard_value", "discard_row", "evolve") or self.stream.is_inferred
+
+    def _with_raw(self, records: Sequence[msgspec.Raw], originals: Sequence[msgspec.Raw]) -> Sequence[msgspec.Raw]:
+        return flatten.with_raw(records, originals) if self.stream.keeps_raw else records
+
+
+def _columns(schema: JsonSchema, stream: StreamConfig, key: Sequence[str]) -> list[Declared]:
+    never_null = {
+        name for name, each in schema["properties"].items() if not declared.is_nullable(declared.resolved(each, schema))
+    }
+    return declared.columns(schema, stream.text_keys, never_null | set(key))

@@ -1,0 +1,219 @@
+"""tap-rest-api-msdk beyond one whole read: loads that go on, child streams, inferred schemas, what the API cannot leave out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from test_rest_honesty import CAP, ROWS, Answer, api, documents, page, sync
+
+from singer_arrow.errors import Failure, SomeFailed, TooManyDeadLetters
+from tap_rest_api_msdk.errors import ApiUnavailable, ShortLoad
+
+Query = dict[str, list[str]]
+
+
+def staged(spool: Path, stream: str = "things") -> list[dict[str, Any]]:
+    """The rows of the one load of a stream, as its document names them."""
+    [document] = [json.loads(path.read_text()) for path in (spool / stream).glob("*.load.json")]
+    rows = [row for file in document["files"] for row in pq.read_table(spool / stream / file["path"]).to_pylist()]
+    return [{name: value for name, value in row.items() if name != document["row_number"]} for row in rows]
+
+
+def ids(spool: Path, stream: str = "things") -> list[int]:
+    return [row["id"] for row in staged(spool, stream)]
+
+
+def test_a_load_that_failed_goes_on_at_its_first_missing_page(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def failing(_: int, query: Query) -> Answer:
+        asked.append(int(query["offset"][0]))
+        return (503, {}, {}) if asked[-1] >= 18 and not is_well else page(query, total=25)
+
+    is_well = False
+    with api(failing) as url:
+        with pytest.raises(ApiUnavailable, match="19 rows of this stream are kept, and the next run goes on behind them"):
+            sync(url, tmp_path, backoff_max_seconds=0)
+        is_well = True
+        asked.clear()
+        sync(url, tmp_path)
+    assert min(asked) == 19
+    assert ids(tmp_path) == list(range(25))
+    [document] = documents(tmp_path)
+    assert (document["rows"], document["source_rows"]) == (25, 25)
+    assert "it goes on behind 19 rows of a run that failed" in document["notes"]
+    assert not list(tmp_path.rglob("*.progress.json"))
+
+
+def test_a_load_that_asks_for_something_else_begins_anew_and_leaves_no_part_of_the_old_one(tmp_path: Path) -> None:
+    is_well = False
+
+    def failing(_: int, query: Query) -> Answer:
+        return page(query, total=25) if is_well or query["offset"] == ["0"] else (503, {}, {})
+
+    with api(failing) as url:
+        with pytest.raises(ApiUnavailable):
+            sync(url, tmp_path, backoff_max_seconds=0)
+        is_well = True
+        sync(url, tmp_path, params={"state": "open"})
+    [document] = documents(tmp_path)
+    assert (document["rows"], document["notes"]) == (25, [])
+    assert {path.name for path in (tmp_path / "things").glob("*.parquet")} == {file["path"] for file in document["files"]}
+
+
+def test_what_was_kept_is_read_again_where_the_api_has_changed_since(tmp_path: Path) -> None:
+    is_later = False
+
+    def changing(_: int, query: Query) -> Answer:
+        if is_later:
+            return page(query, ROWS[1:], total=24)
+        return page(query, total=25) if query["offset"] == ["0"] else (503, {}, {})
+
+    with api(changing) as url:
+        with pytest.raises(ApiUnavailable):
+            sync(url, tmp_path, backoff_max_seconds=0)
+        is_later = True
+        sync(url, tmp_path)
+    assert ids(tmp_path) == list(range(1, 25))
+
+
+def test_dead_letters_are_counted_and_raising_their_limit_goes_on_without_reading_again(tmp_path: Path) -> None:
+    rows = [row | ({"price": "dear"} if row["id"] in (3, 21) else {}) for row in ROWS]
+    asked: list[int] = []
+
+    def serving(_: int, query: Query) -> Answer:
+        asked.append(int(query["offset"][0]))
+        return page(query, rows, total=25)
+
+    with api(serving) as url:
+        with pytest.raises(TooManyDeadLetters, match=r"page 3, record 3, price: .*set max_dead_letters to 2"):
+            sync(url, tmp_path, max_dead_letters=1)
+        asked.clear()
+        sync(url, tmp_path, max_dead_letters=2)
+    assert min(asked) >= 18
+    [document] = documents(tmp_path)
+    assert (document["rows"], document["dead_letters"], document["source_rows"]) == (23, 2, 25)
+    assert ids(tmp_path) == [row["id"] for row in ROWS if row["id"] not in (3, 21)]
+    [file] = [path for path in (tmp_path / "_dead_letters").glob("*.jsonl") if document["load_id"] in path.name]
+    assert [json.loads(line)["record"]["id"] for line in file.read_text().splitlines()] == [3, 21]
+
+
+def test_a_key_that_is_null_is_a_dead_letter(tmp_path: Path) -> None:
+    rows = [*ROWS[:5], ROWS[5] | {"id": None}]
+    with api(lambda n, q: page(q, rows, total=6)) as url, pytest.raises(TooManyDeadLetters, match="record 6, id: it is NULL"):
+        sync(url, tmp_path)
+
+
+LINES = {
+    "name": "lines",
+    "path": "orders/{id}/lines",
+    "parent": "orders",
+    "primary_keys": ["order", "line"],
+    "schema": {"properties": {"order": {"type": "integer"}, "line": {"type": "integer"}}},
+}
+ORDERS = {"name": "orders", "path": "orders", "primary_keys": ["id"], "schema": {"properties": {"id": {"type": "integer"}}}}
+
+
+def family(n: int, query: Query, path: str) -> Answer:
+    """Orders 1 to 12, each with as many lines as its number."""
+    if path == "/orders":
+        return page(query, [{"id": order} for order in range(1, 13)], total=12)
+    if not path.startswith("/orders/"):
+        return 404, {}, {}
+    order = int(path.split("/")[2])
+    return page(query, [{"order": order, "line": line} for line in range(order)], total=order)
+
+
+def test_a_child_stream_is_read_for_each_record_of_its_parent(tmp_path: Path) -> None:
+    with api(family) as url:
+        sync(url, tmp_path, streams=[ORDERS, LINES])
+    assert [(row["order"], row["line"]) for row in staged(tmp_path, "lines")] == [(o, n) for o in range(1, 13) for n in range(o)]
+    [document] = [each for each in documents(tmp_path) if each["stream"] == "lines"]
+    assert (document["rows"], document["source_rows"]) == (78, 78)
+
+
+def test_a_child_stream_is_refused_alone_where_its_parent_failed_or_has_too_many_records(tmp_path: Path) -> None:
+    with api(family) as url:
+        with pytest.raises(SomeFailed, match=r"1 of 2 streams failed:\n.*more than 5 records.*raise max_children"):
+            sync(url, tmp_path / "many", streams=[ORDERS, LINES], max_children=5)
+        assert [each["stream"] for each in documents(tmp_path / "many")] == ["orders"]
+        with pytest.raises(Failure, match="its parent orders was not read in this run"):
+            sync(url, tmp_path / "lost", streams=[ORDERS | {"path": "nowhere/x"}, LINES])
+
+
+def test_a_schema_that_is_not_declared_is_inferred_and_the_load_says_so(tmp_path: Path) -> None:
+    rows = [
+        {"id": n, "price": n / 4, "name": None if n < 3 else f"n{n}", "address": {"city": "Olinda", "geo": [1, n]}, "b-c": n > 2}
+        for n in range(15)
+    ]
+    with api(lambda n, q: page(q, rows, total=15)) as url:
+        sync(url, tmp_path, stream={"schema": None}, num_inference_records=4)
+    found = staged(tmp_path)
+    assert found[3] == {"id": 3, "price": 0.75, "name": "n3", "address_city": "Olinda", "address_geo": "[1,3]", "b_c": True}
+    [document] = documents(tmp_path)
+    assert "the schema is not declared: it was inferred from the first 4 records" in document["notes"]
+
+
+def test_nested_records_become_columns_where_their_members_are_declared(tmp_path: Path) -> None:
+    rows = [{"id": n, "a": None if n == 7 else {"b": {"c": n}, "d": {"x": 1.50}}} for n in range(12)]
+    columns = {"id": {"type": "integer"}, "a_b_c": {"type": ["integer", "null"]}, "a_d": {"type": ["object", "null"]}}
+    with api(lambda n, q: page(q, rows, total=12)) as url:
+        sync(url, tmp_path, stream={"schema": {"properties": columns}})
+    assert [(row["a_b_c"], row["a_d"]) for row in staged(tmp_path)] == [
+        (None, None) if n == 7 else (n, '{"x":1.5}') for n in range(12)
+    ]
+
+
+def test_raw_records_stand_beside_their_columns(tmp_path: Path) -> None:
+    with api(lambda n, q: page(q, total=25)) as url:
+        sync(url, tmp_path, store_raw_json_message=True)
+    row = staged(tmp_path)[4]
+    assert json.loads(row["_sdc_raw_json"]) == ROWS[4] and row["id"] == 4
+
+
+def test_an_api_that_cannot_leave_out_what_is_old_has_it_left_out_here_but_for_the_lookback(tmp_path: Path) -> None:
+    state = {"bookmarks": {"things": {"replication_key": "at", "replication_key_value": "2026-01-20T00:00:00.000000"}}}
+    with api(lambda n, q: page(q, total=25)) as url:
+        sync(url, tmp_path / "plain", json.loads(json.dumps(state)), stream={"replication_key": "at"})
+        sync(url, tmp_path / "back", json.loads(json.dumps(state)), stream={"replication_key": "at", "lookback": 2 * 86400})
+    assert ids(tmp_path / "plain") == list(range(19, 25))
+    assert ids(tmp_path / "back") == list(range(17, 25))
+    assert [each["source_rows"] for each in documents(tmp_path / "back")] == [8]
+
+
+def test_an_api_that_begins_pages_at_multiples_of_their_size_is_found_out_and_read(tmp_path: Path) -> None:
+    def aligned(_: int, query: Query) -> Answer:
+        offset = int(query["offset"][0]) // CAP * CAP
+        return 200, {"data": ROWS[offset : offset + CAP], "total": 25}, {}
+
+    with api(aligned) as url:
+        sync(url, tmp_path, pagination_page_size=CAP)
+    assert ids(tmp_path) == list(range(25))
+    [document] = documents(tmp_path)
+    assert any("does not begin pages where it is asked to" in note for note in document["notes"])
+
+
+def test_an_api_of_one_page_that_does_not_look_at_offsets_is_read_and_the_load_says_so(tmp_path: Path) -> None:
+    with api(lambda n, q: (200, {"data": ROWS[:7], "total": 7}, {})) as url:
+        sync(url, tmp_path)
+    [document] = documents(tmp_path)
+    assert document["rows"] == 7
+    assert any("gave its only page again" in note for note in document["notes"])
+
+
+def test_a_row_that_goes_in_front_of_the_reader_while_another_comes_behind_it_is_noticed(tmp_path: Path) -> None:
+    """Total and keys stay right, and a record would be missing."""
+
+    def shifting(n: int, query: Query) -> Answer:
+        rows = ROWS if n < 2 else [*ROWS[1:], {**ROWS[0], "id": 99}]
+        return page(query, rows, total=25)
+
+    with api(shifting) as url:
+        sync(url, tmp_path, max_parallel_pages=1)
+    assert ids(tmp_path) == [*range(1, 25), 99]
+    with api(shifting) as url, pytest.raises(ShortLoad, match="is not where it was"):
+        sync(url, tmp_path / "never", settle_max_seconds=0, max_parallel_pages=1)
