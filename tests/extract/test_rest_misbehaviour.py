@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 from api_kit import faults, runs, table, wire
-from api_kit.cases import Case, complete, either, play, refused, without_total
+from api_kit.cases import Case, Result, complete, either, named, play, refused, without_total
 from api_kit.faults import changes, empty, members, on, records, status, together
+from api_kit.forks import Forks
 from api_kit.server import Api, Reply, Request, Serve
 from api_kit.styles import STYLES
 from api_kit.table import Table
 
 SETTLE = {"settle_max_seconds": 2}
+ONE_BY_ONE = {"max_parallel_pages": 1}
 
 
 def one_more(serve: Serve, held: Table) -> Serve:
@@ -53,7 +55,10 @@ SHIFTS: dict[str, Case] = {
         settings=SETTLE, requests=2_000,
     ),
     "the first row goes and one comes at the end, once": complete(
-        changes(table.delete_first_and_append, after=4), settings=SETTLE
+        changes(table.delete_first_and_append, after=4), settings=SETTLE | ONE_BY_ONE
+    ),
+    "the first row goes, once, and the API tells no total": without_total(
+        complete, changes(table.delete_first, after=4), settings=SETTLE
     ),
     "the order is another one in each answer": refused(
         changes(table.in_another_order(), after=0, every=1, times=None), r"\bid\b", "settle_max_seconds",
@@ -191,7 +196,9 @@ ENDS: dict[str, Case] = {
     ),
     "the last page is full, and the API tells no total": without_total(complete, faults.honest, rows=30, requests=8),
     "the first page is 404": refused(on(status(404)), "404", requests=4),
-    "the first page is 400": without_total(refused, on(status(400, {"error": "no such view"})), "400", "such view", requests=4),
+    "the first page is 400": without_total(
+        refused, on(status(400, {"error": "no such view"})), "400", "such view", requests=4
+    ),
     "there is no data, and 204 says so": without_total(complete, on(wire.no_content), rows=0, requests=4),
     "the answers have no member that records_path names": without_total(
         refused, faults.honest, "records_path", settings={"records_path": "$.items[*]"}, requests=8
@@ -206,24 +213,27 @@ ENDS: dict[str, Case] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("what", SHIFTS)
-def test_rows_that_move_while_they_are_read_are_read_again_or_refused(what: str, tmp_path: Path) -> None:
-    play(replace(SHIFTS[what], settings={"overlap_pages": True, **SHIFTS[what].settings}), tmp_path)
+OVERLAPPING = {name: replace(case, settings={"overlap_pages": True, **case.settings}) for name, case in SHIFTS.items()}
 
 
-@pytest.mark.parametrize("what", DOUBLES)
-def test_rows_that_come_twice_are_never_counted_for_others(what: str, tmp_path: Path) -> None:
-    play(DOUBLES[what], tmp_path)
+@pytest.mark.parametrize("case", named(OVERLAPPING))
+def test_rows_that_move_while_they_are_read_are_read_again_or_refused(case: Case, played: Result) -> None:
+    played(case)
 
 
-@pytest.mark.parametrize("what", TOTALS)
-def test_a_total_is_proven_or_refused_by_the_name_of_its_setting(what: str, tmp_path: Path) -> None:
-    play(TOTALS[what], tmp_path)
+@pytest.mark.parametrize("case", named(DOUBLES))
+def test_rows_that_come_twice_are_never_counted_for_others(case: Case, played: Result) -> None:
+    played(case)
 
 
-@pytest.mark.parametrize("what", ENDS)
-def test_the_end_is_decided_and_never_guessed(what: str, tmp_path: Path) -> None:
-    play(ENDS[what], tmp_path)
+@pytest.mark.parametrize("case", named(TOTALS))
+def test_a_total_is_proven_or_refused_by_the_name_of_its_setting(case: Case, played: Result) -> None:
+    played(case)
+
+
+@pytest.mark.parametrize("case", named(ENDS))
+def test_the_end_is_decided_and_never_guessed(case: Case, played: Result) -> None:
+    played(case)
 
 
 def token(*following: str | None) -> faults.Alter:
@@ -263,18 +273,18 @@ CIRCLES: dict[str, Case] = {
 }
 
 
-@pytest.mark.parametrize("what", CIRCLES)
-def test_a_circle_of_pages_ends(what: str, tmp_path: Path) -> None:
-    play(CIRCLES[what], tmp_path)
+@pytest.mark.parametrize("case", named(CIRCLES))
+def test_a_circle_of_pages_ends(case: Case, played: Result) -> None:
+    played(case)
 
 
-def test_without_keys_the_load_says_that_gaps_cannot_be_excluded(tmp_path: Path) -> None:
-    run, _ = play(complete(faults.honest, stream={"primary_keys": None}), tmp_path)
+def test_without_keys_the_load_says_that_gaps_cannot_be_excluded(tmp_path: Path, forks: Forks) -> None:
+    run, _ = play(complete(faults.honest, stream={"primary_keys": None}), tmp_path, forks)
     assert any("missing" in note or "gap" in note for note in run.document()["notes"]), run.document()["notes"]
 
 
-def test_doubles_that_were_dropped_are_counted_in_the_load(tmp_path: Path) -> None:
-    run, _ = play(DOUBLES["a row comes twice beside all others"], tmp_path)
+def test_doubles_that_were_dropped_are_counted_in_the_load(tmp_path: Path, forks: Forks) -> None:
+    run, _ = play(DOUBLES["a row comes twice beside all others"], tmp_path, forks)
     notes = run.document()["notes"]
     assert any("1" in note and any(word in note for word in ("twice", "double", "again")) for note in notes), notes
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 from api_kit import faults, runs, table, wire
-from api_kit.cases import Case, complete, either, play, refused, without_total
+from api_kit.cases import Case, Result, complete, either, named, play, refused, without_total
 from api_kit.faults import first_requests, on, status, together
+from api_kit.forks import Forks
 from api_kit.runs import settings, stream
 from api_kit.server import Api, Reply
 from api_kit.styles import STYLES
@@ -21,6 +22,19 @@ from api_kit.table import Table
 
 SIZE = {"max_response_mb": 8}
 QUICK = {"request_timeout_seconds": 1, "backoff_max_seconds": 2}
+
+
+def exhausted(reply: Reply) -> Reply:
+    """403 as GitHub's, whose limit is renewed in two seconds."""
+    headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time()) + 2)}
+    return status(403, headers=headers)(reply)
+
+
+def throttled_until_a_date(reply: Reply) -> Reply:
+    """429 for two seconds, said as a date."""
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
+    return status(429, headers={"Retry-After": date})(reply)
+
 
 BODIES: dict[str, Case] = {
     "JSON breaks off under a right length, once": complete(on(wire.truncated, start=30, times=1)),
@@ -64,27 +78,13 @@ STATUSES: dict[str, Case] = {
     "418": refused(on(status(418)), "418", requests=4),
     "410 on the first page": refused(on(status(410)), "410", requests=4),
     "403 that carries Retry-After, once": complete(on(status(403, headers={"Retry-After": "1"}), start=30, times=1)),
-    "403 for an exhausted rate limit, once": complete(
-        on(
-            lambda reply: status(
-                403, headers={"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time()) + 2)}
-            )(reply),
-            start=30, times=1,
-        )
-    ),
+    "403 for an exhausted rate limit, once": complete(on(exhausted, start=30, times=1)),
     "403 for an exhausted rate limit without a word when it ends, once": complete(
         on(status(403, headers={"x-ratelimit-remaining": "0"}), start=30, times=1)
     ),
     "403": refused(on(status(403, {"message": "ask Ana for access"}), start=30), "403", "ask Ana for access", requests=20),
     "429 in seconds, once on each page": complete(on(status(429, headers={"Retry-After": "0"}), times=1)),
-    "429 as a date, once": complete(
-        on(
-            lambda reply: status(
-                429, headers={"Retry-After": format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)}
-            )(reply),
-            start=30, times=1,
-        )
-    ),
+    "429 as a date, once": complete(on(throttled_until_a_date, start=30, times=1)),
     "429 as a date in the past, once": complete(
         on(status(429, headers={"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}), start=30, times=1)
     ),
@@ -139,46 +139,46 @@ SIZES: dict[str, Case] = {
 }
 
 
-@pytest.mark.parametrize("what", BODIES)
-def test_a_broken_body_is_fetched_again_then_refused(what: str, tmp_path: Path) -> None:
-    play(BODIES[what], tmp_path)
+@pytest.mark.parametrize("case", named(BODIES))
+def test_a_broken_body_is_fetched_again_then_refused(case: Case, played: Result) -> None:
+    played(case)
 
 
-@pytest.mark.parametrize("what", STATUSES)
-def test_each_status_is_waited_out_or_told(what: str, tmp_path: Path) -> None:
-    play(STATUSES[what], tmp_path)
+@pytest.mark.parametrize("case", named(STATUSES))
+def test_each_status_is_waited_out_or_told(case: Case, played: Result) -> None:
+    played(case)
 
 
-@pytest.mark.parametrize("what", TIMES)
-def test_an_answer_takes_no_longer_than_allowed(what: str, tmp_path: Path) -> None:
-    play(TIMES[what], tmp_path)
+@pytest.mark.parametrize("case", named(TIMES))
+def test_an_answer_takes_no_longer_than_allowed(case: Case, played: Result) -> None:
+    played(case)
 
 
-@pytest.mark.parametrize("what", SIZES)
-def test_an_answer_takes_no_more_memory_than_allowed(what: str, tmp_path: Path) -> None:
-    play(SIZES[what], tmp_path)
+@pytest.mark.parametrize("case", named(SIZES))
+def test_an_answer_takes_no_more_memory_than_allowed(case: Case, played: Result) -> None:
+    played(case)
 
 
 @pytest.mark.parametrize("what", ["JSON breaks off under a right length", "a page for people comes with 200", "gzip breaks off"])
-def test_a_body_that_stays_broken_is_fetched_three_times(what: str, tmp_path: Path) -> None:
-    _, api = play(BODIES[what], tmp_path)
+def test_a_body_that_stays_broken_is_fetched_three_times(what: str, tmp_path: Path, forks: Forks) -> None:
+    _, api = play(BODIES[what], tmp_path, forks)
     assert len(api.asked(offset=30)) == 3
 
 
-def test_retry_after_is_waited_for(tmp_path: Path) -> None:
-    _, api = play(complete(on(status(429, headers={"Retry-After": "2"}), start=30, times=1)), tmp_path)
+def test_retry_after_is_waited_for(tmp_path: Path, forks: Forks) -> None:
+    _, api = play(complete(on(status(429, headers={"Retry-After": "2"}), start=30, times=1)), tmp_path, forks)
     first, second = api.asked(offset=30)[:2]
     assert 2 <= second.at - first.at < 4
 
 
-def test_a_refusal_shows_500_characters_of_the_answer_at_most(tmp_path: Path) -> None:
-    run, _ = play(refused(on(status(400, {"error": "a" + "b" * 5_000})), "abbb"), tmp_path)
+def test_a_refusal_shows_500_characters_of_the_answer_at_most(tmp_path: Path, forks: Forks) -> None:
+    run, _ = play(refused(on(status(400, {"error": "a" + "b" * 5_000})), "abbb"), tmp_path, forks)
     assert "b" * 400 in run.log
     assert "b" * 501 not in run.log
 
 
 @pytest.mark.parametrize("what", ["without", "with"])
-def test_too_many_pages_in_flight_are_never_asked_for(what: str, tmp_path: Path) -> None:
+def test_too_many_pages_in_flight_are_never_asked_for(what: str, tmp_path: Path, forks: Forks) -> None:
     """The server sees how many answers are waited for at the same time."""
     most, now = 0, 0
 
@@ -194,12 +194,12 @@ def test_too_many_pages_in_flight_are_never_asked_for(what: str, tmp_path: Path)
         return reply.but(raw=send)
 
     limit = {"max_parallel_pages": 2} if what == "with" else {}
-    play(complete(on(held_up), settings=limit), tmp_path)
+    play(complete(on(held_up), settings=limit), tmp_path, forks)
     assert most <= (2 if what == "with" else 4)
 
 
-def test_requests_per_second_is_kept(tmp_path: Path) -> None:
-    _, api = play(complete(faults.honest, settings={"requests_per_second": 10}), tmp_path)
+def test_requests_per_second_is_kept(tmp_path: Path, forks: Forks) -> None:
+    _, api = play(complete(faults.honest, settings={"requests_per_second": 10}), tmp_path, forks)
     times = [request.at for request in api.requests]
     assert len(times) >= 10
     assert times[-1] - times[0] >= (len(times) - 1) / 10 * 0.9
@@ -242,7 +242,7 @@ def test_a_signal_ends_the_tap_within_five_seconds(name: str, batch: bool, when:
     assert not [message for message in kinds if message["type"] in ("BATCH", "STATE")]
 
 
-def test_several_things_go_wrong_at_once_and_the_load_is_whole(tmp_path: Path) -> None:
+def test_several_things_go_wrong_at_once_and_the_load_is_whole(tmp_path: Path, forks: Forks) -> None:
     play(
         complete(
             together(
@@ -258,6 +258,7 @@ def test_several_things_go_wrong_at_once_and_the_load_is_whole(tmp_path: Path) -
             settings={"backoff_max_seconds": 10},
         ),
         tmp_path,
+        forks,
     )
 
 

@@ -1,4 +1,4 @@
-"""tap-rest-api-msdk against values that do not fit: each ends in its column, or is refused by name, or is a dead letter."""
+"""tap-rest-api-msdk and values that do not fit: each ends in its column exactly, or is refused by name, or is a dead letter."""
 
 from __future__ import annotations
 

@@ -5,33 +5,25 @@ REST_SEEDS=17 (or 17-20) runs these seeds only.
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Any
 
 import pytest
-from api_kit import runs, zygote
+from api_kit import runs
+from api_kit.forks import AT_ONCE, MB, Forks
 from api_kit.mixtures import Mixture, mixture
 from api_kit.runs import Run, settings, stream
 from api_kit.server import Api
+from api_kit.styles import PAGE
 from api_kit.table import Table
 
 SEEDS = range(300)
 BLOCKS = 6  # tests, so that a failure names fewer seeds
-AT_ONCE = 3  # most of a run's time it waits
 REQUESTS = 3_000
 SECONDS = 30.0
-MB = 300.0
 TIMES = {"request_timeout_seconds": 3, "throttle_max_seconds": 3}
 HOPELESS = {"backoff_max_seconds": 0.5, "settle_max_seconds": 1}
-Zygote = subprocess.Popen[str]
 
 
 def chosen(block: int) -> list[int]:
@@ -39,43 +31,6 @@ def chosen(block: int) -> list[int]:
     first, _, last = os.environ.get("REST_SEEDS", "").partition("-")
     seeds = range(int(first), int(last or first) + 1) if first else SEEDS
     return [seed for seed in seeds if seed % BLOCKS == block]
-
-
-@pytest.fixture(scope="module")
-def zygotes() -> Iterator[SimpleQueue[Zygote]]:
-    """Processes that have imported the tap, one for each run at the same time."""
-    command = [sys.executable, str(Path(zygote.__file__))]
-    started = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(AT_ONCE)]
-    free: SimpleQueue[Zygote] = SimpleQueue()
-    for process in started:
-        free.put(process)
-    yield free
-    for process in started:
-        assert process.stdin is not None
-        process.stdin.close()
-        process.wait(10)
-
-
-@contextmanager
-def one_of(free: SimpleQueue[Zygote]) -> Iterator[Zygote]:
-    process = free.get()
-    try:
-        yield process
-    finally:
-        free.put(process)
-
-
-def forked(process: Zygote, folder: Path, config: dict[str, Any]) -> Run:
-    """A run of the tap in a fork."""
-    file = folder / "config.json"
-    file.write_text(json.dumps(config))
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(json.dumps({"argv": ["--config", str(file)], "folder": str(folder), "seconds": SECONDS}) + "\n")
-    process.stdin.flush()
-    ended = json.loads(process.stdout.readline())
-    log, output = (folder / "log.txt").read_text(), (folder / "out.jsonl").read_text()
-    return Run(ended["code"], log, output, folder / "spool", ended["seconds"], ended["peak_mb"])
 
 
 def hopeless(made: Mixture) -> bool:
@@ -91,8 +46,10 @@ def verdict(made: Mixture, run: Run, held: Table, requests: int) -> str:
         assert requests < REQUESTS, f"{requests} requests"
         if run.code == runs.ENDED:
             runs.whole(run, *held.states, total=made.total)
-            if not made.keys and run.document()["rows"] > PAGE:  # one page has no gap
-                assert any("gap" in note for note in run.document()["notes"]), "without keys, and without a note"
+            if not made.keys and made.style != "single_page" and len(run.staged()) > PAGE:
+                assert any("missing" in note or "gap" in note for note in run.document()["notes"]), (
+                    "without keys, and without a note"
+                )
         else:
             assert not made.curable or hopeless(made), f"could have been complete; exit {run.code}: {run.log[-1500:]}"
             runs.refused(run)
@@ -101,23 +58,23 @@ def verdict(made: Mixture, run: Run, held: Table, requests: int) -> str:
     return ""
 
 
-def play(seed: int, folder: Path, free: SimpleQueue[Zygote]) -> str:
+def play(seed: int, folder: Path, forks: Forks) -> str:
     made = mixture(seed)
     serve, held = made.serve()
     folder.mkdir()
-    with one_of(free) as process, Api(serve, budget=REQUESTS) as api:
+    with Api(serve, budget=REQUESTS) as api:
         things = stream(primary_keys=["id"] if made.keys else None)
         times = TIMES | ({"backoff_max_seconds": 6, "settle_max_seconds": 4} if made.curable else HOPELESS)
         total = "$.total" if made.total else None
         config = settings(api.url, folder / "spool", things, style=made.style, total_path=total, **times, **made.settings)
-        run = forked(process, folder, config)
+        run = forks.run(folder, config, SECONDS)
     return verdict(made, run, held, len(api.requests))
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
-def test_a_random_api_is_read_exactly_or_refused(block: int, tmp_path: Path, zygotes: SimpleQueue[Zygote]) -> None:
+def test_a_random_api_is_read_exactly_or_refused(block: int, tmp_path: Path, forks: Forks) -> None:
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        found = list(pool.map(lambda seed: play(seed, tmp_path / str(seed), zygotes), chosen(block)))
+        found = list(pool.map(lambda seed: play(seed, tmp_path / str(seed), forks), chosen(block)))
     wrong = [each for each in found if each]
     assert not wrong, f"{len(wrong)} of {len(found)} seeds:\n" + "\n".join(wrong)
 

@@ -118,8 +118,11 @@ def everything(login: Login, folder: Path, batch: bool, *options: str, paths: tu
         return runs.run(folder, config, *options, env={**DEBUG, "LIGHTHOUSE_EXITS": str(folder / "exits.txt")})
 
 
-@pytest.mark.parametrize("batch", [True, False], ids=["BATCH", "RECORD"])
-@pytest.mark.parametrize("how", LOGINS)
+OUTPUTS = [(how, True) for how in LOGINS]
+OUTPUTS += [(how, False) for how in ("basic", "api key in the query", "client credentials", "aws")]
+
+
+@pytest.mark.parametrize(("how", "batch"), OUTPUTS)
 def test_no_secret_is_told_whatever_goes_wrong(how: str, batch: bool, tmp_path: Path) -> None:
     login = LOGINS[how]
     run = everything(login, tmp_path, batch)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from api_kit import faults, runs
+import pytest
+from _pytest.mark import ParameterSet
+
+from api_kit import forks, runs
 from api_kit.faults import Fault
-from api_kit.runs import Run
+from api_kit.forks import Forks
+from api_kit.runs import Run, settings, stream
 from api_kit.server import Api
 from api_kit.styles import STYLES
 from api_kit.table import Row, Table, rows
@@ -60,21 +64,33 @@ def without_total(case: Callable[..., Case], fault: Fault, *words: str, **more: 
     return case(fault, *words, total=False, **{**more, "settings": {**NO_TOTAL, **more.get("settings", {})}})
 
 
-def play(case: Case, folder: Path) -> tuple[Run, Api]:
+class Played(NamedTuple):
+    """A case's run, and the server with what it was asked."""
+
+    run: Run
+    api: Api
+
+
+Result = Callable[[Case], Played]
+
+
+def play(case: Case, folder: Path, started: Forks) -> Played:
     """Runs the tap against the server of a case, and holds the outcome against what is right."""
     table = Table(rows(case.rows))
     serve = case.fault(STYLES[case.style].serve(table, case.cap, case.total), table)
     with Api(serve, budget=case.requests + 200) as api:
-        config = runs.settings(api.url, folder / "spool", runs.stream(**case.stream), style=case.style, **case.settings)
-        run = runs.run(folder, config, seconds=case.seconds + 20)
-    runs.bounded(run, case.seconds)
+        config = settings(api.url, folder / "spool", stream(**case.stream), style=case.style, **case.settings)
+        run = started.run(folder, config, case.seconds + 20)
+    runs.bounded(run, case.seconds, forks.MB)
     assert len(api.requests) <= case.requests, f"{len(api.requests)} requests: {run.log[-2000:]}"
     if case.outcome == COMPLETE or (case.outcome == EITHER and run.code == runs.ENDED):
         staged = runs.whole(run, *case.wanted(table), total=case.total)
         assert len(staged) >= case.least
     else:
         runs.refused(run, *case.words)
-    return run, api
+    return Played(run, api)
 
 
-__all__ = ["Case", "complete", "either", "faults", "play", "refused", "without_total"]
+def named(cases: Mapping[str, Case]) -> list[ParameterSet]:
+    """Cases for parametrize, by their names."""
+    return [pytest.param(case, id=name) for name, case in cases.items()]

@@ -41,7 +41,7 @@ def on(alter: Alter, start: int | None = None, times: int | None = None, behind:
             reply = serve(request)
             chosen = start is None or reply.start == start
             if behind:
-                chosen = reply.start is not None and reply.start >= len(table.rows)
+                chosen = reply.start is not None and reply.start >= max(len(table.rows), 1)
             if not chosen:
                 return reply
             seen[str(sorted(request.parameters.items()))] += 1
@@ -70,7 +70,7 @@ def first_requests(count: int, alter: Callable[[int, Reply], Reply]) -> Fault:
 
 
 def changes(change: Change, after: int = 1, every: int | None = None, times: int | None = 1) -> Fault:
-    """The table changes before the request behind `after` others; then, with `every`, before every so many, at most `times`."""
+    """The table changes before the request behind `after` others; with `every`, before every so many then; at most `times`."""
 
     def fault(serve: Serve, table: Table) -> Serve:
         arrived = done = 0

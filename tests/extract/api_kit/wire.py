@@ -188,7 +188,7 @@ def too_long_a_length(reply: Reply) -> Reply:
 
 def html(reply: Reply) -> Reply:
     """A page for people, with status 200."""
-    return reply.but(HTML, headers={"Content-Type": "text/html"})
+    return reply.but(HTML, status=200, headers={"Content-Type": "text/html"}, raw=None)
 
 
 def with_bom(reply: Reply) -> Reply:

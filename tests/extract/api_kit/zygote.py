@@ -52,9 +52,19 @@ def child(main: Callable[[], Any], argv: list[str], folder: str) -> NoReturn:
     finally:
         with contextlib.suppress(OSError):
             threading._shutdown()  # type: ignore[attr-defined]
+            save_coverage()
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(code)
+
+
+def save_coverage() -> None:
+    """What a run at its end does itself, which a fork does not come to (tests/coverage)."""
+    if measuring := sys.modules.get("coverage"):
+        current = measuring.Coverage.current()
+        if current:
+            current.stop()
+            current.save()
 
 
 def wait(pid: int, seconds: float) -> tuple[int | None, float]:

@@ -167,7 +167,9 @@ def _walking(records_path: str, total_path: str | None, token_path: str | None, 
         if len(found) == 1 and isinstance(found[0], list):
             found = found[0]
         if not found:
-            _refuse_errors([encoder.encode(_exact(value)).decode() for path in errors_at if (value := first(path, answer)) is not None])
+            _refuse_errors(
+                [encoder.encode(_exact(value)).decode() for path in errors_at if (value := first(path, answer)) is not None]
+            )
         if list_at is None and not found:
             raise msgspec.ValidationError(f"there are no records at {records_path}")
         sent = len(found)
