@@ -34,7 +34,7 @@ def chosen(block: int) -> list[int]:
 
 
 def hopeless(made: Mixture) -> bool:
-    """Whether two faults together leave a client nothing: an empty table that is 404, a page for people in place of Retry-After."""
+    """Whether two faults together leave a client nothing: an empty table that is 404, a page for people with 403."""
     faults = " ".join(made.names)
     return (made.count == 0 and "404 behind the end" in faults) or ("403" in faults and "html" in faults)
 

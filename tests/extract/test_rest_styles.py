@@ -125,8 +125,7 @@ def test_where_the_published_tap_fails_the_style_does_what_its_readme_says(name:
     assert left.code == 0, left.log
     assert [plain(record) for record in left.records()] == [plain(record) for record in held.rows]
     assert asked == 4
-    if right.code == 0:  # header links, of a page style that does not need them
-        same_records(left, right)
+    assert right.code != 0 or len(right.records()) != 35, "the published tap works now: compare with it"
 
 
 def test_the_defaults_are_the_published_ones(tmp_path: Path) -> None:

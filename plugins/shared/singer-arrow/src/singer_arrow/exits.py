@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 VARIABLE = "LIGHTHOUSE_EXITS"
+CLEANUP_SECONDS = 4.0
 
 
 class Exit(IntEnum):
@@ -61,11 +62,18 @@ def on_sigterm(program: str) -> None:
 
 
 def on_signals(program: str) -> None:
-    """SIGTERM ends the program with 143, SIGINT with 130; in the main thread, as an exception that runs `finally` blocks."""
-    on_sigterm(program)
+    """SIGTERM ends the program with 143, SIGINT with 130; in the main thread, as an exception that runs `finally` blocks.
+
+    An exception can be lost where a signal comes at a bad moment (in a destructor, say). Whatever happens, the program ends
+    within CLEANUP_SECONDS.
+    """
 
     def end(signum: int, frame: object) -> None:
-        note(program, Exit.INTERRUPTED)
-        raise SystemExit(Exit.INTERRUPTED)
+        code = Exit.TERMINATED if signum == signal.SIGTERM else Exit.INTERRUPTED
+        note(program, code)
+        signal.signal(signal.SIGALRM, lambda *_: os._exit(code))
+        signal.setitimer(signal.ITIMER_REAL, CLEANUP_SECONDS)
+        raise SystemExit(code)
 
+    signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
