@@ -10,12 +10,14 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from enum import IntEnum
 from pathlib import Path
 from typing import NoReturn
 
 VARIABLE = "LIGHTHOUSE_EXITS"
 CLEANUP_SECONDS = 4.0
+_AGAIN_SECONDS = 0.05
 
 
 class Exit(IntEnum):
@@ -64,16 +66,29 @@ def on_sigterm(program: str) -> None:
 def on_signals(program: str) -> None:
     """SIGTERM ends the program with 143, SIGINT with 130; in the main thread, as an exception that runs `finally` blocks.
 
-    An exception can be lost where a signal comes at a bad moment (in a destructor, say). Whatever happens, the program ends
-    within CLEANUP_SECONDS.
+    An exception that a signal raises is lost where it comes in a destructor (sys.unraisablehook): it is raised again. Whatever
+    happens, the program ends within CLEANUP_SECONDS.
     """
+    began, code = 0.0, Exit.TERMINATED
+    told = sys.unraisablehook
 
     def end(signum: int, frame: object) -> None:
-        code = Exit.TERMINATED if signum == signal.SIGTERM else Exit.INTERRUPTED
-        note(program, code)
-        signal.signal(signal.SIGALRM, lambda *_: os._exit(code))
-        signal.setitimer(signal.ITIMER_REAL, CLEANUP_SECONDS)
+        nonlocal began, code
+        if not began:
+            began, code = time.monotonic(), Exit.TERMINATED if signum == signal.SIGTERM else Exit.INTERRUPTED
+            note(program, code)
+        left = began + CLEANUP_SECONDS - time.monotonic()
+        if left <= 0:
+            os._exit(code)
+        signal.setitimer(signal.ITIMER_REAL, left)
         raise SystemExit(code)
 
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
+    def lost(found: sys.UnraisableHookArgs) -> None:
+        if isinstance(found.exc_value, SystemExit) and began:
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
+        else:
+            told(found)
+
+    sys.unraisablehook = lost
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
+        signal.signal(number, end)
