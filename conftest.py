@@ -1,6 +1,6 @@
 """For every test: the driver finds the libraries that scripts/setup downloaded, and which tests stay together in one process.
 
-With `-n 2` (pytest-xdist) each process takes the next group of tests when it is done with one. A group is one file, but for what
+With `-n 3` (pytest-xdist) each process takes the next group of tests when it is done with one. A group is one file, but for what
 several files share: what is dear to make is made once, and what there is one of is used by one process.
 """
 

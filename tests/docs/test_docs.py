@@ -41,7 +41,7 @@ def collects_every_test(tmp_path: Path) -> None:
     """These tests are run by it; here: it hands everything to pytest, what may run beside others and what may not."""
     lines = [line.partition(" #")[0].strip() for line in (ROOT / "scripts/test").read_text().splitlines()]
     assert '.venvs/test/bin/python -m pytest ${marks:+-m "$marks"} "$@"' in lines
-    assert {"tests 'not alone' -n 2 || failed=$?", "tests alone || failed=$?", "tests '' \"$@\""} < set(lines)
+    assert {"tests 'not alone' -n 3 || failed=$?", "tests alone || failed=$?", "tests '' \"$@\""} < set(lines)
     assert run("bash", "-n", "scripts/test").returncode == 0
 
 
