@@ -29,7 +29,7 @@ def honest(serve: Serve, table: Table) -> Serve:
 
 
 def on(alter: Alter, start: int | None = None, times: int | None = None, behind: bool = False) -> Fault:
-    """Alters answers: of the page that begins at `start`, of every page without it, of those behind the end with `behind`.
+    """Alters answers: of the page that holds row `start` (from 0), of every page without it, of those behind the end with `behind`.
 
     With `times` only the first so many of each page; a page is known by what was asked for.
     """
@@ -39,7 +39,7 @@ def on(alter: Alter, start: int | None = None, times: int | None = None, behind:
 
         def altered(request: Request) -> Reply:
             reply = serve(request)
-            chosen = start is None or reply.start == start
+            chosen = start is None or _holds(reply, start)
             if behind:
                 chosen = reply.start is not None and reply.start >= max(len(table.rows), 1)
             if not chosen:
@@ -50,6 +50,11 @@ def on(alter: Alter, start: int | None = None, times: int | None = None, behind:
         return altered
 
     return fault
+
+
+def _holds(reply: Reply, row: int) -> bool:
+    """Whether a page holds a row, or begins there without any."""
+    return reply.start is not None and (reply.start <= row < (reply.stop or 0) or row == reply.start)
 
 
 def first_requests(count: int, alter: Callable[[int, Reply], Reply]) -> Fault:

@@ -16,6 +16,7 @@ from api_kit.table import Table, rows
 Maker = Callable[[random.Random, int, int], Fault]  # of the dice, a page's start, and a number of times
 LIST = "restapi_header_link"  # its body is a bare list: nothing stands beside the records
 COUNTS = (0, 1, PAGE - 1, PAGE, PAGE + 1, 2 * PAGE, 3 * PAGE, 57, 100)
+OFFSETS = ("offset", "simple_offset", "style1")
 
 
 def _at(alter: faults.Alter) -> Maker:
@@ -50,7 +51,10 @@ MOVES: dict[str, table.Change] = {  # with keys they are seen, and read again
     "another order": table.in_another_order(),
     "a row in front": table.insert_in_front,
 }
-SHRINKS: dict[str, table.Change] = {"the first row goes": table.delete_first}  # seen by a total only
+SHRINKS: dict[str, table.Change] = {"the first row goes": table.delete_first}  # seen by a total, or where pages overlap
+HIDDEN: dict[str, table.Change] = {  # seen where pages overlap only
+    "the first row goes and one comes at the end": table.delete_first_and_append,
+}
 ENDS: dict[str, table.Change] = {"a row at the end": table.append, "the last row goes": table.delete_last}  # seen by anybody
 LIES: dict[str, Maker] = {  # beside a total
     "total too high": lambda dice, start, times: on(faults.total(lambda right, own: right + dice.randint(1, 30))),
@@ -113,11 +117,13 @@ def mixture(seed: int) -> Mixture:
     made = Mixture(seed, style, dice.choice([*COUNTS, dice.randint(12, 120)]), dice.random() < 0.8, dice.random() < 0.6)
     made.total &= style != LIST
     made.settings = {"max_parallel_pages": dice.choice([1, 2, 4, 8])}
+    if style in OFFSETS:
+        made.settings["overlap_pages"] = dice.random() < 0.5
     starts = range(0, max(made.count, 1), PAGE) if style != "single_page" else [0]
     _move(made, dice)
     if dice.random() < 0.35:
         _lie(made, dice, starts)
-    if style in ("offset", "simple_offset", "style1") and made.total and dice.random() < 0.3 and made.curable:
+    if style in OFFSETS and made.total and dice.random() < 0.3 and made.curable:
         made.add("pages of any length", faults.caps(dice, 3, PAGE))
         starts = [0]
     free = list(starts)  # pages whose body was not broken yet
@@ -137,11 +143,13 @@ def _move(made: Mixture, dice: random.Random) -> None:
     """At most one kind of change of the rows while they are read."""
     if dice.random() < 0.5:
         return
-    kinds = dict(ENDS)
+    kinds, overlap = dict(ENDS), made.settings.get("overlap_pages")
     if made.keys:
         kinds |= MOVES
-        if made.total:
-            kinds |= SHRINKS
+    if overlap or (made.keys and made.total):
+        kinds |= SHRINKS
+    if overlap:
+        kinds |= HIDDEN
     name = dice.choice([*kinds])
     times = dice.choice([1, 1, 2, 3])
     made.add(f"{name}, {times} times", changes(kinds[name], dice.randint(1, 8), dice.randint(1, 5), times))

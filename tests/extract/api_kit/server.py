@@ -82,12 +82,13 @@ class Wire:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer: JSON (or bytes), or what `raw` sends. `start` is the page's first row, of an honest page."""
+    """An answer: JSON (or bytes), or what `raw` sends. `start` and `stop` bound the rows of an honest page."""
 
     content: Any = b""
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     start: int | None = None
+    stop: int | None = None
     raw: Callable[[Wire], None] | None = None
 
     def but(self, content: Any = None, **more: Any) -> Reply:

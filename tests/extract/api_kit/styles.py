@@ -42,7 +42,7 @@ class Honest:
 
     def page(self, start: int, found: list[Row], headers: Mapping[str, str] | None = None, **members: Any) -> Reply:
         total = {"total": len(self.table.rows)} if self.total else {}
-        return Reply({"data": found, **total, **members}, start=start, headers=headers or {})
+        return Reply({"data": found, **total, **members}, headers=headers or {}, start=start, stop=start + len(found))
 
     def next(self, start: int, found: list[Row]) -> int | None:
         """Where the next page begins; None on the last one."""
