@@ -41,7 +41,7 @@ def test_a_load_that_failed_goes_on_at_its_first_missing_page(tmp_path: Path) ->
         is_well = True
         asked.clear()
         sync(url, tmp_path)
-    assert min(asked) == 19
+    assert min(asked) == 18, "the last record that was kept, and what is behind it"
     assert ids(tmp_path) == list(range(25))
     [document] = documents(tmp_path)
     assert (document["rows"], document["source_rows"]) == (25, 25)
@@ -79,6 +79,49 @@ def test_what_was_kept_is_read_again_where_the_api_has_changed_since(tmp_path: P
         is_later = True
         sync(url, tmp_path)
     assert ids(tmp_path) == list(range(1, 25))
+
+
+def test_what_was_kept_is_read_again_where_a_record_in_front_went_and_another_came_behind(tmp_path: Path) -> None:
+    """Total and keys stay right: the last record that was kept shows it."""
+    is_later = False
+
+    def changing(_: int, query: Query) -> Answer:
+        if is_later:
+            return page(query, [*ROWS[1:], {**ROWS[0], "id": 99}], total=25)
+        return page(query, total=25) if query["offset"] == ["0"] else (503, {}, {})
+
+    with api(changing) as url:
+        with pytest.raises(ApiUnavailable, match="10 rows of this stream are kept"):
+            sync(url, tmp_path, backoff_max_seconds=0)
+        is_later = True
+        sync(url, tmp_path)
+    assert ids(tmp_path) == [*range(1, 25), 99]
+
+
+def test_a_load_that_goes_on_leaves_the_bookmark_where_its_first_run_had_it(tmp_path: Path) -> None:
+    """A kept row that changed at the source meanwhile has a newer replication key, which the next load must ask for."""
+    is_well = False
+
+    def failing(_: int, query: Query) -> Answer:
+        return page(query, total=25) if is_well or query["offset"] == ["0"] else (503, {}, {})
+
+    with api(failing) as url:
+        with pytest.raises(ApiUnavailable):
+            sync(url, tmp_path, backoff_max_seconds=0, stream={"replication_key": "at"})
+        is_well = True
+        sent = sync(url, tmp_path, stream={"replication_key": "at"})
+    assert ids(tmp_path) == list(range(25))
+    assert sent[-1]["value"]["bookmarks"]["things"]["replication_key_value"] == "2026-01-10T00:00:00.000000"
+
+
+def test_times_with_seven_digits_are_cut_and_counted_and_keep_100ns_has_them_beside(tmp_path: Path) -> None:
+    column = {"type": "string", "x-sql-datatype": "datetime2(7)"}
+    rows = [{"id": 1, "at": "2026-01-01T00:00:00.1234567"}, {"id": 2, "at": "2026-01-01T00:00:00.1234560"}]
+    schema = {"properties": {"id": {"type": "integer"}, "at": column}}
+    with api(lambda n, q: page(q, rows, total=2)) as url:
+        sync(url, tmp_path, stream={"schema": schema}, keep_100ns=True)
+    assert [row["at_100ns"] for row in staged(tmp_path)] == [row["at"] for row in rows]
+    assert any("at: 1 value" in note for note in documents(tmp_path)[0]["notes"])
 
 
 def test_dead_letters_are_counted_and_raising_their_limit_goes_on_without_reading_again(tmp_path: Path) -> None:
@@ -217,3 +260,19 @@ def test_a_row_that_goes_in_front_of_the_reader_while_another_comes_behind_it_is
     assert ids(tmp_path) == [*range(1, 25), 99]
     with api(shifting) as url, pytest.raises(ShortLoad, match="is not where it was"):
         sync(url, tmp_path / "never", settle_max_seconds=0, max_parallel_pages=1)
+
+
+def test_a_total_that_grows_is_no_reason_to_read_again_where_a_page_under_way_was_answered_before(tmp_path: Path) -> None:
+    rows = [*ROWS, *({**ROWS[0], "id": number} for number in (25, 26))]
+    asked: list[int] = []
+
+    def growing(_: int, query: Query) -> Answer:
+        offset = int(query["offset"][0])
+        total = 25 if offset == 0 else 26 if offset == 18 and 18 not in asked else 27
+        asked.append(offset)
+        return page(query, rows[:total], total=total)
+
+    with api(growing) as url:
+        sync(url, tmp_path)
+    assert ids(tmp_path) == list(range(27))
+    assert asked.count(0) == 1

@@ -29,7 +29,7 @@ def honest(serve: Serve, table: Table) -> Serve:
 
 
 def on(alter: Alter, start: int | None = None, times: int | None = None, behind: bool = False) -> Fault:
-    """Alters answers: of the page that holds row `start` (from 0), of every page without it, of those behind the end with `behind`.
+    """Alters answers: of the page that holds row `start` (from 0), of every page without it, of those behind the end (`behind`).
 
     With `times` only the first so many of each page; a page is known by what was asked for.
     """

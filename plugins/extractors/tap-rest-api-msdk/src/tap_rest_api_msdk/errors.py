@@ -5,6 +5,10 @@ TapError
 ├── ApiUnavailable      no answer, or one that says to come again, for longer than the limits allow
 ├── AnswerRefused       an answer that is not what the settings describe
 ├── ShortLoad           the records received are not the records that the API says it has
+│   └── Moved           they moved while they were read, or seem to: they are read again
+│       ├── Repeated    pages came again
+│       ├── Overlap     a page does not begin with the last record of the one in front of it
+│       └── Doubled     keys came more than once
 └── Passing             of one try only: the client decides what becomes of it
     ├── NoAnswer        no connection, no answer in time
     ├── TooLarge        more than max_response_mb
@@ -45,6 +49,26 @@ class ShortLoad(TapError):
     """The records received are not the records the API said it has."""
 
     ACTION = "run again when the API's data is at rest, and check pagination_initial_offset and total_path"
+
+
+class Moved(ShortLoad):
+    """The records moved while they were read, or seem to: they are read again, and it is said if that does not help."""
+
+
+class Repeated(Moved):
+    """Pages came again: that they do so twice is enough."""
+
+
+class Overlap(Moved):
+    """A page did not begin with the last record of the one in front of it."""
+
+    ACTION = "run again when the API's data is at rest, and ask the API for an order that does not change (params)"
+
+
+class Doubled(Moved):
+    """Keys came more than once: others may be missing in their place."""
+
+    ACTION = Overlap.ACTION
 
 
 class Passing(Exception):

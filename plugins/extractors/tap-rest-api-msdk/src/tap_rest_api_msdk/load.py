@@ -99,7 +99,18 @@ class Load:
         if self.done:
             yield from self._writer.take_over(self.done.files)
 
-    def keep(self, *, asked: str, place: int, received: int, total: int | None, pages: int, cut: int, left_out: int) -> None:
+    def keep(
+        self,
+        *,
+        asked: str,
+        place: int,
+        received: int,
+        tail: tuple[bytes, ...],
+        total: int | None,
+        pages: int,
+        cut: int,
+        left_out: int,
+    ) -> None:
         """Keeps what a load that fails has so far, and where it goes on: see Progress."""
         self._writer.close()
         kept = Progress(
@@ -110,6 +121,8 @@ class Load:
             asked=asked,
             place=place,
             received=received,
+            tail=tail,
+            greatest=self.greatest(),
             pages=pages,
             cut=cut,
             left_out=left_out,
@@ -129,7 +142,12 @@ class Load:
         self._kept = False
 
     def greatest(self) -> str | None:
-        """The greatest value of the replication key among the rows, as docs/contracts.md writes it."""
+        """The greatest value of the replication key among the rows, as docs/contracts.md writes it.
+
+        Of a load that goes on: among those of its first run. What changed at the source since then is newer, wherever it is.
+        """
+        if self.done:
+            return self.done.greatest
         facts: ColumnFacts | None = self._writer.facts().get(self.plan.replication_key or "")
         return facts.max if facts else None
 

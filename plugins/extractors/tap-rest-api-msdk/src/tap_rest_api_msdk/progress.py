@@ -19,7 +19,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """A load whose parts hold `rows` rows, made of `received` records on `pages` pages.
 
     `cut` of the records lie before the bookmark, `left_out` were left out by on_schema_drift; others are dead letters.
-    `place` is the page to go on at, `total` what the API said it has; `asked` tells whether the same is asked for again: the
+    `place` is the page to go on at, `tail` the name of the record in front of it, `greatest` the replication key's greatest value
+    in the rows, `total` what the API said it has; `asked` tells whether the same is asked for again: the
     SHA-256 of what decides a load. `at` is UTC.
     """
 
@@ -30,6 +31,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     asked: str
     place: int
     received: int
+    tail: tuple[bytes, ...]
+    greatest: str | None
     pages: int
     cut: int
     left_out: int

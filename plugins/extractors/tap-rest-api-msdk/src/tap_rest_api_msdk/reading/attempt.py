@@ -9,12 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from singer_arrow.errors import ArrowSingerError, DamagedPart, Failure, TooManyDeadLetters
-from tap_rest_api_msdk.errors import TapError
+from tap_rest_api_msdk.errors import Doubled, Moved, TapError
 from tap_rest_api_msdk.load import Load, LoadPlan
 from tap_rest_api_msdk.progress import Progress
 from tap_rest_api_msdk.reading.filters import Cut
-from tap_rest_api_msdk.reading.keys import Doubled, KeyProof
-from tap_rest_api_msdk.reading.walk import Moved
+from tap_rest_api_msdk.reading.keys import KeyProof
 from tap_rest_api_msdk.reading.walks import Walks
 from tap_rest_api_msdk.records.converter import Converter
 from tap_rest_api_msdk.stream_choice import StreamChoice
@@ -68,8 +67,7 @@ class Attempt:
             )
         if doubles := self._proof.doubles(self.load.parts):
             raise Doubled(
-                f"stream {self._choice.stream}: keys came more than once, so that others may be missing: {'; '.join(doubles)}",
-                action="run again when the API's data is at rest, and ask the API for an order that does not change (params)",
+                f"stream {self._choice.stream}: keys came more than once, so that others may be missing: {'; '.join(doubles)}"
             )
         return self.load.parts
 
@@ -86,16 +84,23 @@ class Attempt:
             self._at_rest = (self._pages, self._cut.rows, self.left_out)
 
     def _keep(self, keeps_letters: bool = False) -> None:
-        """Keeps a keyed load of counted pages, which its keys and total prove whoever reads the rest; nothing of others."""
+        """Keeps a keyed load whose pages overlap: its keys, total and last record prove that the rest fits; nothing of others."""
         walk, choice = self.walks.walk, self._choice
         at_rest = walk.at_rest if walk is not None else None
         if at_rest is None or not choice.key or self.walks.is_of_children or walk is None or walk.total is None:
             self.load.discard(keeps_letters)
             return
-        place, received = at_rest
+        place, received, tail = at_rest
         pages, cut, left_out = self._at_rest
         self.load.keep(
-            asked=self._asked, place=place, received=received, total=walk.total, pages=pages, cut=cut, left_out=left_out
+            asked=self._asked,
+            place=place,
+            received=received,
+            tail=tail,
+            total=walk.total,
+            pages=pages,
+            cut=cut,
+            left_out=left_out,
         )
 
     def _with_letters(self, error: Failure) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
 from tap_rest_api_msdk.errors import AnswerRefused
 
 _BITS = 1 << 25  # 4 MB; a quarter of it is set after 4 M records
@@ -22,17 +20,17 @@ class PageGuard:
         self._pages = 0
         self.digest = 0
 
-    def seen(self, records: Sequence[msgspec.Raw]) -> int | None:
+    def seen(self, texts: Sequence[bytes]) -> int | None:
         """The number of the page, from 1, that held the same records; None for a new one. Empty pages are not asked of."""
-        found = hash(tuple(map(bytes, records)))
+        found = hash(tuple(texts))
         self._pages += 1
         self.digest = hash((self.digest, found))
         before = self._seen.setdefault(found, self._pages)
         return before if before < self._pages else None
 
-    def is_first(self, records: Sequence[msgspec.Raw]) -> bool:
+    def is_first(self, texts: Sequence[bytes]) -> bool:
         """Whether these are the records of the first page."""
-        return self._seen.get(hash(tuple(map(bytes, records)))) == 1
+        return self._seen.get(hash(tuple(texts))) == 1
 
 
 class RecordGuard:
@@ -42,12 +40,12 @@ class RecordGuard:
         self._bits = bytearray(_BITS // 8)
         self._known = self._pages = 0
 
-    def add(self, records: Sequence[msgspec.Raw]) -> bool:
+    def add(self, texts: Sequence[bytes]) -> bool:
         """Whether the last pages, and a thousand records or more, held nothing new."""
-        if not records:
+        if not texts:
             return False
-        for raw in records:
-            found = hash(bytes(raw))
+        for text in texts:
+            found = hash(text)
             is_known = True
             for bit in (found % _BITS, (found >> 25) % _BITS):
                 mask = 1 << (bit & 7)
@@ -55,8 +53,8 @@ class RecordGuard:
                     self._bits[bit >> 3] |= mask
                     is_known = False
             self._known = self._known + 1 if is_known else 0
-        self._pages = self._pages + 1 if self._known >= len(records) else 0
-        return self._known >= min(_KNOWN_IN_A_ROW, max(20, 10 * len(records))) and self._pages >= _PAGES_IN_A_ROW
+        self._pages = self._pages + 1 if self._known >= len(texts) else 0
+        return self._known >= min(_KNOWN_IN_A_ROW, max(20, 10 * len(texts))) and self._pages >= _PAGES_IN_A_ROW
 
 
 class PlaceGuard:

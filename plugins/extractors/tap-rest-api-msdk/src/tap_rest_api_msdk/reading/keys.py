@@ -12,17 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from singer_arrow import compute as pc
-from tap_rest_api_msdk.errors import AnswerRefused
-from tap_rest_api_msdk.reading.walk import Moved
+from tap_rest_api_msdk.errors import Doubled
 
 Key = tuple[object, ...]
 _BUCKETS = 32
 _TOGETHER = 4096  # hashes of a bucket that are written at once
 _TOLD = 5
-
-
-class Doubled(Moved):
-    """Keys came more than once: others may be missing in their place."""
 
 
 class KeyProof:
@@ -35,16 +30,10 @@ class KeyProof:
         self._rises = self._falls = True
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Takes the next rows. Raises AnswerRefused for a key that is NULL."""
+        """Takes the next rows; no key is NULL, for the converter takes no such record."""
         if not self._columns or not batch.num_rows:
             return
         keys = batch.select(self._columns)
-        for name, column in zip(self._columns, keys.columns, strict=True):
-            if column.null_count:
-                raise AnswerRefused(
-                    f"stream {self._stream}: the primary key {name} is NULL or missing in a record",
-                    action="name columns as primary_keys that every record has",
-                )
         if self.is_proven:
             rows = pa.Table.from_batches([*([self._last] if self._last else []), keys]).combine_chunks()
             before, behind = rows.slice(0, rows.num_rows - 1), rows.slice(1)

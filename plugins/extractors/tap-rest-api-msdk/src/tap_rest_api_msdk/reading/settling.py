@@ -7,7 +7,7 @@ import threading
 import time
 
 from singer_arrow.errors import Failure
-from tap_rest_api_msdk.reading.walk import Repeated
+from tap_rest_api_msdk.errors import Repeated
 from tap_rest_api_msdk.retry import backoff
 
 log = logging.getLogger("tap_rest_api_msdk")

@@ -19,16 +19,16 @@ from tap_rest_api_msdk import bookmarks, pages, progress, schemas
 from tap_rest_api_msdk.client.answers import Answer
 from tap_rest_api_msdk.client.client import ApiClient
 from tap_rest_api_msdk.config import TapConfig
-from tap_rest_api_msdk.errors import AnswerRefused
+from tap_rest_api_msdk.errors import AnswerRefused, Doubled, Moved, Overlap
 from tap_rest_api_msdk.load import Load, LoadPlan
 from tap_rest_api_msdk.pages.requests import Requests
 from tap_rest_api_msdk.progress import Progress
 from tap_rest_api_msdk.reading.attempt import Attempt
 from tap_rest_api_msdk.reading.children import ALONE, Values
 from tap_rest_api_msdk.reading.identity import Identity
-from tap_rest_api_msdk.reading.keys import Doubled, KeyProof
+from tap_rest_api_msdk.reading.keys import KeyProof
 from tap_rest_api_msdk.reading.settling import Settling
-from tap_rest_api_msdk.reading.walk import At, Moved, Overlap, Walk
+from tap_rest_api_msdk.reading.walk import At, Walk
 from tap_rest_api_msdk.reading.walks import Walks
 from tap_rest_api_msdk.records import infer
 from tap_rest_api_msdk.records.converter import Converter
@@ -140,13 +140,17 @@ class StreamReader:
         stream = self._stream
         return progress.asked(
             str(plan.schema), plan.mode, plan.key_columns, plan.start_read, self._config.api_url, stream.path, stream.params,
-            stream.records_path, str(stream.paging), sorted(stream.text_keys),
+            stream.records_path, str(stream.paging), sorted(stream.text_keys), stream.search_field, stream.search_query,
+            stream.headers, stream.on_schema_drift, self._overlaps,
         )  # fmt: skip
+
+    @property
+    def _overlaps(self) -> bool:
+        """Whether pages that are counted by offset begin with the last record of the one in front."""
+        return self._config.settings.overlap_pages and not self._is_aligned and not self._envelope.filters
 
     def _walks(self, start: str | None, done: Progress | None = None) -> Walks:
         self._client.stop.clear()
-        overlaps = self._config.settings.overlap_pages
-        overlaps = overlaps and not self._is_aligned and not self._envelope.filters
         known_by = Identity(self.choice.key, self._converter.flat_one)
         return Walks(
             self._all_values,
@@ -156,7 +160,7 @@ class StreamReader:
                 known_by,
                 self._config.limits.parallel,
                 fetch,
-                overlaps,
+                self._overlaps,
                 self._is_aligned,
                 done,
             ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,17 +11,13 @@ import msgspec
 
 from tap_rest_api_msdk import pages
 from tap_rest_api_msdk.config import Paging
-from tap_rest_api_msdk.errors import AnswerRefused, ShortLoad
+from tap_rest_api_msdk.errors import AnswerRefused, Moved, Overlap, Repeated, ShortLoad
 from tap_rest_api_msdk.pages.counted import Offsets
 from tap_rest_api_msdk.progress import Progress
 from tap_rest_api_msdk.reading.ahead import Ahead
 from tap_rest_api_msdk.reading.guards import PageGuard, PlaceGuard, RecordGuard
 from tap_rest_api_msdk.reading.identity import Identity, Name
 from tap_rest_api_msdk.records.envelope import Page
-
-
-class Moved(ShortLoad):
-    """The records moved while they were read, or seem to: they are read again, and it is said if that does not help."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +35,6 @@ class At:
     behind: bool = False
     overlaps: bool = False
     beyond: bool = False
-
-
-class Repeated(Moved):
-    """Pages came again: that they do so twice is enough."""
-
-
-class Overlap(Moved):
-    """A page did not begin with the last record of the one in front of it."""
 
 
 class Walk:
@@ -79,23 +68,23 @@ class Walk:
         self.total: int | None = done.total if done else None
         self.is_limited = False
         self.is_deaf = False  # the API gave its only page again for the one behind it
-        # counted pages: where the page behind those that are done is, and the records in front of it
-        self.at_rest: tuple[int, int] | None = (done.place, done.received) if done else None
+        # where pages overlap: where the page behind those that are done is, the records in front of it, and the last one's name
+        self.at_rest: tuple[int, int, Name] | None = (done.place, done.received, done.tail) if done else None
         self._parallel = parallel
         self._is_aligned = is_aligned  # pages begin at multiples of their size only
         self._known_by = known_by
         self._overlaps = overlaps and isinstance(self._paginator, Offsets)
-        self._tail: Name | None = None  # the name of the last record taken
+        self._tail: Name | None = done.tail if done else None  # the name of the last record taken
         self._fetch = fetch
         self._guard = PageGuard()
         self._records: RecordGuard | None = None
         self._places = PlaceGuard(stream)
         self._ahead = Ahead(fetch)
         self._done = done
-        self.first = At(done.place, behind=True) if done else At(self._paginator.first())
+        self.first = At(done.place, behind=True, overlaps=True) if done else At(self._paginator.first())
         self._last = self.first  # asked for last
         self._step = 0  # records of a full page
-        self._behind = self.received  # records up to the page yielded
+        self._behind, self._tail_behind = self.received, self._tail  # up to the page yielded
         self._grown: tuple[At, Page] | None = None  # the last page, where the total grew
 
     @property
@@ -112,45 +101,44 @@ class Walk:
             if at.expected is not None and page.sent != at.expected:
                 self._ahead.drop()  # asked for by a count that does not hold
             self._take(at, page)
-            self._behind = self.received
+            self._behind, self._tail_behind = self.received, self._tail
             following = self._following(at, page)
             if following is not None:
                 self._go_on(following)
             if page.records and not self.is_deaf:
                 yield page
-            if self.paging.is_counted and not at.probes and page.sent:
-                self.at_rest = (self._paginator.next(at.place, page) or self._one_further(at.place), self._behind)
+            if self._overlaps and not at.probes and page.sent and self._tail_behind is not None:
+                self.at_rest = (at.place + page.sent, self._behind, self._tail_behind)
         self._check_end()
 
     # --- one page ---------------------------------------------------------------------------------------------------
 
     def _without_overlap(self, at: At, page: Page) -> Page:
         """The page without the record in front of it. Raises Moved where that is another one now."""
-        if at.probes and self.pages == 1 and self.received == self.total and self._guard.is_first(page.records):
+        if at.probes and self.pages == 1 and self.received == self.total and self._guard.is_first(page.texts):
             self.is_deaf = True
             return page
         if at.overlaps and page.exists:
             if not page.records or self._known_by.name(page.records[0]) != self._tail:
                 raise Overlap(
                     f"stream {self.stream}: {self._so_far()}, the last of them ({self._known_by.words(self._tail)}) is not "
-                    "where it was when the next page is asked for",
-                    action="run again when the API's data is at rest, and ask the API for an order that does not change (params)",
+                    "where it was when the next page is asked for"
                 )
             page = replace(page, records=page.records[1:], sent=page.sent - 1)
         if page.records and self._overlaps:
             self._tail = self._known_by.name(page.records[-1])
-        if self.pages == 0 and page.sent == 1:
+        if self.pages == 0 and page.sent == 1 and not at.overlaps:
             self._overlaps = False  # with pages of one record nothing would be left
         return page
 
     def _each_once(self, page: Page) -> Page:
         """The page without records that it holds a second time, with the same content."""
-        once = dict.fromkeys(map(bytes, page.records)) if self.keyed else ()
-        count = len(page.records) - len(once) if self.keyed else 0
+        once = dict.fromkeys(page.texts) if self.keyed else {}
+        count = len(page.texts) - len(once) if self.keyed else 0
         if not count:
             return page
-        twice = next(raw for raw in page.records if page.records.count(raw) > 1)
-        self._twice = f"; records came twice on a page ({self._known_by.words(self._known_by.name(twice))})"
+        twice, _ = Counter(page.texts).most_common(1)[0]
+        self._twice = f"; records came twice on a page ({self._known_by.words(self._known_by.name(msgspec.Raw(twice)))})"
         self.doubled += count
         return replace(page, records=[msgspec.Raw(text) for text in once], doubled=count)
 
@@ -164,11 +152,11 @@ class Walk:
         if self.is_deaf:
             return
         self.received += page.sent - page.doubled
-        if page.records and (same := self._guard.seen(page.records)) and (self.keyed or self.total is None):
+        if page.records and (same := self._guard.seen(page.texts)) and (self.keyed or self.total is None):
             raise self._repeated(page, same == self.pages - 1, at.probes)
         if self.total is None and self.pages > 1:
             self._records = self._records or RecordGuard()
-            if self._records.add(page.records):
+            if self._records.add(page.texts):
                 raise Repeated(f"stream {self.stream}: its pages bring nothing but records that came before")
         if self.total is not None and self.received > self.total:
             raise self._overlap(at)
@@ -211,6 +199,9 @@ class Walk:
             raise Moved(f"{changed}: its data changed during the run, so that records may be missing or twice")
         self.total = page.total
         self._grown = (At(None), page)  # the last page will be read again
+        # of pages that are under way at once the later one may have been answered earlier, with the total of then
+        self._ahead.drop()
+        self._parallel = 1
 
     def _overlap(self, at: At) -> ShortLoad:
         if at.probes and self._grown is None:
@@ -246,7 +237,7 @@ class Walk:
         place = self._paginator.next(at.place, page)
         if page.sent:
             is_first = self._step == 0
-            self._step = max(self._step, page.sent - (is_first and self._overlaps))
+            self._step = max(self._step, page.sent - (is_first and self._overlaps and not at.overlaps))
             if self._grown is not None:
                 self._grown = (at, page)
         if self.total is not None:
@@ -310,7 +301,7 @@ class Walk:
         if self._grown is not None and self.paging.is_counted:
             at, page = self._grown
             again = self._fetch(At(at.place))
-            if list(map(bytes, again.records[: len(page.records)])) != list(map(bytes, page.records)):
+            if again.texts[: len(page.texts)] != page.texts:
                 raise Moved(
                     f"stream {self.stream}: the API's total grew to {self.total} during the run, and its last page holds other "
                     "records now"

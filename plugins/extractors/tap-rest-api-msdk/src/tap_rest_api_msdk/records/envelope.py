@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -41,6 +42,11 @@ class Page:
     status: int = 200
     doubled: int = 0
     what: str = ""
+
+    @cached_property
+    def texts(self) -> list[bytes]:
+        """The records' bytes, which keep their hashes."""
+        return list(map(bytes, self.records))
 
 
 Read = Callable[[bytes], tuple[list[msgspec.Raw], int, Any, Any]]
