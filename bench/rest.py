@@ -43,12 +43,13 @@ class Situation:
     batch: bool = True
     cost: str = "cpu"
     at_most: float = 1.0
+    parallel: int | None = None  # max_parallel_pages, where the default is not for it
 
 
 SITUATIONS = {
     "5000_a_page": Situation(5_000, at_most=0.06),
     "100_a_page": Situation(100, at_most=0.15),
-    "50_ms_away": Situation(1_000, LATENCY_MS, cost="wall", at_most=0.08),
+    "50_ms_away": Situation(1_000, LATENCY_MS, cost="wall", at_most=0.08, parallel=12),
     "as_records": Situation(5_000, batch=False, at_most=0.2),
 }
 
@@ -111,6 +112,7 @@ def _config(project: str, server: Counterpart, situation: Situation) -> dict[str
         "password": server.secret,
         "pagination_page_size": situation.page,
         "batch": situation.batch and project == "meltano.yml",
+        **({"max_parallel_pages": situation.parallel} if situation.parallel and project == "meltano.yml" else {}),
     }
 
 

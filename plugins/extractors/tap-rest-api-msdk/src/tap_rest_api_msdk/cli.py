@@ -35,8 +35,10 @@ def main(command: batch.Command | None) -> None:
 
 
 def _run(command: batch.Command) -> None:
+    from singer_arrow.process import tame_memory
     from tap_rest_api_msdk import batch_output, config
 
+    tame_memory()
     batch.log_as_the_sdk()
     parsed = config.parse(command.config)
     if command.discover:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from singer_sdk import Stream
+from singer_sdk.helpers._util import utc_now
 from singer_sdk.helpers.types import Context, Record
+from singer_sdk.singerlib import RecordMessage
 
 from singer_arrow import syncing
 from singer_arrow.errors import SelectionRefused
@@ -58,6 +61,22 @@ class RestStream(Stream):
     def get_records(self, context: Context | None) -> Iterator[Record]:
         """Yields the records, typed and checked as in a load. Raises TapError or ArrowSingerError."""
         return syncing.marked(self.tap_state, self.name, self._reading().records(self.get_context_state(context)))
+
+    def _generate_record_messages(self, record: Record) -> Generator[RecordMessage, None, None]:
+        """As the SDK makes them, which looks at each property of each record: not needed where all are selected."""
+        if not self._takes_all:
+            yield from super()._generate_record_messages(record)
+            return
+        for stream_map in self.stream_maps:
+            mapped = stream_map.transform(record)
+            if mapped is not None:
+                yield RecordMessage(
+                    stream=stream_map.stream_alias, record=mapped, version=self._stream_version, time_extracted=utc_now()
+                )
+
+    @cached_property
+    def _takes_all(self) -> bool:
+        return all(self.mask.values())
 
     def _reading(self) -> StreamReader:
         deselected = frozenset(name for name in self.schema["properties"] if not self.mask[("properties", name)])

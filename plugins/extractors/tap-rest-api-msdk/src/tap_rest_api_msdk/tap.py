@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, ClassVar
 
 from singer_sdk import Tap
 from singer_sdk.contrib.msgspec import MsgSpecWriter
+from singer_sdk.singerlib import Message, RecordMessage
 
 from singer_arrow import exits
 from singer_arrow.settings import json_schema
@@ -15,6 +17,16 @@ from tap_rest_api_msdk.settings import PROGRAM, Settings
 from tap_rest_api_msdk.streams import RestStream
 
 
+class Writer(MsgSpecWriter):
+    """Writes decimals as JSON numbers with all their digits; RECORDs wait for the message behind them, or a full buffer."""
+
+    def write_message(self, message: Message) -> None:
+        """Writes a message to standard output."""
+        sys.stdout.buffer.write(self.format_message(message))
+        if not isinstance(message, RecordMessage):
+            sys.stdout.flush()
+
+
 class TapRestApi(Tap):
     """Singer tap for REST APIs: typed records straight into Parquet parts, complete or not at all."""
 
@@ -22,8 +34,7 @@ class TapRestApi(Tap):
     config_jsonschema: ClassVar[dict[str, Any]] = {"type": "object", "properties": json_schema(Settings)["properties"]}
     # discovery checks the configuration too
     dynamic_catalog = True
-    # decimals as JSON numbers with all their digits
-    message_writer_class = MsgSpecWriter
+    message_writer_class = Writer
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Our own check, which tells every problem at once. Raises SettingsRefused."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import socket
 import ssl
 import threading
 import time
 import urllib.request
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from functools import cache
 from http.client import HTTPException
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -19,12 +18,13 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from tap_rest_api_msdk.client import deadlines
 from tap_rest_api_msdk.client.answers import Answer, without_query
 from tap_rest_api_msdk.errors import NoAnswer, TooLarge, Unreadable
 
 _CONNECT_SECONDS = 10.0
-_CHUNK = 1 << 16
-_moment = threading.local()  # when the answer of this thread's request is due, in monotonic seconds
+_CHUNK = 1 << 20
+_moment = threading.local()  # of this thread's request: when its answer is due, in monotonic seconds, and its socket
 
 
 class _InTime:
@@ -33,7 +33,8 @@ class _InTime:
     sock: Any
 
     def getresponse(self) -> Any:
-        with _cut(self.sock, getattr(_moment, "due", None)):
+        _moment.sock = self.sock
+        with deadlines.until(getattr(_moment, "due", None), self.sock):
             return super().getresponse()  # type: ignore[misc]
 
 
@@ -53,33 +54,13 @@ class _HttpsPool(HTTPSConnectionPool):
     ConnectionCls = _Https
 
 
-@contextmanager
-def _cut(sock: Any, due: float | None) -> Iterator[None]:
-    """Ends a connection from the outside when its time is up."""
-    if due is None or sock is None:
-        yield
-        return
-    timer = threading.Timer(max(due - time.monotonic(), 0), _shutdown, (sock,))
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
-def _shutdown(sock: Any) -> None:
-    with suppress(OSError):  # it may have ended by itself
-        sock.shutdown(socket.SHUT_RDWR)
-
-
 class Transport:
     """Connections to any host, kept for the next request. `timeout`: seconds of a whole answer; `size`: its bytes, unpacked."""
 
     def __init__(self, timeout: float, size: int, parallel: int, ca_file: str = "", proxy: str = "") -> None:
         self._timeout, self._size, self._parallel = timeout, size, parallel
         self._ca_file, self._proxy = ca_file, proxy
-        self._managers: dict[str, urllib3.PoolManager] = {}
+        self._managers: dict[tuple[str, bool], urllib3.PoolManager] = {}
         self._lock = threading.Lock()
 
     def send(self, url: str, headers: Mapping[str, str], body: bytes | None, method: str = "GET") -> Answer:
@@ -92,7 +73,8 @@ class Transport:
                 preload_content=False, decode_content=False,
             )  # fmt: skip
             try:
-                content = self._content(answer, due)
+                with deadlines.until(due, _moment.sock):
+                    content = self._content(answer, due)
                 answer.release_conn()
             except BaseException:
                 answer.close()
@@ -114,30 +96,37 @@ class Transport:
         unpack = _Unpacked(packed, self._size) if packed not in ("", "identity") else None
         parts: list[bytes] = []
         size = 0
-        while chunk := answer.read1(_CHUNK):
+        while chunk := answer.read(_CHUNK):
             part = unpack.feed(chunk) if unpack else chunk
             size += len(part)
             if size > self._size:
                 raise TooLarge(f"an answer is larger than {self._size // 10**6} MB (max_response_mb)")
-            if time.monotonic() >= due:
-                raise NoAnswer(f"no whole answer within {self._timeout:g} s (request_timeout_seconds)")
             parts.append(part)
+        if time.monotonic() >= due:  # an answer without a length ends where the connection was cut
+            raise NoAnswer(f"no whole answer within {self._timeout:g} s (request_timeout_seconds)")
         if unpack:
             unpack.ended()
         return b"".join(parts)
 
     def _manager(self, url: str) -> urllib3.PoolManager:
-        proxy = self._proxy or _proxy_of(url)
+        proxy = self._proxy_for(url)
+        is_secure = "https" in (urlsplit(url).scheme, urlsplit(proxy).scheme)
         with self._lock:
-            if proxy not in self._managers:
-                self._managers[proxy] = self._made(proxy)
-            return self._managers[proxy]
+            if (proxy, is_secure) not in self._managers:
+                self._managers[proxy, is_secure] = self._made(proxy, is_secure)
+            return self._managers[proxy, is_secure]
+
+    def _proxy_for(self, url: str) -> str:
+        parts = urlsplit(url)
+        return self._proxy or _proxy_of(parts.scheme, parts.hostname or "")
 
     def _proxy_name(self, url: str) -> str:
-        return urlsplit(self._proxy or _proxy_of(url)).netloc.rpartition("@")[2]
+        return urlsplit(self._proxy_for(url)).netloc.rpartition("@")[2]
 
-    def _made(self, proxy: str) -> urllib3.PoolManager:
-        given: dict[str, Any] = {"maxsize": self._parallel + 1, "ssl_context": context(self._ca_file)}
+    def _made(self, proxy: str, is_secure: bool) -> urllib3.PoolManager:
+        given: dict[str, Any] = {"maxsize": self._parallel + 1}
+        if is_secure:  # the system's certificates take 30 ms to read
+            given["ssl_context"] = context(self._ca_file)
         if proxy:
             parts = urlsplit(proxy)
             login = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
@@ -190,12 +179,12 @@ class _Unpacked:
             raise Unreadable("it ends before what is packed in it")
 
 
-def _proxy_of(url: str) -> str:
-    """The proxy that the environment names for an address; empty for none."""
-    parts = urlsplit(url)
-    if urllib.request.proxy_bypass(parts.hostname or ""):
+@cache
+def _proxy_of(scheme: str, host: str) -> str:
+    """The proxy that the environment names for a host; empty for none."""
+    if urllib.request.proxy_bypass(host):
         return ""
-    found = urllib.request.getproxies_environment().get(parts.scheme, "")
+    found = urllib.request.getproxies_environment().get(scheme, "")
     return found if "://" in found or not found else f"http://{found}"
 
 

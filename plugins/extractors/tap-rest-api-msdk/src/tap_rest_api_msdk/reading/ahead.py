@@ -5,41 +5,91 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
+_IDLE_SECONDS = 5.0
 _LOOK_SECONDS = 0.2  # a signal that comes just before a wait is seen behind it
 Place = TypeVar("Place")
 Result = TypeVar("Result")
 
 
-class Ahead(Generic[Place, Result]):
-    """Asks in threads of its own, which do not keep a program that ends from ending."""
+class _Threads:
+    """Threads that take one piece of work after the other, as many as there is work at once; idle ones end by themselves.
 
-    def __init__(self, fetch: Callable[[Place], Result]) -> None:
-        self._fetch = fetch
+    Unlike those of concurrent.futures they do not keep a program that ends from ending.
+    """
+
+    def __init__(self) -> None:
+        self._idle = threading.Semaphore(0)  # threads that nothing is meant for
+        self._work: SimpleQueue[Callable[[], None]] = SimpleQueue()
+
+    def do(self, work: Callable[[], None]) -> None:
+        """Has the work done by a thread that is idle, else by a new one."""
+        if self._idle.acquire(blocking=False):
+            self._work.put(work)
+        else:
+            threading.Thread(target=self._loop, args=(work,), daemon=True, name="fetch").start()
+
+    def _loop(self, work: Callable[[], None]) -> None:
+        while True:
+            work()
+            self._idle.release()
+            try:
+                work = self._work.get(timeout=_IDLE_SECONDS)
+            except Empty:
+                if self._idle.acquire(blocking=False):
+                    return
+                work = self._work.get()  # it is meant for this one
+
+
+_threads = _Threads()
+
+
+class Ahead(Generic[Place, Result]):
+    """Asks in threads of its own, for `parallel` places at once; further ones wait for their turn."""
+
+    def __init__(self, fetch: Callable[[Place], Result], parallel: int) -> None:
+        self._fetch, self._parallel = fetch, parallel
         self._asked: deque[tuple[Place, Future[Result]]] = deque()
+        self._lock = threading.Lock()
+        self._waiting: deque[tuple[Place, Future[Result]]] = deque()
+        self._running = 0
 
     def __len__(self) -> int:
         return len(self._asked)
 
     def ask(self, place: Place) -> None:
-        """Begins to fetch."""
-        future: Future[Result] = Future()
-        self._asked.append((place, future))
-        threading.Thread(target=self._run, args=(place, future), daemon=True, name="fetch").start()
+        """Begins to fetch, as soon as it is its turn."""
+        one = place, Future[Result]()
+        self._asked.append(one)
+        with self._lock:
+            self._waiting.append(one)
+            if self._running >= self._parallel:
+                return
+            self._running += 1
+        _threads.do(self._run)
 
-    def _run(self, place: Place, future: Future[Result]) -> None:
-        try:
-            future.set_result(self._fetch(place))
-        except BaseException as error:  # whoever takes the result raises it
-            future.set_exception(error)
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._running -= 1
+                    return
+                place, future = self._waiting.popleft()
+            try:
+                future.set_result(self._fetch(place))
+            except BaseException as error:  # whoever takes the result raises it
+                future.set_exception(error)
 
     def take(self) -> tuple[Place, Result]:
         """The next one in order. Raises what its fetch raised."""
         place, future = self._asked.popleft()
-        while not wait([future], _LOOK_SECONDS).done:
-            pass
+        while not future.done():
+            with suppress(TimeoutError):
+                future.exception(_LOOK_SECONDS)
         return place, future.result()
 
     def waiting(self) -> list[Place]:
@@ -49,3 +99,5 @@ class Ahead(Generic[Place, Result]):
     def drop(self) -> None:
         """Forgets what was asked for and not taken."""
         self._asked.clear()
+        with self._lock:
+            self._waiting.clear()

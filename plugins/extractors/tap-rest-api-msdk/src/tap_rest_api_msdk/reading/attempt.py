@@ -14,6 +14,8 @@ from tap_rest_api_msdk.load import Load, LoadPlan
 from tap_rest_api_msdk.progress import Progress
 from tap_rest_api_msdk.reading.filters import Cut
 from tap_rest_api_msdk.reading.keys import KeyProof
+from tap_rest_api_msdk.reading.together import Together
+from tap_rest_api_msdk.reading.walk import AtRest
 from tap_rest_api_msdk.reading.walks import Walks
 from tap_rest_api_msdk.records.converter import Converter
 from tap_rest_api_msdk.stream_choice import StreamChoice
@@ -34,7 +36,8 @@ class Attempt:
         self._cut.rows = done.cut if done else 0
         self._proof = KeyProof(choice.stream, choice.key)
         self._pages = done.pages if done else 0
-        self._at_rest = (self._pages, self._cut.rows, self.left_out)  # in front of the page under way
+        at_rest = AtRest(done.place, done.received, done.tail) if done else None
+        self._done = (self._pages, self._cut.rows, self.left_out, at_rest)  # as of the last rows in the load
 
     @property
     def dropped(self) -> int:
@@ -74,29 +77,43 @@ class Attempt:
     def _batches(self) -> Iterator[pa.RecordBatch]:
         for batch in self.load.taken_over():
             self._proof.add(batch)
-        for page in self.walks:
-            self._pages += 1
-            converted = self._converter.convert(page.records)
-            self.load.dead_letters.take(converted.rejected, self._pages)
-            self._proof.add(converted.batch)
-            self.left_out += len(converted.left_out)
-            yield self._cut.behind(converted.batch).select(self._choice.names(self._converter.schema.names))
-            self._at_rest = (self._pages, self._cut.rows, self.left_out)
+        together = Together()
+        try:
+            for page in self.walks:
+                together.add(page, self.walks.at_rest)
+                if together.is_enough:
+                    enough, together = together, Together()
+                    yield from self._converted(enough)
+        except (Moved, DamagedPart):
+            raise
+        except (TapError, ArrowSingerError):
+            yield from self._converted(together)
+            raise
+        yield from self._converted(together)
+
+    def _converted(self, together: Together) -> Iterator[pa.RecordBatch]:
+        if not together.pages:
+            return
+        for pages, at_rest, piece in together.pieces(self._converter.convert(together.records)):
+            self._pages += pages
+            self.load.dead_letters.take(piece.rejected, self._pages)
+            self._proof.add(piece.batch)
+            self.left_out += len(piece.left_out)
+            yield self._cut.behind(piece.batch).select(self._choice.names(self._converter.schema.names))
+            self._done = (self._pages, self._cut.rows, self.left_out, at_rest)
 
     def _keep(self, keeps_letters: bool = False) -> None:
         """Keeps a keyed load whose pages overlap: its keys, total and last record prove that the rest fits; nothing of others."""
-        walk, choice = self.walks.walk, self._choice
-        at_rest = walk.at_rest if walk is not None else None
-        if at_rest is None or not choice.key or self.walks.is_of_children or walk is None or walk.total is None:
+        walk = self.walks.walk
+        pages, cut, left_out, at_rest = self._done
+        if at_rest is None or not self._choice.key or self.walks.is_of_children or walk is None or walk.total is None:
             self.load.discard(keeps_letters)
             return
-        place, received, tail = at_rest
-        pages, cut, left_out = self._at_rest
         self.load.keep(
             asked=self._asked,
-            place=place,
-            received=received,
-            tail=tail,
+            place=at_rest.place,
+            received=at_rest.received,
+            tail=at_rest.tail,
             total=walk.total,
             pages=pages,
             cut=cut,

@@ -15,16 +15,17 @@ class Identity:
     def __init__(self, key: Sequence[str], flat: Callable[[msgspec.Raw], msgspec.Raw]) -> None:
         self.key = list(key)
         self._flat = flat
-        self._members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+        slots = {f"f{number}": column for number, column in enumerate(self.key)}
+        members = msgspec.defstruct("Named", [(slot, msgspec.Raw) for slot in slots], rename=slots, gc=False)
+        self._members = msgspec.json.Decoder(members)
 
     def name(self, raw: msgspec.Raw) -> Name:
         """The name of a record."""
         if self.key:
             for made in (lambda raw: raw, self._flat):
                 try:
-                    found = self._members.decode(made(raw))
-                    return tuple(bytes(found[column]) for column in self.key)
-                except (msgspec.MsgspecError, KeyError, RecursionError):
+                    return tuple(map(bytes, msgspec.structs.astuple(self._members.decode(made(raw)))))
+                except (msgspec.MsgspecError, RecursionError):
                     continue
         return (bytes(raw),)
 

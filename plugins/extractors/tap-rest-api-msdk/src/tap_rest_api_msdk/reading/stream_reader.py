@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -179,7 +178,7 @@ class StreamReader:
 
         def read(answer: Answer) -> Page:
             try:
-                return replace(self._envelope.page(answer), what=what)
+                return self._envelope.page(answer, what)
             except msgspec.ValidationError as error:
                 raise AnswerRefused(
                     f"{what}: {answer.url}: the answer is not what records_path {self._stream.records_path} and the other paths "

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from tap_rest_api_msdk import pages
 from tap_rest_api_msdk.config import Paging
@@ -20,8 +20,7 @@ from tap_rest_api_msdk.reading.identity import Identity, Name
 from tap_rest_api_msdk.records.envelope import Page
 
 
-@dataclass(frozen=True)
-class At:
+class At(msgspec.Struct, frozen=True):
     """Where a page is asked for; `expected` is how many records it should hold by the API's total.
 
     `probes`: it should hold none, being behind the last one. `behind`: the API may say that there is no such page. `overlaps`: it
@@ -35,6 +34,14 @@ class At:
     behind: bool = False
     overlaps: bool = False
     beyond: bool = False
+
+
+class AtRest(NamedTuple):
+    """Between two pages that overlap: where the next one is, the records in front of it, and the last one's name."""
+
+    place: int
+    received: int
+    tail: Name
 
 
 class Walk:
@@ -68,9 +75,8 @@ class Walk:
         self.total: int | None = done.total if done else None
         self.is_limited = False
         self.is_deaf = False  # the API gave its only page again for the one behind it
-        # where pages overlap: where the page behind those that are done is, the records in front of it, and the last one's name
-        self.at_rest: tuple[int, int, Name] | None = (done.place, done.received, done.tail) if done else None
-        self._parallel = parallel
+        self.at_rest = AtRest(done.place, done.received, done.tail) if done else None  # behind the last page that was yielded
+        self._window = 2 * parallel if parallel > 1 else 1  # pages that are asked for, some of which wait to be fetched or taken
         self._is_aligned = is_aligned  # pages begin at multiples of their size only
         self._known_by = known_by
         self._overlaps = overlaps and isinstance(self._paginator, Offsets)
@@ -79,7 +85,7 @@ class Walk:
         self._guard = PageGuard()
         self._records: RecordGuard | None = None
         self._places = PlaceGuard(stream)
-        self._ahead = Ahead(fetch)
+        self._ahead = Ahead(fetch, parallel)
         self._done = done
         self.first = At(done.place, behind=True, overlaps=True) if done else At(self._paginator.first())
         self._last = self.first  # asked for last
@@ -105,10 +111,10 @@ class Walk:
             following = self._following(at, page)
             if following is not None:
                 self._go_on(following)
+            if self._overlaps and not at.probes and page.sent and self._tail_behind is not None:
+                self.at_rest = AtRest(at.place + page.sent, self._behind, self._tail_behind)
             if page.records and not self.is_deaf:
                 yield page
-            if self._overlaps and not at.probes and page.sent and self._tail_behind is not None:
-                self.at_rest = (at.place + page.sent, self._behind, self._tail_behind)
         self._check_end()
 
     # --- one page ---------------------------------------------------------------------------------------------------
@@ -201,7 +207,7 @@ class Walk:
         self._grown = (At(None), page)  # the last page will be read again
         # of pages that are under way at once the later one may have been answered earlier, with the total of then
         self._ahead.drop()
-        self._parallel = 1
+        self._window = 1
 
     def _overlap(self, at: At) -> ShortLoad:
         if at.probes and self._grown is None:
@@ -275,12 +281,14 @@ class Walk:
             self._ask(following)
         if self.total is None or not self.paging.is_counted or not self._step:
             return
-        while len(self._ahead) < self._parallel and not self._last.probes:
+        while len(self._ahead) < self._window and not self._last.probes:
             asked = self.received + sum(at.expected or 0 for at in self._ahead.waiting())
-            if asked >= self.total:
+            is_behind = asked >= self.total
+            if is_behind and self._is_aligned:
                 return
             is_numbered = self.paging.style == "page_number_paginator"
-            self._ask(At(self._last.place + (1 if is_numbered else self._last.expected or 0)))
+            place = self._last.place + (1 if is_numbered else self._last.expected or 0)
+            self._ask(At(place, probes=is_behind, behind=is_behind))
 
     def _ask(self, at: At) -> None:
         if self.total is not None and self.paging.is_counted and self._step and not at.probes:

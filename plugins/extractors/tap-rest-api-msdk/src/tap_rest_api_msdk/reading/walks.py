@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from tap_rest_api_msdk.reading.ahead import Ahead
 from tap_rest_api_msdk.reading.children import ALONE, Values
-from tap_rest_api_msdk.reading.walk import At, Walk
+from tap_rest_api_msdk.reading.walk import At, AtRest, Walk
 from tap_rest_api_msdk.records.envelope import Page
 
 Make = Callable[[Values, Callable[[At], Page]], Walk]
@@ -27,13 +27,18 @@ class Walks:
         self.doubled = 0
 
     @property
+    def at_rest(self) -> AtRest | None:
+        """Where the walk under way goes on behind the last page that was yielded; None where it could not."""
+        return self.walk.at_rest if self.walk else None
+
+    @property
     def is_of_children(self) -> bool:
         """Whether the stream has a parent."""
         return self._values is not ALONE
 
     def __iter__(self) -> Iterator[Page]:
         """Yields the pages that hold records."""
-        first_pages: Ahead[Values, Page] = Ahead(lambda values: self._fetch(values, self._first(values)))
+        first_pages: Ahead[Values, Page] = Ahead(lambda values: self._fetch(values, self._first(values)), self._parallel)
         coming = iter(self._values[1:])
         for number, values in enumerate(self._values):
             while number and len(first_pages) < self._parallel and (following := next(coming, None)) is not None:

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import msgspec
@@ -23,8 +22,7 @@ _NO_PAGE = (b"", b"null")
 _EMPTY = ("null", "false", "0", '""', "[]", "{}")
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(msgspec.Struct, frozen=True, dict=True):
     """The records of an answer as JSON, how many the API sent (a filter in records_path may leave some out), its total.
 
     `token` is what stands at next_page_token_path; `links` are those of the header; `headers` by their names in lower case.
@@ -36,8 +34,8 @@ class Page:
     sent: int
     total: int | None = None
     token: Any = None
-    links: Mapping[str, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[str, str] = {}
+    headers: Mapping[str, str] = {}
     exists: bool = True
     status: int = 200
     doubled: int = 0
@@ -61,7 +59,7 @@ class Envelope:
             records_path, total_path, token_path, error_paths
         )
 
-    def page(self, answer: Answer) -> Page:
+    def page(self, answer: Answer, what: str = "") -> Page:
         """The page of an answer.
 
         Raises Unreadable for what is no JSON, ToldError for an error in the place of records, msgspec.ValidationError for JSON
@@ -70,7 +68,7 @@ class Envelope:
         links, headers = answer.links, answer.headers
         body = answer.json
         if answer.status not in (200, 201, 202, 203) or body.strip() in _NO_PAGE:
-            return Page([], 0, links=links, headers=headers, exists=False, status=answer.status)
+            return Page([], 0, links=links, headers=headers, exists=False, status=answer.status, what=what)
         try:
             records, sent, total, token = self._read(body)
         except RecursionError:
@@ -79,7 +77,7 @@ class Envelope:
             raise
         except (msgspec.MsgspecError, ValueError) as error:
             raise Unreadable(str(error)) from error
-        return Page(records, sent, _number(total), token, links, headers)
+        return Page(records, sent, _number(total), token, links, headers, what=what)
 
 
 def _typed(records_path: str, total_path: str | None, token_path: str | None, error_paths: Sequence[str]) -> Read | None:
@@ -147,9 +145,14 @@ def _at(envelope: Any, place: Place) -> Any:
     for name in place:
         if envelope is None:
             return None
-        slots = {each.encode_name: each.name for each in msgspec.structs.fields(envelope)}
-        envelope = getattr(envelope, slots[name])
+        envelope = getattr(envelope, _slots(envelope.__class__)[name])
     return envelope
+
+
+@cache
+def _slots(envelope: type[msgspec.Struct]) -> Mapping[str, str]:
+    """The attribute for each member."""
+    return {each.encode_name: each.name for each in msgspec.structs.fields(envelope)}
 
 
 def _value(raw: msgspec.Raw | None) -> Any:

@@ -1,0 +1,60 @@
+"""Small pages are converted together: each conversion costs as much as some hundred records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import chain
+
+import msgspec
+
+from singer_arrow.converter import Converted
+from tap_rest_api_msdk.reading.walk import AtRest
+from tap_rest_api_msdk.records.envelope import Page
+
+_RECORDS = 4096  # so many records are enough for one conversion
+_BYTES = 4 << 20  # and so many bytes of them
+
+
+@dataclass
+class Together:
+    """Pages that wait to be converted, and where their walk is at rest behind each."""
+
+    pages: list[Page] = field(default_factory=list)
+    at_rest: list[AtRest | None] = field(default_factory=list)
+    _records: int = 0
+    _bytes: int = 0
+
+    def add(self, page: Page, at_rest: AtRest | None) -> None:
+        """Takes another page."""
+        self.pages.append(page)
+        self.at_rest.append(at_rest)
+        self._records += len(page.records)
+        self._bytes += sum(map(len, page.texts))
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether they are to be converted now."""
+        return self._records >= _RECORDS or self._bytes >= _BYTES
+
+    @property
+    def records(self) -> list[msgspec.Raw]:
+        """The records of all pages."""
+        return list(chain.from_iterable(page.records for page in self.pages))
+
+    def pieces(self, converted: Converted) -> Iterator[tuple[int, AtRest | None, Converted]]:
+        """How many pages, where their walk is at rest behind them, and what became of their records.
+
+        All pages are one piece, unless records were rejected: these are told by their page.
+        """
+        if not converted.rejected:
+            yield len(self.pages), self.at_rest[-1], converted
+            return
+        first = row = 0
+        for page, at_rest in zip(self.pages, self.at_rest, strict=True):
+            here = range(first, first + len(page.records))
+            rejected = [replace(each, index=each.index - first) for each in converted.rejected if each.index in here]
+            left_out = [index - first for index in converted.left_out if index in here]
+            rows = len(here) - len(rejected) - len(left_out)
+            yield 1, at_rest, Converted(converted.batch.slice(row, rows), rejected, left_out)
+            first, row = here.stop, row + rows
