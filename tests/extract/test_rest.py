@@ -181,6 +181,19 @@ def test_records_are_the_same_as_batches(url: str, tmp_path: Path, batched: tupl
     assert f'"SubTotal":{rows[0]["SubTotal"]},' in result.stdout
 
 
+def test_a_column_that_is_not_selected_is_in_no_record(url: str, tmp_path: Path) -> None:
+    settings = config(url, ["SalesOrderHeader"])
+    catalog = json.loads(run(tmp_path, settings, "--discover").stdout)
+    left_out = [each for each in catalog["streams"][0]["metadata"] if each["breadcrumb"] == ["properties", "Comment"]]
+    left_out[0]["metadata"]["selected"] = False
+    (tmp_path / "catalog.json").write_text(json.dumps(catalog))
+    sent = messages(run(tmp_path, settings, "--catalog", str(tmp_path / "catalog.json")).stdout)
+    records = [each["record"] for each in sent if each["type"] == "RECORD"]
+    wanted = [name for name in order_tables(SCALE)["SalesOrderHeader"].column_names if name != "Comment"]
+    assert len(records) == order_tables(SCALE)["SalesOrderHeader"].num_rows
+    assert {tuple(record) for record in records} == {tuple(wanted)}
+
+
 def test_records_of_an_incremental_stream_leave_its_columns_in_the_state(url: str, tmp_path: Path) -> None:
     name = "SalesOrderHeader"
     settings = config(url, [name])

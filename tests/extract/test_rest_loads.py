@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -276,3 +278,26 @@ def test_a_total_that_grows_is_no_reason_to_read_again_where_a_page_under_way_wa
         sync(url, tmp_path)
     assert ids(tmp_path) == list(range(27))
     assert asked.count(0) == 1
+
+
+def test_as_many_pages_are_under_way_at_once_as_asked_for_and_no_more(tmp_path: Path) -> None:
+    rows = [{**ROWS[0], "id": number} for number in range(200)]
+    gate, lock = threading.Barrier(3), threading.Lock()
+    now = most = 0
+
+    def serving(number: int, query: Query) -> Answer:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        if number:
+            with suppress(threading.BrokenBarrierError):  # the last ones may be fewer than three
+                gate.wait(2)
+        with lock:
+            now -= 1
+        return page(query, rows, total=200)
+
+    with api(serving) as url:
+        sync(url, tmp_path, max_parallel_pages=3)
+    assert most == 3
+    assert ids(tmp_path) == list(range(200))

@@ -38,7 +38,7 @@ def _run(command: batch.Command) -> None:
     from singer_arrow.process import tame_memory
     from tap_rest_api_msdk import batch_output, config
 
-    tame_memory()
+    tame_memory(1 << 20)  # the text of a page is a block
     batch.log_as_the_sdk()
     parsed = config.parse(command.config)
     if command.discover:

@@ -15,12 +15,13 @@ from singer_arrow import documents, names
 from singer_arrow.dead_letters import DeadLetters
 from singer_arrow.documents import ColumnFacts, Cursor, Drift, LoadDocument, Mode
 from singer_arrow.facts import utc_text
-from singer_arrow.parts import PartWriter
+from singer_arrow.parts import PartLimits, PartWriter
 from tap_rest_api_msdk import progress
 from tap_rest_api_msdk.contradictions import SOURCE_SCHEMA
 from tap_rest_api_msdk.progress import Progress
 
 TAP = "tap-rest-api-msdk"
+_LIMITS = PartLimits(group_bytes=4 * 2**20)  # beside a row group, memory holds pages as text, and as what is made of them
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,9 @@ class Load:
         load_id = done.load_id if done else names.load_id(self._run_id, TAP, plan.stream, self._started)
         row_number = names.row_number(plan.schema.names) if plan.key_columns else None
         self._kept = False
-        self._writer = PartWriter(plan.folder, load_id, plan.schema, plan.source_types, plan.key_columns, row_number=row_number)
+        self._writer = PartWriter(
+            plan.folder, load_id, plan.schema, plan.source_types, plan.key_columns, limits=_LIMITS, row_number=row_number
+        )
         limit = plan.max_dead_letters
         self.dead_letters = DeadLetters(plan.root, load_id, plan.stream, limit, secret)
         if done:

@@ -8,14 +8,17 @@ import pyarrow as pa
 
 # malloc.h of glibc; elsewhere mallopt is missing or refuses, and nothing is lost
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
-_ARENAS, _MAPPED, _KEPT = 2, 4 << 20, 16 << 20
+_ARENAS, _KEPT = 2, 16 << 20
 
 
-def tame_memory() -> None:
-    """Arrow's buffers come from malloc, whose arenas are few and whose large blocks go back at once. Before any thread starts."""
+def tame_memory(mapped: int = 4 << 20) -> None:
+    """Arrow's buffers come from malloc, whose arenas are few and whose large blocks go back at once. Before any thread starts.
+
+    `mapped` is how large a block must be for that, in bytes: below the size of what is allocated over and over.
+    """
     pa.set_memory_pool(pa.system_memory_pool())
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, _ARENAS)
-        mallopt(_M_MMAP_THRESHOLD, _MAPPED)
+        mallopt(_M_MMAP_THRESHOLD, mapped)
         mallopt(_M_TRIM_THRESHOLD, _KEPT)

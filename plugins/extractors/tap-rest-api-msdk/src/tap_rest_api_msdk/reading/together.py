@@ -30,7 +30,7 @@ class Together:
         self.pages.append(page)
         self.at_rest.append(at_rest)
         self._records += len(page.records)
-        self._bytes += sum(map(len, page.texts))
+        self._bytes += page.size
 
     @property
     def is_enough(self) -> bool:

@@ -19,6 +19,8 @@ from tap_rest_api_msdk.reading.guards import PageGuard, PlaceGuard, RecordGuard
 from tap_rest_api_msdk.reading.identity import Identity, Name
 from tap_rest_api_msdk.records.envelope import Page
 
+_IN_ADVANCE = 4 << 20  # bytes of pages
+
 
 class At(msgspec.Struct, frozen=True):
     """Where a page is asked for; `expected` is how many records it should hold by the API's total.
@@ -76,7 +78,7 @@ class Walk:
         self.is_limited = False
         self.is_deaf = False  # the API gave its only page again for the one behind it
         self.at_rest = AtRest(done.place, done.received, done.tail) if done else None  # behind the last page that was yielded
-        self._window = 2 * parallel if parallel > 1 else 1  # pages that are asked for, some of which wait to be fetched or taken
+        self._parallel = parallel
         self._is_aligned = is_aligned  # pages begin at multiples of their size only
         self._known_by = known_by
         self._overlaps = overlaps and isinstance(self._paginator, Offsets)
@@ -110,7 +112,7 @@ class Walk:
             self._behind, self._tail_behind = self.received, self._tail
             following = self._following(at, page)
             if following is not None:
-                self._go_on(following)
+                self._go_on(page, following)
             if self._overlaps and not at.probes and page.sent and self._tail_behind is not None:
                 self.at_rest = AtRest(at.place + page.sent, self._behind, self._tail_behind)
             if page.records and not self.is_deaf:
@@ -207,7 +209,7 @@ class Walk:
         self._grown = (At(None), page)  # the last page will be read again
         # of pages that are under way at once the later one may have been answered earlier, with the total of then
         self._ahead.drop()
-        self._window = 1
+        self._parallel = 1
 
     def _overlap(self, at: At) -> ShortLoad:
         if at.probes and self._grown is None:
@@ -275,13 +277,18 @@ class Walk:
         """One page behind an empty one."""
         return place + 1 if self.paging.style == "page_number_paginator" else place + (self._step or self.paging.size or 1)
 
-    def _go_on(self, following: At) -> None:
+    def _window(self, page: Page) -> int:
+        """How many pages may be asked for: as many again as are under way at once wait to be fetched or taken, if small."""
+        return max(self._parallel, min(2 * self._parallel, _IN_ADVANCE // (page.size or 1))) if self._parallel > 1 else 1
+
+    def _go_on(self, page: Page, following: At) -> None:
         """Asks for the next page, and for those behind it where their places are certain."""
         if not self._ahead:
             self._ask(following)
         if self.total is None or not self.paging.is_counted or not self._step:
             return
-        while len(self._ahead) < self._window and not self._last.probes:
+        window = self._window(page)
+        while len(self._ahead) < window and not self._last.probes:
             asked = self.received + sum(at.expected or 0 for at in self._ahead.waiting())
             is_behind = asked >= self.total
             if is_behind and self._is_aligned:

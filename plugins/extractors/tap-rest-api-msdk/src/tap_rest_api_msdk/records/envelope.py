@@ -46,6 +46,11 @@ class Page(msgspec.Struct, frozen=True, dict=True):
         """The records' bytes, which keep their hashes."""
         return list(map(bytes, self.records))
 
+    @cached_property
+    def size(self) -> int:
+        """The records' bytes, counted."""
+        return sum(map(len, self.texts))
+
 
 Read = Callable[[bytes], tuple[list[msgspec.Raw], int, Any, Any]]
 
