@@ -6,7 +6,7 @@ import sys
 from typing import Any, ClassVar
 
 from singer_sdk import Tap
-from singer_sdk.contrib.msgspec import MsgSpecWriter
+from singer_sdk.contrib.msgspec import MsgSpecWriter, serialize_jsonl
 from singer_sdk.singerlib import Message, RecordMessage
 
 from singer_arrow import exits
@@ -22,9 +22,10 @@ class Writer(MsgSpecWriter):
 
     def write_message(self, message: Message) -> None:
         """Writes a message to standard output."""
-        sys.stdout.buffer.write(self.format_message(message))
-        if not isinstance(message, RecordMessage):
-            sys.stdout.flush()
+        if isinstance(message, RecordMessage):
+            sys.stdout.buffer.write(serialize_jsonl(message.to_dict()))
+        else:
+            super().write_message(message)
 
 
 class TapRestApi(Tap):

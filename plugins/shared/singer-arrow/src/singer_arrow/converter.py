@@ -108,6 +108,11 @@ class RecordConverter:
         self._record = msgspec.json.Decoder(self.record_type)
 
     @property
+    def raw_columns(self) -> list[str]:
+        """The columns whose values `record_type` holds as JSON text."""
+        return [each.column.name for each in self._readers if each.slot is msgspec.Raw]
+
+    @property
     def drift(self) -> list[Drift]:
         """The fields that came and were not declared, for load document and manifest."""
         return list(self._drift.values())

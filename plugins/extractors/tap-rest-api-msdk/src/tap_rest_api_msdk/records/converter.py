@@ -54,6 +54,11 @@ class Converter:
         return self._converter.columns
 
     @property
+    def raw_columns(self) -> list[str]:
+        """Those whose values `decoded` leaves as JSON text."""
+        return self._converter.raw_columns
+
+    @property
     def drift(self) -> list[Drift]:
         """Members that came and were not declared."""
         return self._converter.drift

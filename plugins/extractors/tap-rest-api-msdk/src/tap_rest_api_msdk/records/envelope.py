@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from functools import cache, cached_property
 from typing import Any
@@ -105,9 +106,16 @@ def _typed(records_path: str, total_path: str | None, token_path: str | None, er
         places[f"error{number}"] = tuple(place)
     if _meet(list(places.values())):
         return None
-    whole: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_struct(dict.fromkeys(places.values(), ())))
+    kinds: dict[Place, Any] = dict.fromkeys(places.values(), msgspec.Raw)
+    whole: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_struct(kinds))
+    usual: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_struct(kinds | {places["records"]: list[msgspec.Raw] | None}))
 
     def read(body: bytes) -> tuple[list[msgspec.Raw], int, Any, Any]:
+        with suppress(msgspec.ValidationError):
+            envelope = usual.decode(body)
+            if plain := _at(envelope, places["records"]):
+                total, token = (_at(envelope, places[name]) if name in places else None for name in others)
+                return plain, len(plain), _value(total), _value(token)
         envelope = whole.decode(body)
         found = {name: _at(envelope, place) for name, place in places.items()}
         raw = found["records"]
@@ -132,17 +140,16 @@ def _meet(places: Sequence[Place]) -> bool:
     return any(a[: len(b)] == b for i, a in enumerate(places) for j, b in enumerate(places) if i != j)
 
 
-def _struct(places: Mapping[Place, Any]) -> type[msgspec.Struct]:
-    """A struct type with just the members on the way to places; all others are skipped unread."""
+def _struct(kinds: Mapping[Place, Any]) -> type[msgspec.Struct]:
+    """A struct type with just the members on the way to places, which have a type each; all others are skipped unread."""
     members: dict[str, dict[Place, Any]] = {}
-    for place in places:
-        members.setdefault(place[0], {})[place[1:]] = ()
+    for place, kind in kinds.items():
+        members.setdefault(place[0], {})[place[1:]] = kind
     slots = {f"f{number}": name for number, name in enumerate(members)}
     fields: list[Any] = []
     for slot, name in slots.items():
         below = members[name]
-        kind: Any = msgspec.Raw if () in below else _struct(below) | None
-        fields.append((slot, kind, None))
+        fields.append((slot, below[()] if () in below else _struct(below) | None, None))
     return msgspec.defstruct("Envelope", fields, rename=slots, gc=False)
 
 

@@ -24,6 +24,7 @@ class RecordMaker:
     def __init__(self, schema: JsonSchema, converter: Converter) -> None:
         self._converter = converter
         self._names = [column.name for column in converter.columns]
+        self._raw_names = converter.raw_columns
         self._raw: dict[str, Callable[[msgspec.Raw], Any]] = {}
         for column in converter.columns:
             is_text = "string" in types.kinds(schema["properties"].get(column.name, {}))
@@ -48,7 +49,8 @@ class RecordMaker:
 
     def _record(self, struct: Any) -> dict[str, Any]:
         record = dict(zip(self._names, msgspec.structs.astuple(struct), strict=True))
-        for name, value in record.items():
+        for name in self._raw_names:
+            value = record[name]
             if type(value) is msgspec.Raw:
                 record[name] = self._raw[name](value)
         return record
