@@ -45,28 +45,26 @@ def programs(document: dict[str, Any]) -> str:
 
 
 def bounds(document: dict[str, Any]) -> str:
-    """One row per figure that has a bound."""
+    """One row per figure that has a bound, and per comparison without one."""
     lines = ["| figure | value | at most | |", "|---|---:|---:|---|"]
     for figure in document["figures"]:
+        value = "void" if figure["void"] or figure["value"] is None else f"{figure['value']:.3g}"
         if figure["at_most"] is not None:
-            value = "void" if figure["void"] or figure["value"] is None else f"{figure['value']:.3g}"
             lines.append(f"| `{figure['name']}` | {value} | {figure['at_most']:g} | {'ok' if figure['ok'] else 'short'} |")
+        elif "_against_" in figure["name"]:
+            lines.append(f"| `{figure['name']}` | {value} | | |")
     return "\n".join(lines)
 
 
-def filled(text: str, document: dict[str, Any]) -> str:
-    """A document's text with the tables between its marks renewed."""
-    for name, table in (("programs", programs(document)), ("bounds", bounds(document))):
-        before, mark, rest = text.partition(f"<!-- {name} -->\n")
-        _, end, after = rest.partition(f"<!-- /{name} -->")
+def filled(text: str, results: Path = RESULTS) -> str:
+    """A document's text with the tables between its marks renewed from the results of the benchmarks."""
+    mssql, rest = (json.loads((results / f"{name}.json").read_text()) for name in ("mssql", "rest"))
+    for name, table in (("programs", programs(mssql)), ("bounds", bounds(mssql)), ("rest", bounds(rest))):
+        before, mark, rest_of_it = text.partition(f"<!-- {name} -->\n")
+        _, end, after = rest_of_it.partition(f"<!-- /{name} -->")
         text = f"{before}{mark}{table}\n{end}{after}"
     return text
 
 
-def main(source: Path = RESULTS / "mssql.json", document: Path = DOCUMENT) -> None:
-    """Rewrites the tables of the document."""
-    document.write_text(filled(document.read_text(), json.loads(source.read_text())))
-
-
 if __name__ == "__main__":
-    main()
+    DOCUMENT.write_text(filled(DOCUMENT.read_text()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import os
 import re
 import shlex
@@ -223,5 +222,6 @@ def test_no_index_host_and_no_path_of_a_machine_is_tracked() -> None:
 
 
 def test_the_tables_of_benchmarks_are_printed_from_the_raw_numbers() -> None:
-    document, results = ROOT / "docs/benchmarks.md", ROOT / "bench/results/mssql.json"
-    assert filled(document.read_text(), json.loads(results.read_text())) == document.read_text()
+    document = (ROOT / "docs/benchmarks.md").read_text()
+    assert filled(document) == document
+    assert all(f"<!-- {name} -->" in document for name in ("programs", "bounds", "rest"))

@@ -181,6 +181,15 @@ def test_records_are_the_same_as_batches(url: str, tmp_path: Path, batched: tupl
     assert f'"SubTotal":{rows[0]["SubTotal"]},' in result.stdout
 
 
+def test_numbers_that_are_declared_as_text_are_text_in_records(url: str, tmp_path: Path) -> None:
+    """For stream maps and targets, which take a value for what the schema says."""
+    settings = config(url, ["SalesOrderHeader"])
+    settings["streams"][0]["schema"]["properties"]["SubTotal"] = {"type": ["string"], "x-sql-datatype": "decimal(19,4)"}
+    records = [m["record"] for m in messages(run(tmp_path, settings).stdout) if m["type"] == "RECORD"]
+    wanted = [str(value) for value in order_tables(SCALE)["SalesOrderHeader"]["SubTotal"].to_pylist()]
+    assert [record["SubTotal"] for record in records] == wanted
+
+
 def test_a_column_that_is_not_selected_is_in_no_record(url: str, tmp_path: Path) -> None:
     settings = config(url, ["SalesOrderHeader"])
     catalog = json.loads(run(tmp_path, settings, "--discover").stdout)

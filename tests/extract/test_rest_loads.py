@@ -281,8 +281,8 @@ def test_a_total_that_grows_is_no_reason_to_read_again_where_a_page_under_way_wa
 
 
 def test_as_many_pages_are_under_way_at_once_as_asked_for_and_no_more(tmp_path: Path) -> None:
-    rows = [{**ROWS[0], "id": number} for number in range(200)]
-    gate, lock = threading.Barrier(3), threading.Lock()
+    rows = [{**ROWS[0], "id": number} for number in range(120)]
+    three, lock, too_many = threading.Barrier(3), threading.Lock(), threading.Event()
     now = most = 0
 
     def serving(number: int, query: Query) -> Answer:
@@ -290,14 +290,36 @@ def test_as_many_pages_are_under_way_at_once_as_asked_for_and_no_more(tmp_path: 
         with lock:
             now += 1
             most = max(most, now)
+            if now > 3:
+                too_many.set()
         if number:
             with suppress(threading.BrokenBarrierError):  # the last ones may be fewer than three
-                gate.wait(2)
+                three.wait(2)
+            too_many.wait(0.2)  # time for a fourth one, if there is any
         with lock:
             now -= 1
-        return page(query, rows, total=200)
+        return page(query, rows, total=120)
 
     with api(serving) as url:
         sync(url, tmp_path, max_parallel_pages=3)
     assert most == 3
-    assert ids(tmp_path) == list(range(200))
+    assert ids(tmp_path) == list(range(120))
+
+
+def test_a_page_that_is_not_needed_any_more_holds_up_no_other(tmp_path: Path) -> None:
+    """A short page makes the places behind it wrong; those under way hang, and the walk goes on without them."""
+    rows = [{**ROWS[0], "id": number} for number in range(60)]
+    is_done, freed_in_time = threading.Event(), []
+
+    def serving(_: int, query: Query) -> Answer:
+        offset = int(query["offset"][0])
+        if offset in (18, 27, 36):  # asked for behind a whole page at 9
+            freed_in_time.append(is_done.wait(15))
+        return page(query, rows[: 9 + 5] if offset == 9 else rows, total=60)
+
+    with api(serving) as url:
+        sync(url, tmp_path, max_parallel_pages=3)
+        is_done.set()
+    assert ids(tmp_path) == list(range(60))
+    assert freed_in_time
+    assert all(freed_in_time)

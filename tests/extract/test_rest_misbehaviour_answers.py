@@ -113,6 +113,9 @@ STATUSES: dict[str, Case] = {
 
 TIMES: dict[str, Case] = {
     "a byte comes each half second": refused(on(wire.drip), "request_timeout_seconds", settings=QUICK, seconds=12),
+    "blanks come without an end, and no length was told": refused(
+        on(wire.blanks_without_length), "request_timeout_seconds", settings=QUICK, seconds=12
+    ),
     "a byte of the headers comes each half second": refused(
         on(wire.drip_of_headers), "request_timeout_seconds", settings=QUICK, seconds=12
     ),

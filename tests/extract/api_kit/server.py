@@ -65,14 +65,15 @@ class Wire:
     def send(self, content: bytes) -> None:
         self._connection.sendall(content)
 
-    def hang(self, seconds: float = 3600) -> None:
-        """Says nothing until the server stops, or the client has closed its end."""
+    def hang(self, seconds: float = 3600) -> bool:
+        """Says nothing until the server stops, or the client has closed its end; whether to go on."""
         self._connection.settimeout(0.1)
         until = time.monotonic() + seconds
         while time.monotonic() < until and not self._closing.is_set():
             with contextlib.suppress(TimeoutError):
                 if not self._connection.recv(1):
-                    return
+                    return False
+        return not self._closing.is_set()
 
     def reset(self) -> None:
         """Closes the connection with a reset in place of an end."""

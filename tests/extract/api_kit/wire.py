@@ -109,6 +109,17 @@ def drip(reply: Reply) -> Reply:
     return reply.but(raw=send)
 
 
+def blanks_without_length(reply: Reply) -> Reply:
+    """The whole body at once, then a blank three times a second, and only the end of the connection would end it."""
+
+    def send(wire: Wire) -> None:
+        wire.send(reply.head(Content_Length="", Connection="close") + reply.body)
+        while wire.hang(0.3):
+            wire.send(b" ")
+
+    return reply.but(raw=send)
+
+
 def drip_of_headers(reply: Reply) -> Reply:
     """The same with the headers."""
 

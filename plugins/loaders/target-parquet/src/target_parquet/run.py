@@ -212,8 +212,8 @@ class Run:
             if isinstance(load, RecordsLoad) and load.testimony.verdict is Verdict.COMPLETE:
                 try:
                     self._stage(load)
-                except Exception:
-                    log.exception("stream %s was complete, and could not be staged", load.stream)
+                except (TargetError, ArrowSingerError, OSError) as error:  # the broken input is what the run ends with
+                    log.error("stream %s was complete, and could not be staged: %s", load.stream, error)
         self._abandon(self._open.values())
 
     @staticmethod

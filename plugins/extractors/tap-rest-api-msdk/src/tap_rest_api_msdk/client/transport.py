@@ -124,7 +124,7 @@ class Transport:
 
     def _made(self, proxy: str, is_secure: bool) -> urllib3.PoolManager:
         given: dict[str, Any] = {"maxsize": self._parallel + 1}
-        if is_secure:  # the system's certificates take 30 ms to read
+        if is_secure:  # reading the system's certificates is a tenth of a start
             given["ssl_context"] = context(self._ca_file)
         if proxy:
             parts = urlsplit(proxy)
@@ -183,7 +183,7 @@ def _proxy_of(scheme: str, host: str) -> str:
     """The proxy that the environment names for a host; empty for none."""
     if not any(name.lower().endswith("_proxy") for name in os.environ):
         return ""
-    import urllib.request  # only here: it takes 10 ms
+    import urllib.request  # only here: few need it, and it takes its time
 
     if urllib.request.proxy_bypass(host):
         return ""

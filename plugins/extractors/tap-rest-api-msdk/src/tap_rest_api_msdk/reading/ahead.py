@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
@@ -48,6 +50,14 @@ class _Threads:
 _threads = _Threads()
 
 
+@dataclass
+class _Turns(Generic[Place, Result]):
+    """What waits for its turn, and how many are having theirs."""
+
+    waiting: deque[tuple[Place, Future[Result]]] = field(default_factory=deque)
+    running: int = 0
+
+
 class Ahead(Generic[Place, Result]):
     """Asks in threads of its own, for `parallel` places at once; further ones wait for their turn."""
 
@@ -55,8 +65,7 @@ class Ahead(Generic[Place, Result]):
         self._fetch, self._parallel = fetch, parallel
         self._asked: deque[tuple[Place, Future[Result]]] = deque()
         self._lock = threading.Lock()
-        self._waiting: deque[tuple[Place, Future[Result]]] = deque()
-        self._running = 0
+        self._turns: _Turns[Place, Result] = _Turns()
 
     def __len__(self) -> int:
         return len(self._asked)
@@ -65,20 +74,21 @@ class Ahead(Generic[Place, Result]):
         """Begins to fetch, as soon as it is its turn."""
         one = place, Future[Result]()
         self._asked.append(one)
+        turns = self._turns
         with self._lock:
-            self._waiting.append(one)
-            if self._running >= self._parallel:
+            turns.waiting.append(one)
+            if turns.running >= self._parallel:
                 return
-            self._running += 1
-        _threads.do(self._run)
+            turns.running += 1
+        _threads.do(partial(self._run, turns))
 
-    def _run(self) -> None:
+    def _run(self, turns: _Turns[Place, Result]) -> None:
         while True:
             with self._lock:
-                if not self._waiting:
-                    self._running -= 1
+                if not turns.waiting:
+                    turns.running -= 1
                     return
-                place, future = self._waiting.popleft()
+                place, future = turns.waiting.popleft()
             try:
                 future.set_result(self._fetch(place))
             except BaseException as error:  # whoever takes the result raises it
@@ -97,7 +107,8 @@ class Ahead(Generic[Place, Result]):
         return [place for place, _ in self._asked]
 
     def drop(self) -> None:
-        """Forgets what was asked for and not taken."""
+        """Forgets what was asked for and not taken; what is under way of it keeps nothing else from its turn."""
         self._asked.clear()
         with self._lock:
-            self._waiting.clear()
+            self._turns.waiting.clear()
+            self._turns = _Turns()

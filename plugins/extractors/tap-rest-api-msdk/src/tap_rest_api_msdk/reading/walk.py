@@ -92,7 +92,6 @@ class Walk:
         self.first = At(done.place, behind=True, overlaps=True) if done else At(self._paginator.first())
         self._last = self.first  # asked for last
         self._step = 0  # records of a full page
-        self._behind, self._tail_behind = self.received, self._tail  # up to the page yielded
         self._grown: tuple[At, Page] | None = None  # the last page, where the total grew
 
     @property
@@ -109,12 +108,11 @@ class Walk:
             if at.expected is not None and page.sent != at.expected:
                 self._ahead.drop()  # asked for by a count that does not hold
             self._take(at, page)
-            self._behind, self._tail_behind = self.received, self._tail
             following = self._following(at, page)
             if following is not None:
                 self._go_on(page, following)
-            if self._overlaps and not at.probes and page.sent and self._tail_behind is not None:
-                self.at_rest = AtRest(at.place + page.sent, self._behind, self._tail_behind)
+            if self._overlaps and not at.probes and page.sent and self._tail is not None:
+                self.at_rest = AtRest(at.place + page.sent, self.received, self._tail)
             if page.records and not self.is_deaf:
                 yield page
         self._check_end()
