@@ -35,6 +35,7 @@ class LoadPlan:
     root: Path
     schema: pa.Schema
     source_types: dict[str, str]
+    comments: dict[str, str]
     mode: Mode
     key_columns: list[str]
     replication_key: str | None
@@ -172,7 +173,7 @@ class Load:
             mode=plan.mode,
             key_columns=plan.key_columns,
             cursor=Cursor(key, plan.start, upto) if key else None,
-            schema=documents.columns_of(plan.stream, writer.schema, plan.source_types),
+            schema=documents.columns_of(plan.stream, writer.schema, plan.source_types, comments=plan.comments),
             files=writer.files,
             rows=writer.rows,
             source_rows=source_rows,

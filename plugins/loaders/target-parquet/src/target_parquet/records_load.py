@@ -45,6 +45,7 @@ class RecordsLoad:
         self._converter = RecordConverter(self.stream, columns, settings.on_schema_drift)
         self._schema = self._converter.schema
         self._source_types = {column.name: column.source_type for column in columns}
+        self._comments = declared.comments(json.loads(bytes(schema.schema)))
         self._row_number = names.row_number(self._schema.names) if self._keys else None
         secret = [column.name for column in columns if column.is_secret]
         self._dead = DeadLetters(output.root, self._load_id, self.stream, settings.max_dead_letters, secret)
@@ -166,7 +167,7 @@ class RecordsLoad:
             mode="overwrite" if not self._cursor else "merge" if self._keys else "append",
             key_columns=self._keys,
             cursor=Cursor(self._cursor, None, None) if self._cursor else None,
-            schema=documents.columns_of(self.stream, self._schema, self._source_types),
+            schema=documents.columns_of(self.stream, self._schema, self._source_types, comments=self._comments),
             files=[msgspec.structs.replace(f, path=f"{names.folder(self.stream)}/{f.path}") for f in files],
             rows=sum(f.rows for f in files),
             source_rows=None,

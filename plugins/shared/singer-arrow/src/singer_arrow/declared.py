@@ -51,6 +51,16 @@ def columns(schema: JsonSchema, text_columns: Collection[str] = (), not_null: Co
     return found
 
 
+def comments(schema: JsonSchema) -> dict[str, str]:
+    """What a stream's JSON Schema says of its columns in words (`description`), by column."""
+    properties = schema.get("properties") or {}
+    return {name: str(column["description"]) for name, column in properties.items() if _is_described(column)}
+
+
+def _is_described(column: Any) -> bool:
+    return isinstance(column, Mapping) and bool(column.get("description"))
+
+
 def arrow_schema(columns: Iterable[Declared]) -> pa.Schema:
     """The Arrow schema of columns."""
     return pa.schema([column.field for column in columns])

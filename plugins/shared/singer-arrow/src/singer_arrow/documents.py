@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
@@ -52,6 +53,7 @@ RowNumber = Annotated[
 Collation = Annotated[
     str | None, Meta(description="By which the source compares this text column; null: byte by byte, or not known.")
 ]
+Comment = Annotated[str, Meta(description="The source's own description of it; empty where it has none.")]
 Ledger = Annotated[str, Meta(description="The ledger's own id, a UUID: another one is another ledger")]
 
 
@@ -75,6 +77,7 @@ class Column(msgspec.Struct):
     nullable: bool
     source_type: str
     collation: Collation = None
+    comment: Comment = ""
 
     def arrow(self) -> pa.Field:
         """The Arrow field of this column. Raises TypeRefused for a type outside the contract."""
@@ -146,6 +149,7 @@ class LoadDocument(msgspec.Struct, kw_only=True):
     stream: str
     source_schema: str
     source_table: str
+    comment: Comment = ""
     mode: Mode
     key_columns: list[str]
     cursor: Cursor | None
@@ -174,6 +178,7 @@ class Manifest(msgspec.Struct, kw_only=True):
     source: str
     stream: str
     table: str
+    comment: Comment = ""
     mode: Mode
     key_columns: list[str]
     cursor: Cursor | None
@@ -364,18 +369,30 @@ class Reconciliation(msgspec.Struct, kw_only=True, frozen=True):
 
 
 def columns_of(
-    stream: str, schema: pa.Schema, source_types: Mapping[str, str], collations: Mapping[str, str] | None = None
+    stream: str,
+    schema: pa.Schema,
+    source_types: Mapping[str, str],
+    collations: Mapping[str, str] = MappingProxyType({}),
+    comments: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Column]:
     """The manifest's columns of an Arrow schema. Raises NameRefused or TypeRefused, naming stream and column.
 
-    `collations`: those of text key columns, by name.
+    `collations`: those of text key columns, `comments`: the source's descriptions, by name.
     """
     from singer_arrow import types
 
-    in_delta, collated = names.column_names(stream, schema.names), collations or {}
+    in_delta = names.column_names(stream, schema.names)
     return [
-        Column(f.name, in_delta[f.name], types.type_text(f.type), f.nullable, source_types.get(f.name, ""), collated.get(f.name))
-        for f in schema
+        Column(
+            field.name,
+            in_delta[field.name],
+            types.type_text(field.type),
+            field.nullable,
+            source_types.get(field.name, ""),
+            collations.get(field.name),
+            comments.get(field.name, ""),
+        )
+        for field in schema
     ]
 
 

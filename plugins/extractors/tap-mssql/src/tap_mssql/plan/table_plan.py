@@ -89,6 +89,8 @@ def plan_table(request: TableRequest, items: Sequence[SelectItem], strategy: Str
         identity=_identity(request, items, strategy, window),
         notes=(*request.column_notes, *(f"left out: {text}" for text in request.left_out)),
         collations=request.key_collations,
+        comment=request.table.description,
+        comments={column.name: column.description for column in request.columns if column.description},
         request=request,
         items=tuple(items),
         strategy=strategy,

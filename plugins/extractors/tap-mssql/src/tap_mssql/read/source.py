@@ -52,8 +52,8 @@ class LoadPlan:
     as the database declares them. `is_in_key_order`: ranges of keys are in the order of `key_columns`, so that parts can say from
     which key to which they go. `row_bytes`: memory one row may take; None where counting must tell. `window.to` is fixed when the
     load begins, and stays when a later run goes on with it. `identity`: what two runs must have in common, in words and JSON
-    values, for one to use what the other read. `notes` travel in the load document. `collations`: by
-    which the database compares text columns of the key, by name.
+    values, for one to use what the other read. `notes` travel in the load document. `collations`: by which the database compares
+    text columns of the key, by name. `comment` and, by column, `comments`: how the database describes the table and its columns.
     `ranges`: what a repair reads again. `table_rows`: of the whole table, as the database estimates; None where it does not.
     """
 
@@ -71,6 +71,8 @@ class LoadPlan:
     identity: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     collations: dict[str, str] = field(default_factory=dict)
+    comment: str = ""
+    comments: dict[str, str] = field(default_factory=dict)
     ranges: tuple[KeyRange, ...] = ()
     table_rows: int | None = None
 

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
+from singer_arrow import declared
 from singer_arrow.bookmarks import columns_of, compare, known_columns
 from singer_arrow.documents import Mode
 from singer_arrow.errors import DamagedPart, Failure
@@ -234,6 +235,7 @@ class StreamReader:
             root=root,
             schema=schema,
             source_types={k: v for k, v in schemas.source_types(choice.full_schema).items() if k in schema.names},
+            comments=declared.comments(choice.full_schema),
             mode=mode,
             key_columns=list(choice.key),
             replication_key=choice.replication_key if choice.is_incremental else None,
