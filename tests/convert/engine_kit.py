@@ -90,10 +90,8 @@ class Lake:
     def target(self) -> str:
         return self.schema if self.by_name else str(self.tables)
 
-    def order(
-        self, loads: list[Made], again: tuple[str, ...] = (), staged: list[str] | None = None, verify: str = "full"
-    ) -> list[str]:
-        """The arguments of a run over loads."""
+    def order(self, loads: list[Made], again: tuple[str, ...] = (), staged: list[str] | None = None, **more: Any) -> list[str]:
+        """The arguments of a run over loads; `more` is what else the order says."""
         told = ("load_id", "source", "stream", "table", "mode", "rows", "source_rows")
         wanted = [
             {
@@ -105,7 +103,7 @@ class Lake:
             for load in loads
         ]
         known = [load.load_id for load in loads] if staged is None else staged
-        order = json.dumps({"target": self.target, "verify": verify, "staged": known, "loads": wanted}).encode()
+        order = json.dumps({"target": self.target, "staged": known, "loads": wanted, **more}).encode()
         digest = hashlib.sha256(order).hexdigest()
         self.stage.joinpath(f"{digest[:12]}.json").write_bytes(order)
         options = ["--stage", str(self.stage), "--target", self.target, "--order", f"{digest[:12]}.json"]

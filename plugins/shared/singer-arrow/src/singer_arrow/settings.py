@@ -233,7 +233,8 @@ def _list_or_object(base: Any, text: str) -> Any:
             return json.loads(text)
         except ValueError as error:
             raise ValueError(f"is not valid JSON: {error}") from None
-    is_texts = typing.get_origin(base) in (tuple, list) and _bare(typing.get_args(base)[0]) is str
+    entry = _bare(typing.get_args(base)[0]) if typing.get_origin(base) in (tuple, list) else None
+    is_texts = entry is str or typing.get_origin(entry) is Literal
     return [part.strip() for part in text.split(",") if part.strip()] if is_texts else text
 
 

@@ -17,6 +17,7 @@ from singer_arrow import settings
 from singer_arrow.settings import Secret, no_secret
 
 PROGRAM = "lakehouse"
+WEEK = 168  # hours: the least that Delta lets VACUUM keep unless its check is switched off
 _NAME = re.compile(r"[^`./\s\\]+")  # of a catalog or schema; the job writes it between backticks
 _VARIABLES = authentication.VARIABLES | {
     "cluster_id": "DATABRICKS_CLUSTER_ID",
@@ -28,6 +29,11 @@ _VARIABLES = authentication.VARIABLES | {
     "cli": "LAKEHOUSE_CLI",
     "keep_loads": "LAKEHOUSE_KEEP_LOADS",
     "verify": "LAKEHOUSE_VERIFY",
+    "row_columns": "LAKEHOUSE_ROW_COLUMNS",
+    "cluster_by_key": "LAKEHOUSE_CLUSTER_BY_KEY",
+    "optimize_every": "LAKEHOUSE_OPTIMIZE_EVERY",
+    "vacuum_hours": "LAKEHOUSE_VACUUM_HOURS",
+    "on_failure": "ON_FAILURE",
 }
 
 
@@ -91,7 +97,8 @@ class Settings(settings.Settings, kw_only=True, frozen=True, rename=_VARIABLES):
     cluster_id: Annotated[
         str,
         Meta(
-            description="Existing cluster for the conversion job; without one, serverless, which needs a volume as stage.",
+            description="Existing cluster for the conversion job; without one, serverless where the stage is in a volume, else "
+            "a job cluster of one small machine, which databricks-sdk chooses.",
             examples=["1124-120000-abcdefgh"],
         ),
     ] = ""
@@ -136,6 +143,46 @@ class Settings(settings.Settings, kw_only=True, frozen=True, rename=_VARIABLES):
             "while they are written, and Delta's own count, where the engine can tell them."
         ),
     ] = "full"
+    row_columns: Annotated[
+        tuple[Literal["_load_id", "_loaded_at", "_source"], ...],
+        Meta(
+            description="Columns that the job adds to every row: the load it came with, the moment it was written (UTC), "
+            "and its source. Rows written before have NULL there.",
+            examples=[["_loaded_at", "_source"]],
+        ),
+    ] = ()
+    cluster_by_key: Annotated[
+        bool,
+        Meta(description="Makes new tables of streams with a key with liquid clustering by it, which OPTIMIZE keeps up."),
+    ] = False
+    optimize_every: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Commits of a table after which the job runs OPTIMIZE on it; 0 for never. Tables with predictive "
+            "optimization need none.",
+        ),
+    ] = 0
+    vacuum_hours: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Hours of history, 168 or more, that VACUUM keeps, which then runs behind each OPTIMIZE; 0 for never.",
+            examples=[720],
+        ),
+    ] = 0
+    on_failure: Annotated[
+        Literal["deliver", "stop"],
+        Meta(
+            description="What `entrypoint.sh` does when a source, a stream or a load fails: `deliver` takes everything else to "
+            "Delta and then ends with the code of what failed first; `stop` ends there."
+        ),
+    ] = "deliver"
+
+    @property
+    def upkeep(self) -> dict[str, object]:
+        """What the job does for the tables besides writing them."""
+        return {name: getattr(self, name) for name in ("cluster_by_key", "optimize_every", "vacuum_hours")}
 
     @classmethod
     def contradictions(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -151,6 +198,14 @@ class Settings(settings.Settings, kw_only=True, frozen=True, rename=_VARIABLES):
         if "target" in values and not _target(values["target"]):
             yield _VARIABLES["target"], "must be a schema, catalog.schema, or an absolute path"
         yield from _compute(values)
+        hours = values.get("vacuum_hours") or 0
+        if 0 < hours < WEEK:
+            yield _VARIABLES["vacuum_hours"], f"must be 0, or {WEEK} and more: who reads the table now may need what is removed"
+        elif hours and not values.get("optimize_every"):
+            yield (
+                _VARIABLES["vacuum_hours"],
+                "has no effect: VACUUM runs behind OPTIMIZE, and LAKEHOUSE_OPTIMIZE_EVERY is not set",
+            )
 
     @property
     def identity(self) -> str:
@@ -177,13 +232,6 @@ def _compute(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield (
             _VARIABLES["new_cluster"],
             "and DATABRICKS_CLUSTER_ID are both set, and the job runs on one of them; unset the other",
-        )
-    on_dbfs = _stage(str(values.get("stage", ""))).startswith("dbfs:")
-    if on_dbfs and "new_cluster" in values and not cluster and not new_cluster:
-        yield (
-            _VARIABLES["cluster_id"],
-            "is missing: the job needs a cluster, because serverless compute cannot run a file from DBFS; set it, or "
-            "LAKEHOUSE_NEW_CLUSTER, or a LAKEHOUSE_STAGE in a volume (/Volumes/catalog/schema/volume/…)",
         )
 
 

@@ -8,22 +8,16 @@ import click
 
 from lakehouse.loads import read_local
 from lakehouse.settings import load_settings
-from lakehouse.stages import open_stage
 from lakehouse.steps.convert import Conversion
 from lakehouse.steps.verify import refuse_failures, show_results
 from lakehouse.terminal import say
-from lakehouse.workspace.jobs import Jobs
-from lakehouse.workspace.rest import Workspace
 
 
 @click.command("convert")
 def command() -> None:
     """Run the job that applies staged loads to Delta, checks them, and writes the ledger."""
     settings = load_settings(os.environ)
-    conversion = Conversion(
-        open_stage(settings), Jobs(Workspace(settings), settings), settings.target, settings.output, settings.verify, say
-    )
-    results = conversion.apply(read_local(settings.output).loads)
+    results = Conversion.of(settings, say).apply(read_local(settings.output).loads)
     if not results:
         say("nothing to convert: every staged load is in Delta")
         return

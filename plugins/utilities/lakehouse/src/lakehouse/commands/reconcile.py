@@ -8,12 +8,9 @@ from pathlib import Path
 import click
 
 from lakehouse.settings import load_settings
-from lakehouse.stages import open_stage
 from lakehouse.steps import reconcile
 from lakehouse.steps.convert import Conversion
 from lakehouse.terminal import say
-from lakehouse.workspace.jobs import Jobs
-from lakehouse.workspace.rest import Workspace
 from singer_arrow import documents
 
 
@@ -28,10 +25,7 @@ def command(figures: Path, into: Path | None) -> None:
     """Compare what the source holds (FIGURES, by tap-mssql --reconcile) with Delta. Exit code 6 when something differs."""
     settings = load_settings(os.environ)
     source = reconcile.read_source(figures)
-    conversion = Conversion(
-        open_stage(settings), Jobs(Workspace(settings), settings), settings.target, settings.output, settings.verify, say
-    )
-    found = reconcile.compare(source, conversion.figures(reconcile.order_of(source)))
+    found = reconcile.compare(source, Conversion.of(settings, say).figures(reconcile.order_of(source)))
     kept = reconcile.write(found, settings.output.parent / reconcile.FOLDER)
     reconcile.show(found)
     say(f"what was found is in {kept}")

@@ -13,8 +13,6 @@ from lakehouse.stages import open_stage
 from lakehouse.steps.convert import Conversion
 from lakehouse.steps.verify import refuse_failures, results_of, show_results
 from lakehouse.terminal import say
-from lakehouse.workspace.jobs import Jobs
-from lakehouse.workspace.rest import Workspace
 
 
 @click.command("verify")
@@ -22,12 +20,10 @@ from lakehouse.workspace.rest import Workspace
 def command(again: bool) -> None:
     """Show source, Parquet and Delta rows per load, and whether all figures are equal."""
     settings = load_settings(os.environ)
-    stage, local = open_stage(settings), read_local(settings.output).loads
+    local = read_local(settings.output).loads
     if again:
-        results = Conversion(
-            stage, Jobs(Workspace(settings), settings), settings.target, settings.output, settings.verify, say
-        ).check_again(local)
+        results = Conversion.of(settings, say).check_again(local)
     else:
-        results = results_of(local, newest(stage, settings.target))
+        results = results_of(local, newest(open_stage(settings), settings.target))
     show_results("Verified again" if again else "Verified", results)
     refuse_failures(results, again)

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from lakehouse.job.errors import Refused
 from lakehouse.job.loads import Load
 from lakehouse.job.parts import NUMBER
-from lakehouse.job.types import quoted, spare, type_family
+from lakehouse.job.types import quoted, type_family
 
 PLAIN = "^[ -~]*$"  # printable ASCII: all collations but the two below agree on what is equal there
 OTHER_CASES = ("turkish", "azeri")  # i and I are not one letter there
@@ -21,6 +21,7 @@ SMALL = "".join(map(chr, [*range(0x61, 0x7B), *range(0xE0, 0xF7), *range(0xF8, 0
 CAPITAL = SMALL.upper()
 LETTERS = {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "ł": "l", "ı": "i", "ħ": "h"}
 ORDER = "load number"  # how the frame of several loads calls the load's place; with a space, no column in Delta has the name
+RANK = "rank number"  # and so is this one
 
 
 def collations(load: Load) -> dict[str, str]:
@@ -76,18 +77,17 @@ def count_keys(frame: DataFrame, load: Load) -> tuple[int, int]:
 def newest_of_each_key(frame: DataFrame, load: Load) -> DataFrame:
     """One row per key, the same however often it is asked.
 
-    Of several the one of the later load (ORDER, if the frame has it), then the greater by replication key, then by row number,
+    Of several the one of the later load (ORDER), then the greater by replication key, then by row number,
     then by the data itself.
     """
-    order = [F.col(quoted(ORDER)).desc()] if ORDER in frame.columns else []
+    order = [F.col(quoted(ORDER)).desc()]
     if load.cursor:
         order.append(F.col(quoted(load.cursor)).desc_nulls_last())
     order.append(F.col(quoted(NUMBER)).desc_nulls_last())
     texts = [F.expr(as_text(each["column"], each["type"])) for each in load.columns]
     order.append(F.md5(F.concat_ws("|", *(F.coalesce(text, F.lit("-")) for text in texts))).desc())
-    rank = spare("rank", frame.columns)
     window = Window.partitionBy(*key_columns(load)).orderBy(*order)
-    return frame.withColumn(rank, F.row_number().over(window)).where(F.col(rank) == 1).drop(rank)
+    return frame.withColumn(RANK, F.row_number().over(window)).where(F.col(quoted(RANK)) == 1).drop(RANK)
 
 
 def as_text(column: str, arrow: str) -> str:
@@ -97,10 +97,10 @@ def as_text(column: str, arrow: str) -> str:
 
 def rows_of_keys(table: DataFrame, frame: DataFrame, load: Load) -> DataFrame:
     """The rows of a table whose keys a frame has."""
-    names = [spare(f"k{n}", table.columns) for n in range(len(load.keys))]
+    names = [f"key {n}" for n in range(len(load.keys))]  # with a space, no column of the table has the name
     keys = frame.select(*(column.alias(name) for column, name in zip(key_columns(load), names, strict=True))).distinct()
     found = collations(load)
-    on = [F.expr(folded(quoted(key), found.get(key))) == F.col(name) for key, name in zip(load.keys, names, strict=True)]
+    on = [F.expr(folded(quoted(key), found.get(key))) == F.col(quoted(name)) for key, name in zip(load.keys, names, strict=True)]
     return table.join(keys, on, "left_semi")
 
 

@@ -48,6 +48,11 @@ class Load:
         return str(self.manifest["table"])
 
     @property
+    def comment(self) -> str:
+        """The source's own description of the table; empty where it has none."""
+        return str(self.manifest.get("comment") or "")
+
+    @property
     def rows(self) -> int:
         """The rows of its parts."""
         return int(self.manifest["rows"])
@@ -83,7 +88,12 @@ class Load:
 
     def schema(self) -> T.StructType:
         """The table's columns; all may be NULL in Delta."""
-        return T.StructType([T.StructField(c["column"], delta_type(c["type"]), True) for c in self.columns])
+        return T.StructType([T.StructField(c["column"], delta_type(c["type"]), True, metadata_of(c)) for c in self.columns])
+
+
+def metadata_of(column: dict[str, Any]) -> dict[str, Any]:
+    """What Spark keeps of a column besides its type: the source's comment, where it has one."""
+    return {"comment": column["comment"]} if column.get("comment") else {}
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@
 Sent as one file (lakehouse.job_file) to Databricks (DBR 13.3 and later), open-source Spark with Delta, or Sail: DataFrames,
 SQL and the standard library. FILE, relative to STAGE, is JSON:
 
-    {"target": "as configured", "verify": "full or write", "staged": [load ids on the stage],
+    {"target": "as configured", "verify": "full or write", "row_columns": ["_loaded_at"…], "upkeep": {"optimize_every": 0…},
+     "staged": [load ids on the stage],
      "loads": [{"manifest": "path relative to STAGE", "sha256": "of the manifest", "again": "sent a second time?",
                 and of the manifest: "load_id", "source", "stream", "table", "mode", "rows", "source_rows"}]}
 
@@ -43,6 +44,7 @@ from lakehouse.job.published import document_of, publish
 from lakehouse.job.session import SETTINGS, configure, die_if_asked, own_session
 from lakehouse.job.streams import StreamLoads
 from lakehouse.job.tables import Target
+from lakehouse.job.upkeep import Upkeep
 from lakehouse.job.writer import Writer
 
 PUBLISH_EVERY_S = 30.0  # between two published documents while loads go on
@@ -73,13 +75,14 @@ class Run:
 
     def work(self, target: str, lease: Lease, loads: list[Load], step: Callable[[StreamLoads], None]) -> None:
         """Does a step for each stream's loads, of some streams at once; publishes now and then."""
-        verify = str(self.order.get("verify", "full"))
+        verify, row_columns = str(self.order.get("verify", "full")), list(self.order.get("row_columns", ()))
+        upkeep = Upkeep.of(self.order)
         of_thread = threading.local()  # a session costs time: each thread makes one, whatever the number of streams
 
         def work_on(of_stream: list[Load]) -> None:
             if not hasattr(of_thread, "writer"):
                 session, own = own_session(self.spark)
-                of_thread.writer = Writer(session, own, Target(session, target), lease, verify)
+                of_thread.writer = Writer(session, own, Target(session, target), lease, verify, row_columns, upkeep)
             mine = StreamLoads(of_thread.writer, self.ledger, of_stream)
             self.streams.append(mine)
             step(mine)

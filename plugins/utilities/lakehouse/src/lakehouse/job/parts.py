@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from lakehouse.job.errors import Damaged
-from lakehouse.job.loads import Load
+from lakehouse.job.loads import Load, metadata_of
 from lakehouse.job.session import cause_of
 from lakehouse.job.types import delta_type, quoted, type_family
 
@@ -51,7 +51,7 @@ class StagedParts:
             if numbered:
                 schema.add(T.StructField(NUMBER, T.LongType(), True))
             return self._spark.createDataFrame([], schema)
-        columns = [F.expr(staged_sql(each)).alias(each["column"]) for each in load.columns]
+        columns = [F.expr(staged_sql(each)).alias(each["column"], metadata=metadata_of(each)) for each in load.columns]
         if numbered:
             columns.append((F.col(quoted(number)) if number else F.lit(None)).cast("bigint").alias(NUMBER))
         return self._parquet(load, paths, number if numbered else None).select(*columns)

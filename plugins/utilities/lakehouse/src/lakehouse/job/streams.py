@@ -24,6 +24,13 @@ class StreamLoads:
 
     def apply(self) -> None:
         """Every load gets an outcome. One that is not applied stops those behind it, until one that reads the stream whole."""
+        upkeep, target = self._writer.upkeep, self._writer.target
+        before = {load.table: upkeep.version(target, load.table) for load in self._loads}
+        self._apply()
+        for table, version in before.items():
+            upkeep.tend(target, table, version)
+
+    def _apply(self) -> None:
         pending = [load for load in self._loads if not self._is_settled(load)]
         pending = self._whole_reads(pending)
         blocked = ""

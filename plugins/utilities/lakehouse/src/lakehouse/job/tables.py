@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from lakehouse.job.session import cause_of
 from lakehouse.job.types import quoted
 
 MADE_WITH = {"delta.feature.timestampNtz": "supported"}  # what a datetime of SQL Server needs, and one may come later
@@ -74,6 +75,21 @@ class Target:
         else:
             writer.saveAsTable(self.sql(table))
 
+    def make_clustered(self, table: str, columns: str, keys: str) -> None:
+        """Makes a table, which has liquid clustering; one that an engine cannot make so is made later, without."""
+        properties = ", ".join(f"'{name}' = '{value}'" for name, value in MADE_WITH.items())
+        statement = f"CREATE TABLE IF NOT EXISTS {self.sql(table)} ({columns}) USING delta CLUSTER BY ({keys})"
+        try:
+            self.spark.sql(f"{statement} TBLPROPERTIES ({properties})").collect()
+        except Exception as error:
+            print(f"{table} is not clustered: {cause_of(error)}", flush=True)
+
+    def describe(self, table: str, comment: str) -> None:
+        """Gives a table that was just made its comment, where there is one and the engine knows comments."""
+        if comment:
+            text = comment.replace("\\", "\\\\").replace("'", "\\'")
+            self._try(f"COMMENT ON TABLE {self.sql(table)} IS '{text}'")
+
     def replace(self, frame: DataFrame, table: str, options: dict[str, str], where: str | None = None) -> None:
         """Puts rows in place of all, or of those that a condition names, in one commit; makes the table where there is none.
 
@@ -84,7 +100,7 @@ class Target:
         if there is None:
             self.append(frame, table, {**options, **MADE_WITH})
             return
-        options = dict(options)
+        options, clustered = dict(options), [] if where else self.clustering(table)
         if where is None:
             frame = with_comments(frame, there)
             if {f.name: f.dataType for f in there.fields} != {f.name: f.dataType for f in frame.schema.fields}:
@@ -96,6 +112,9 @@ class Target:
             if where is None or "Schema mismatch" not in str(error):
                 raise
             self._overwrite(with_columns_of(frame, there), table, options, where)
+        kept = [name for name in clustered if name in frame.columns]
+        if kept and self.clustering(table) != kept:  # Delta 4 forgets it where all rows are replaced
+            self._try(f"ALTER TABLE {self.sql(table)} CLUSTER BY ({', '.join(map(quoted, kept))})")
 
     def _overwrite(self, frame: DataFrame, table: str, options: dict[str, str], where: str | None) -> None:
         if self.by_path:
@@ -115,6 +134,10 @@ class Target:
         if str((detail.get("properties") or {}).get("delta.enableTypeWidening", "")).lower() != "true":
             return False
         return self._try(f"ALTER TABLE {self.sql(table)} ALTER COLUMN {quoted(column)} TYPE {kind.simpleString()}")
+
+    def clustering(self, table: str) -> list[str]:
+        """The columns of a table's liquid clustering; none where the engine cannot say."""
+        return list(self.detail(table).get("clusteringColumns") or [])
 
     def detail(self, table: str) -> dict[str, Any]:
         """What DESCRIBE DETAIL says; {} where the engine cannot say (Sail)."""
@@ -157,7 +180,7 @@ def with_columns_of(frame: DataFrame, table: T.StructType) -> DataFrame:
 
 
 def with_comments(frame: DataFrame, table: T.StructType) -> DataFrame:
-    """The frame, its columns with the comments that the table's columns of the same name have."""
+    """The frame, its columns with the comments that the table's columns of the same name have: what is there wins."""
     comments = {f.name.lower(): f.metadata["comment"] for f in table.fields if f.metadata and "comment" in f.metadata}
     if not comments:
         return frame

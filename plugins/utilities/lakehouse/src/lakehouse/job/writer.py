@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame, Observation, SparkSession
+from collections.abc import Sequence
+
+from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
@@ -17,25 +19,38 @@ from lakehouse.job.facts import (
     measure_by,
     short_of_source,
 )
+from lakehouse.job.held import are_small, held
 from lakehouse.job.keys import ORDER, count_keys, missing_keys, newest_of_each_key, refuse_doubtful_keys, rows_of_keys, same_key
 from lakehouse.job.lease import Lease
 from lakehouse.job.loads import Load
 from lakehouse.job.parts import NUMBER, StagedParts
+from lakehouse.job.rows import MARK, mark_of, refuse_other_kinds, row_fields, with_row_columns
 from lakehouse.job.session import cause_of, configure, die_if_asked
 from lakehouse.job.shape import Shape, shape_of
 from lakehouse.job.tables import MADE_WITH, Target
-from lakehouse.job.types import quoted, spare
+from lakehouse.job.types import quoted
+from lakehouse.job.upkeep import Upkeep
 from lakehouse.job.windows import ranges_sql
 
-MARK = "_load_id"  # the column that tells which load an appended row came with
 TXN = "spark.databricks.delta.write.txn"
 
 
 class Writer:
     """Writes loads, of one stream and mode at a time; on return Delta holds them, by count and every fact of their manifests."""
 
-    def __init__(self, spark: SparkSession, own_settings: bool, target: Target, lease: Lease, verify: str) -> None:
+    def __init__(
+        self,
+        spark: SparkSession,
+        own_settings: bool,
+        target: Target,
+        lease: Lease,
+        verify: str = "full",
+        row_columns: Sequence[str] = (),
+        upkeep: Upkeep | None = None,
+    ) -> None:
         self.spark, self.target, self.lease, self._verify = spark, target, lease, verify
+        self._row_columns = row_columns  # of ROW_COLUMNS, those that every row gets
+        self.upkeep = upkeep or Upkeep()
         self._own_settings = own_settings  # may settings be set that another thread's statements would see?
         self.parts = StagedParts(spark)
 
@@ -48,18 +63,22 @@ class Writer:
                 "it has no rows, and its source does not say that it is empty: the table keeps its rows",
                 f"if the source is empty, delete the table's rows, or drop the table; else entrypoint.sh drop {load.load_id}",
             )
-        frame = self.parts.read(load)
+        frame = self._read(load)
         if (
             load.cursor and not load.keys
         ):  # appends follow; in front, where Delta keeps figures of a column, it finds them by that
             mark = mark_of(load)
-            frame = frame.select(marked(load).alias(mark), *map(quoted, frame.columns))
+            frame = frame.select(quoted(mark), *(quoted(name) for name in frame.columns if name != mark))
         if any(isinstance(each.dataType, T.TimestampNTZType) for each in load.schema().fields):
             self.target.allow_local_timestamps(load.table, there)
         self.lease.check()
+        if not there:
+            self.upkeep.make(self.target, load, frame.schema.fields)
         die_if_asked("overwrite-waiting")
         seen = self._replace(frame, load)
         die_if_asked("overwrite-written")
+        if not there:
+            self.target.describe(load.table, load.comment)
         self.lease.check()
         return [self._equal(load, facts_of_manifest(load), seen or measure(self.target.read(load.table), load))]
 
@@ -79,8 +98,8 @@ class Writer:
                     "the table has rows, and the ledger no load of this stream: rows would be double",
                     f"entrypoint.sh refresh {last.manifest['stream']} reads the stream whole, and replaces them",
                 )
-        shape = self._fit(last, there, former, [T.StructField(mark, T.StringType(), True)])
-        frames = [self.parts.read(load).withColumn(mark, marked(load)) for load in loads if load.rows]
+        shape = self._fit(last, there, former)
+        frames = [self._read(load) for load in loads if load.rows]
         if frames:
             self.lease.check()
             die_if_asked("append-waiting")
@@ -104,7 +123,7 @@ class Writer:
         expected, frame, counts = self._one_per_key(loads)
         there = self.target.fields(last.table)
         refuse_doubtful_keys(self.target.read(last.table) if there else None, frame, last)
-        shape = self._fit(last, there, former, [])
+        shape = self._fit(last, there, former)
         if any(load.rows for load in loads):
             self.lease.check()
             die_if_asked("merge-waiting")
@@ -112,7 +131,8 @@ class Writer:
             frame.createOrReplaceTempView(view)
             # Where Delta cannot be told by the session which commits to pass over, the rows themselves need the lease.
             source = view if self._own_settings else f"(SELECT * FROM {view} WHERE {self.lease.condition})"
-            self._with_marks(last, merge_sql(self.target.sql(last.table), source, last, shape))
+            added = [each.name for each in row_fields(last, self._wanted(last))]
+            self._with_marks(last, merge_sql(self.target.sql(last.table), source, last, shape, added))
             die_if_asked("merge-written")
             self.lease.check()
         found = measure(rows_of_keys(self.target.read(last.table), frame, last), last)
@@ -124,7 +144,7 @@ class Writer:
         self._prove([load])
         expected, frame, _ = self._one_per_key([load])
         there = self.target.fields(load.table)
-        shape = self._fit(load, there, former, [])
+        shape = self._fit(load, there, former)
         table, where = self.target.read(load.table), repaired_sql(load, shape)
         frame = with_others(as_spelled(frame.drop(ORDER, NUMBER), shape), table, load, shape)
         self.lease.check()
@@ -175,17 +195,30 @@ class Writer:
     def _one_per_key(self, loads: list[Load]) -> tuple[Facts, DataFrame, list[int]]:
         """The rows to merge, one per key; their facts (the manifest's own where one load has no doubles); rows per load."""
         last = loads[-1]
-        frame = all_of([self.parts.read(load, True).withColumn(ORDER, F.lit(place)) for place, load in enumerate(loads)])
+        frame = all_of([self._read(load, True).withColumn(ORDER, F.lit(place)) for place, load in enumerate(loads)])
         if len(loads) == 1:
+            frame = self._held(frame, loads)
             missing, keys = count_keys(frame, last)
             self._refuse_missing(last, missing)
             if keys == last.rows:
                 return facts_of_manifest(last), frame, [keys]
-        frame = newest_of_each_key(frame, last)
+        frame = self._held(newest_of_each_key(frame, last), loads)
         counts = [F.expr(f"count_if({quoted(ORDER)} = {place})").alias(f"c{place}") for place in range(len(loads))]
         row = frame.agg(*fact_columns(last), *counts, missing_keys(last).alias("missing")).collect()[0].asDict()
         self._refuse_missing(last, int(row["missing"]))
         return facts_of_row(row, last), frame, [int(row[f"c{place}"]) for place in range(len(loads))]
+
+    def _held(self, frame: DataFrame, loads: list[Load]) -> DataFrame:
+        """The rows as values, where they are few."""
+        if not are_small(loads):
+            return frame
+        last = loads[-1]
+        behind = [
+            T.StructField(NUMBER, T.LongType()),
+            *row_fields(last, self._wanted(last)),
+            T.StructField(ORDER, T.IntegerType()),
+        ]
+        return held(self.spark, frame, T.StructType([*last.schema().fields, *behind]))
 
     def _refuse_missing(self, load: Load, missing: int) -> None:
         if missing:
@@ -194,19 +227,34 @@ class Writer:
                 f"correct them at the source, or choose another key for stream {load.manifest['stream']}",
             )
 
-    def _fit(self, load: Load, there: dict[str, T.DataType], former: list[str], more: list[T.StructField]) -> Shape:
-        """Makes the table, or makes it hold the load's columns (and `more`)."""
+    def _wanted(self, load: Load) -> list[str]:
+        """The columns that the job adds to the rows of a load; those of an append need its id."""
+        is_marked = load.mode == "append" or (load.mode == "overwrite" and load.cursor and not load.keys)
+        return list(dict.fromkeys([*([MARK] if is_marked else []), *self._row_columns]))
+
+    def _read(self, load: Load, numbered: bool = False) -> DataFrame:
+        """The rows of a load, with the columns that the job adds."""
+        return with_row_columns(self.parts.read(load, numbered), load, self._wanted(load))
+
+    def _fit(self, load: Load, there: dict[str, T.DataType], former: list[str]) -> Shape:
+        """Makes the table, or makes it hold the load's columns and those that the job adds."""
         shape = shape_of(there, load, former)
+        refuse_other_kinds(load, there, self._wanted(load))
         known = {name.lower() for name in there}
-        added = [*(each for each in more if each.name.lower() not in known), *shape.added]
+        mine = [each for each in row_fields(load, self._wanted(load)) if each.name.lower() not in known]
+        added = [*mine, *shape.added]
         if any(isinstance(each.dataType, T.TimestampNTZType) for each in added):
             self.target.allow_local_timestamps(load.table, there)
         if added:
             self.lease.check()
+            if not there:
+                self.upkeep.make(self.target, load, added)
             die_if_asked("columns-waiting")
             frame = self.spark.createDataFrame([], T.StructType(added))
             self.target.append(frame, load.table, {"userMetadata": load.load_id, **({} if there else MADE_WITH)})
             die_if_asked("columns-added")
+            if not there:
+                self.target.describe(load.table, load.comment)
         left = {name: kind for name, kind in shape.widened.items() if not self.target.widen(load.table, name, kind)}
         if left:
             self._rewrite(load, left)
@@ -261,19 +309,6 @@ def app_of(load: Load) -> str:
     return "lighthouse:" + "/".join(load.stream)
 
 
-def mark_of(load: Load) -> str:
-    """The column that marks the rows of appends: `_load_id`, or a name that no column of the source has."""
-    return spare(MARK, (each["column"] for each in load.columns))
-
-
-def marked(load: Load) -> Column:
-    """The load's id in each row, as a column that may be NULL for the engine: a literal makes the table's column NOT NULL.
-
-    It never is: an id begins with a digit, the text it is compared with does not.
-    """
-    return F.expr(f"nullif('{load.load_id}', concat('!', cast({quoted(load.columns[0]['column'])} as string)))")
-
-
 def all_of(frames: list[DataFrame]) -> DataFrame:
     """All rows of frames that have the same columns."""
     whole = frames[0]
@@ -296,7 +331,7 @@ def repaired_sql(load: Load, shape: Shape | None = None) -> str:
 
 def with_others(frame: DataFrame, table: DataFrame, load: Load, shape: Shape) -> DataFrame:
     """The frame with the table's other columns: those that the source has no more are NULL, its owner's keep their values."""
-    mine = {name.lower() for name in shape.spelling.values()}
+    mine = {name.lower() for name in frame.columns}
     others = [each for each in table.schema.fields if each.name.lower() not in mine]
     kept = [each.name for each in others if each.name not in shape.gone]
     if kept:
@@ -309,9 +344,13 @@ def with_others(frame: DataFrame, table: DataFrame, load: Load, shape: Shape) ->
     return frame
 
 
-def merge_sql(table: str, source: str, load: Load, shape: Shape) -> str:
-    """MERGE of a view or query with one row per key. Columns that the source has no more become NULL in rows that it updates."""
+def merge_sql(table: str, source: str, load: Load, shape: Shape, added: list[str]) -> str:
+    """MERGE of a view or query with one row per key; `added` are the job's own columns.
+
+    Columns that the source has no more become NULL in rows that it updates.
+    """
     names = [(quoted(shape.spelling[each["column"]]), quoted(each["column"])) for each in load.columns]
+    names += [(quoted(name), quoted(name)) for name in added]
     sets = [f"t.{ours} = s.{theirs}" for ours, theirs in names] + [f"t.{quoted(name)} = NULL" for name in shape.gone]
     into, values = ", ".join(ours for ours, _ in names), ", ".join(f"s.{theirs}" for _, theirs in names)
     return (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,11 +13,14 @@ from lakehouse import job_file
 from lakehouse.errors import ConvertError, WorkspaceError
 from lakehouse.loads import Found, StagedLoad, read_staged, staged_loads
 from lakehouse.published import figures, newest
+from lakehouse.settings import Settings
+from lakehouse.stages import open_stage
 from lakehouse.stages.base import Stage
 from lakehouse.steps.sent_again import forget, sent_again
 from lakehouse.steps.upload import is_for
 from lakehouse.steps.verify import DONE
 from lakehouse.workspace.jobs import Jobs, Run
+from lakehouse.workspace.rest import Workspace
 from singer_arrow.documents import DeltaFigures, LoadResult, PublishedDocument
 
 JOB_FOLDER = "_job"
@@ -33,7 +36,16 @@ class Conversion:
     target: str
     output: Path
     verify: str
+    row_columns: Sequence[str]
+    upkeep: Mapping[str, object]
     say: Callable[[str], None]
+
+    @classmethod
+    def of(cls, settings: Settings, say: Callable[[str], None]) -> Conversion:
+        """As the settings say; nothing is connected to yet."""
+        jobs = Jobs(Workspace(settings), settings)
+        places = (open_stage(settings), jobs, settings.target, settings.output)
+        return cls(*places, settings.verify, settings.row_columns, settings.upkeep, say)
 
     def apply(self, local: list[StagedLoad]) -> list[LoadResult]:
         """Applies every staged load that is not in the ledger, also those an earlier run left behind.
@@ -95,9 +107,8 @@ class Conversion:
 
     def _run(self, loads: list[StagedLoad], staged: list[str], check_only: bool, again: Collection[str] = ()) -> list[LoadResult]:
         wanted = [told(load) | ({"again": True} if load.load_id in again else {}) for load in loads]
-        run, order = self._submit(
-            {"verify": self.verify, "staged": staged, "loads": wanted}, *(["--check-only"] if check_only else [])
-        )
+        how = {"verify": self.verify, "row_columns": list(self.row_columns), "upkeep": dict(self.upkeep)}
+        run, order = self._submit({**how, "staged": staged, "loads": wanted}, *(["--check-only"] if check_only else []))
         return self._results(run, loads, order)
 
     def _submit(self, asked: dict[str, object], *options: str) -> tuple[Run, str]:

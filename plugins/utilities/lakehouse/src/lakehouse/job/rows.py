@@ -1,0 +1,62 @@
+"""Columns that the job adds to each row: with which load it came, when, and from which source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from lakehouse.job.clock import utc_now
+from lakehouse.job.errors import Refused
+from lakehouse.job.loads import Load
+from lakehouse.job.types import quoted, spare
+
+MARK = "_load_id"
+ROW_COLUMNS: dict[str, T.DataType] = {MARK: T.StringType(), "_loaded_at": T.TimestampType(), "_source": T.StringType()}
+
+
+def mark_of(load: Load) -> str:
+    """The column that marks the rows of appends: `_load_id`, or a name that no column of the source has."""
+    return name_of_row_column(load, MARK)
+
+
+def name_of_row_column(load: Load, name: str) -> str:
+    """A column of ours under its name in this load's table: no column of the source has it."""
+    return spare(name, (each["column"] for each in load.columns))
+
+
+def row_fields(load: Load, wanted: Iterable[str]) -> list[T.StructField]:
+    """The columns wanted, as the table of this load has them."""
+    return [T.StructField(name_of_row_column(load, name), ROW_COLUMNS[name], True) for name in wanted]
+
+
+def with_row_columns(frame: DataFrame, load: Load, wanted: Iterable[str]) -> DataFrame:
+    """The load's rows, with the columns wanted behind them; `_loaded_at` is now, in UTC."""
+    values = {MARK: load.load_id, "_source": load.stream[0], "_loaded_at": f"{utc_now():%Y-%m-%dT%H:%M:%S.%f}Z"}
+    fields = zip(wanted, row_fields(load, wanted), strict=True)
+    added = [F.expr(never_literal(values[name], load)).cast(each.dataType).alias(each.name) for name, each in fields]
+    return frame.select("*", *added)
+
+
+def never_literal(value: str, load: Load) -> str:
+    """SQL for a text that may be NULL for the engine, though it never is: a literal makes the table's column NOT NULL (Sail).
+
+    The text it is compared with begins with an exclamation mark, and so does no value here.
+    """
+    text = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"nullif('{text}', concat('!', cast({quoted(load.columns[0]['column'])} as string)))"
+
+
+def refuse_other_kinds(load: Load, there: dict[str, T.DataType], wanted: Iterable[str]) -> None:
+    """Raises Refused where the table has a column of such a name that is of another type: it is somebody else's."""
+    kinds = {name.lower(): kind for name, kind in there.items()}
+    for each in row_fields(load, wanted):
+        kind = kinds.get(each.name.lower(), each.dataType)
+        if kind != each.dataType:
+            raise Refused(
+                f"column {each.name} of {load.table} is {kind.simpleString()}, and the job's own of that name is "
+                f"{each.dataType.simpleString()}",
+                "rename the table's column, or take it out of LAKEHOUSE_ROW_COLUMNS",
+            )
