@@ -33,15 +33,40 @@ def test_plan_is_json_where_asked_for(looked_at: Pipeline) -> None:
     assert detail["rows"] > 2_000 and detail["bytes"] > 100_000 and detail["ranges"] == 1
 
 
-def test_doctor_says_all_is_well_and_then_what_is_not(looked_at: Pipeline) -> None:
+def test_doctor_looks_at_all_three_counterparts(looked_at: Pipeline) -> None:
     well = looked_at.run("doctor")
     assert well.code == 0, well.text
+    parts = {text.split("\n", 1)[0].split()[-1]: text for text in well.text.split("\n\n")}
     for name in ("network", "TLS", "login", "database", "versions", "isolation", "clock", "permissions", "spool"):
-        assert f"ok       {name}" in well.text
-    ill = looked_at.run("doctor", TAP_MSSQL_PASSWORD="wrong")
-    assert ill.code == 3
-    assert "FAILED   login" in ill.text and "what to do: check TAP_MSSQL_USER and TAP_MSSQL_PASSWORD" in ill.text
-    assert "Traceback" not in ill.text
+        assert f"ok       {name}" in parts["tap-mssql"]
+    for name in ("network", "login", "clock", "SalesOrderHeader"):
+        assert f"ok       {name}" in parts["tap-rest-api-msdk"]
+    for name in ("login", "stage", "CLI", "compute", "target", "loads", "runs"):
+        assert f"ok       {name}" in parts["lakehouse"]
+    assert not list(looked_at.output.rglob("*.parquet"))
+    stage = looked_at.sandbox.workspace.data / "dbfs/look/stage"
+    assert not [path for path in stage.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    ("variable", "part", "fix"),
+    [
+        ("TAP_MSSQL_PASSWORD", "tap-mssql", "check TAP_MSSQL_USER and TAP_MSSQL_PASSWORD"),
+        ("API_PASSWORD", "tap-rest-api-msdk", "check API_USER"),
+        ("DATABRICKS_TOKEN", "lakehouse", "check DATABRICKS_TOKEN"),
+    ],
+)
+def test_doctor_finds_a_wrong_password_and_looks_at_the_others_all_the_same(
+    variable: str, part: str, fix: str, looked_at: Pipeline
+) -> None:
+    ill = looked_at.run("doctor", "--json", **{variable: "wrong-password"})
+    assert ill.code == 3, ill.text
+    assert "Traceback" not in ill.text and "wrong-password" not in ill.text
+    found = json.loads(ill.text[ill.text.index("[\n") : ill.text.rindex("]") + 1])
+    failed = [each for each in found if each["status"] == "failed"]
+    assert [(each["part"], each["name"]) for each in failed] == [(part, "login")]
+    assert fix in failed[0]["fix"]
+    assert {each["part"] for each in found if each["status"] == "ok"} >= {"tap-mssql", "tap-rest-api-msdk", "lakehouse"} - {part}
 
 
 @pytest.mark.parametrize("command", [("plan", "--nope"), ("doctor", "--json", "more"), ("loads", "--nope"), ("drop",)])

@@ -84,8 +84,15 @@ class Workspace:
         """The requests so far whose path has `path` in it, oldest first: method, path, time, status."""
         return [each for each in json.loads(self._admin("requests")) if path in each["path"]]
 
+    def get(self, path: str) -> dict[str, Any]:
+        """What the workspace answers."""
+        return dict(json.loads(self._ask(path)))
+
     def _admin(self, name: str, body: bytes | None = None) -> bytes:
-        request = urllib.request.Request(f"{self.url}/sandbox/{name}", body, {"Authorization": f"Bearer {TOKEN}"})
+        return self._ask(f"/sandbox/{name}", body)
+
+    def _ask(self, path: str, body: bytes | None = None) -> bytes:
+        request = urllib.request.Request(f"{self.url}{path}", body, {"Authorization": f"Bearer {TOKEN}"})
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
             return bytes(answer.read())
 

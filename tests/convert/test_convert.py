@@ -41,6 +41,19 @@ def keyed(rows: list[tuple[int, str, int]], **more: list[Any]) -> pa.Table:
     return pa.table(columns | more)
 
 
+def test_without_a_cluster_named_a_stage_on_dbfs_gets_a_small_one_of_the_newest_runtime_for_years(
+    workspace: Workspace, output: Path
+) -> None:
+    """The customer's ten variables name none; serverless compute does not read DBFS."""
+    make_load(output, "Good", [keyed([(1, "a", 1)])])
+    run(workspace, output, DATABRICKS_CLUSTER_ID="")
+    assert rows(workspace, "good", "Id") == [(1,)]
+    task = workspace.get("/api/2.2/jobs/runs/get?run_id=1000")["tasks"][0]
+    cluster = {name: task["new_cluster"][name] for name in ("spark_version", "node_type_id", "num_workers")}
+    assert cluster == {"spark_version": "16.4.x-scala2.12", "node_type_id": "Standard_D4ds_v5", "num_workers": 0}
+    assert not workspace.seen("clusters/create")
+
+
 def test_what_is_refused_is_told_with_its_exit_and_the_others_go_on(workspace: Workspace, output: Path) -> None:
     def append(started: int, start: str | None, end: str) -> None:
         make_load(output, "Log", [keyed([(started, "x", started)])], mode="append", started=started,

@@ -13,9 +13,10 @@ import pytest
 from settings_kit import at
 
 from sandbox.launch import Counterpart, counterpart
+from singer_arrow import findings as told_findings
+from singer_arrow.findings import Finding
 from tap_mssql.config.settings import parse
 from tap_mssql.doctor import checks, report
-from tap_mssql.doctor.report import Finding
 from tap_mssql.server import discovery
 from tap_mssql.server.connection import connect
 
@@ -33,7 +34,7 @@ def no_trust_from_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def findings(server: Counterpart, spool: Path | None = None, **changes: Any) -> dict[str, Finding]:
     lines = report.examine(at(server, **changes), spool)
-    assert server.secret not in report.as_table(lines) + report.as_json(lines)
+    assert server.secret not in told_findings.as_table(lines) + told_findings.as_json(lines)
     return {line.name: line for line in lines}
 
 
@@ -68,7 +69,7 @@ def test_what_failed_stops_only_what_depends_on_it(
 
 
 def test_json_for_programs_and_exit_code_3(server: Counterpart, capsys: pytest.CaptureFixture[str]) -> None:
-    assert report.main(at(server, password="wrong"), True) == report.FAILED == 3
+    assert report.main(at(server, password="wrong"), True) == told_findings.FAILED == 3
     lines = json.loads(capsys.readouterr().out)
     assert [line["status"] for line in lines] == ["ok", "ok", "failed"]
     assert set(lines[0]) == {"name", "status", "text", "fix"}

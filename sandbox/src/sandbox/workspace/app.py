@@ -14,6 +14,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from sandbox.workspace import catalogs
+from sandbox.workspace import clusters as all_clusters
 from sandbox.workspace.dbfs import Dbfs
 from sandbox.workspace.errors import ApiError, answer
 from sandbox.workspace.faults import ADMIN, Faults, FaultyServer
@@ -41,6 +43,7 @@ def build(storage: Storage, runs: Runs, clusters: tuple[str, ...], tokens: Token
         return answer({"id": "1", "userName": "sandbox@example.com", "displayName": "Sandbox", "active": True})
 
     routes = [*Dbfs(storage).routes(), *Files(storage).routes(), *Jobs(runs, clusters).routes(), *tokens.routes()]
+    routes += [*all_clusters.routes(clusters), *catalogs.routes()]
     routes += [Route(f"{ADMIN}faults", faults.admin, methods=["POST"]), Route(f"{ADMIN}requests", faults.admin, methods=["GET"])]
     app = Starlette(
         routes=[*routes, Route("/api/2.0/preview/scim/v2/Me", me)],

@@ -84,6 +84,8 @@ class Jobs:
             for name in ("spark_version", "node_type_id"):
                 if not new.get(name) and not (name == "node_type_id" and new.get("instance_pool_id")):
                     raise invalid(f"Missing required field: settings.cluster_spec.new_cluster.{name}")
+            if new.get("num_workers") == 0 and (new.get("spark_conf") or {}).get("spark.master") != "local[*]":
+                raise invalid("A cluster without workers must be a single node: spark.master local[*] in its spark_conf.")
             return {"new_cluster": new}, {str(k): str(v) for k, v in (new.get("spark_env_vars") or {}).items()}
         if key := task.get("environment_key"):
             defined = {each.get("environment_key"): each.get("spec") or {} for each in body.get("environments") or []}

@@ -22,7 +22,7 @@ def main() -> None:
             import tap_rest_api_msdk.batch_output  # noqa: F401  (imported here, used in cli)
     from tap_rest_api_msdk import cli
 
-    cli.main(command)
+    cli.main(command, sys.argv[1:])
 
 
 if __name__ == "__main__":

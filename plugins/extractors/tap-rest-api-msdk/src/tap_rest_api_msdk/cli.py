@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Sequence
 
 from singer_arrow import batch, exits
 from singer_arrow.errors import ArrowSingerError, SelectionRefused, SettingsRefused
@@ -12,15 +13,19 @@ from singer_arrow.exits import Exit
 from tap_rest_api_msdk.errors import TapError
 from tap_rest_api_msdk.settings import PROGRAM
 
+DOCTOR = "--doctor"
 
-def main(command: batch.Command | None) -> None:
-    """Runs the tap; what is not a run with BATCH output is the SDK's.
+
+def main(command: batch.Command | None, arguments: Sequence[str] = ()) -> None:
+    """Runs the tap, or its doctor; what is not a run with BATCH output is the SDK's.
 
     Exit code 2 for a refused configuration, 3 for any other error, with one message on standard error.
     """
     exits.on_signals(PROGRAM)
     try:
-        if command is None:
+        if DOCTOR in arguments:
+            _doctor(arguments)
+        elif command is None:
             _of_the_sdk()
         else:
             _run(command)
@@ -45,6 +50,12 @@ def _run(command: batch.Command) -> None:
         batch.write(batch_output.discover(parsed))
     else:
         batch_output.sync(parsed, command.config["batch_config"], command.catalog, command.state, batch.write)
+
+
+def _doctor(arguments: Sequence[str]) -> None:
+    from tap_rest_api_msdk import doctor
+
+    sys.exit(doctor.main(arguments))
 
 
 def _of_the_sdk() -> None:

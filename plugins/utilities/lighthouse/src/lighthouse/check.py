@@ -68,7 +68,7 @@ def problems(project: Project, settled: Settled) -> list[Problem]:
 def _programs(project: Project, environment: Mapping[str, str]) -> Iterator[Program]:
     for plugin in dict.fromkeys(plugin.name for block in project.blocks for plugin in block):
         found = project.plugins[plugin]
-        if found.can_check:
+        if found.can("check"):
             values = resolve.values(project, found, environment)
             yield Program(found.executable, nested({name: value.value for name, value in values.items()}), found, values)
 

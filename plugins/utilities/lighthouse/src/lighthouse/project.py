@@ -47,10 +47,9 @@ class Plugin:
         own = [str(each["name"]) for each in self.declared.get("settings", ())]
         return list(dict.fromkeys([*(self.parent.settings if self.parent else []), *own]))
 
-    @property
-    def can_check(self) -> bool:
-        """Whether its executable answers `--check`."""
-        return "check" in self.declared.get("capabilities", ()) or bool(self.parent and self.parent.can_check)
+    def can(self, capability: str) -> bool:
+        """Whether it has a capability: `check` and `doctor` are ours, and its executable answers options of these names."""
+        return capability in self.declared.get("capabilities", ()) or bool(self.parent and self.parent.can(capability))
 
     @property
     def executable(self) -> Path:

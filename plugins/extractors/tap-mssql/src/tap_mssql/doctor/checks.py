@@ -8,12 +8,12 @@ import socket
 import ssl
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
+from singer_arrow.findings import Finding
 from tap_mssql.config.settings import Settings
 from tap_mssql.server import discovery, handshake
 from tap_mssql.server.connection import Connection
@@ -24,16 +24,6 @@ LEAST_FREE = 1 << 30  # bytes
 SHRINKS_TO = 3  # Parquet takes a third of a table's pages, or less
 OLDEST = 13  # SQL Server 2016: CONVERT prints every digit of a float, sys.columns tells encrypted ones
 AZURE_EDITIONS = (5, 6, 8, 9, 11, 12)
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One finding. `fix` says what to do; empty where nothing is."""
-
-    name: str
-    status: Literal["ok", "warning", "failed"]
-    text: str
-    fix: str = ""
 
 
 def network(settings: Settings) -> Finding:

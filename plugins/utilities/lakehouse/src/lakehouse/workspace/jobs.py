@@ -15,6 +15,7 @@ from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_delay
 from lakehouse.errors import ConvertError, LakehouseError
 from lakehouse.settings import Settings
 from lakehouse.workspace.rest import Workspace
+from lakehouse.workspace.small_cluster import small_cluster
 
 API = "/2.2/jobs/runs"
 ENDED = ("TERMINATED", "SKIPPED", "INTERNAL_ERROR")
@@ -201,6 +202,8 @@ class Jobs:
             task["existing_cluster_id"] = settings.cluster_id
         elif settings.new_cluster:
             task["new_cluster"] = settings.new_cluster
+        elif not settings.on_volume:
+            task["new_cluster"] = small_cluster(self._workspace.identity)
         else:
             task["environment_key"] = "default"
             body["environments"] = [{"environment_key": "default", "spec": {"environment_version": ENVIRONMENT_VERSION}}]

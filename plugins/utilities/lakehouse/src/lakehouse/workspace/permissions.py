@@ -49,7 +49,7 @@ def _compute(path: str, settings: Settings, principal: str) -> str:
             f"give {principal} CAN RESTART on cluster {settings.cluster_id} (Compute, the cluster, Permissions); "
             "CAN ATTACH TO is enough for one that is always on"
         )
-    if settings.new_cluster:
+    if settings.new_cluster or not settings.on_volume:
         return f"let {principal} create clusters (Settings, Identity and access: Unrestricted cluster creation), or use a policy"
     return f"have an administrator allow {principal} serverless compute for jobs, or set DATABRICKS_CLUSTER_ID"
 
