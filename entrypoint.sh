@@ -7,7 +7,7 @@ project=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly project
 readonly lighthouse=$project/.venv/bin/lighthouse
 readonly lakehouse=$project/.meltano/utilities/lakehouse/venv/bin/lakehouse
-readonly commands=(run refresh check finish bookmarks extract upload convert verify reconcile repair plan doctor loads drop help)
+readonly commands=(run refresh check finish bookmarks extract upload convert verify reconcile repair plan doctor status loads drop help)
 child=
 owed=0 # what the command ends with because of loads that are not in Delta, though the others are
 blocks=()
@@ -29,7 +29,9 @@ usage: entrypoint.sh [COMMAND]
   verify     source rows = Parquet rows = Delta rows, per stream
   plan       how each stream of SQL Server would be read after the last run here: mode, ranges, estimates, warnings (--json);
              reads no table
-  doctor     network, TLS, login, permissions, isolation, clock, disk: ok, warning or failed, with the fix (--json)
+  doctor     logs in to SQL Server, the API and the workspace, and tries what a run needs of each: ok, warning or failed, with
+             the fix (--json)
+  status     the last runs, how old each stream's data in Delta is, its bookmark, and the loads that are not in Delta (--json)
   loads      each load that is not in Delta yet, and those kept: its state, why, and what settles it (--json)
   drop       LOAD…: gives up loads that are not applied; the stream's next load reads on from the ledger's bookmark
   reconcile [STREAM…]  compare SQL Server and Delta now, key range by key range, and name what differs; changes nothing
@@ -118,8 +120,14 @@ owe() {
   esac
 }
 
-# usage: owe_code CODE    the first one counts
-owe_code() { [ "$owed" -ne 0 ] || owed=$1; }
+# usage: owe_code CODE    the first one counts; ON_FAILURE=stop ends here
+owe_code() {
+  [ "$owed" -ne 0 ] || owed=$1
+  [ "${ON_FAILURE-}" != stop ] || {
+    say "stopped, since ON_FAILURE=stop; the next run takes up from there"
+    exit "$owed"
+  }
+}
 
 # usage: stop NAME CODE    on a signal: children first, then ourselves
 stop() {
@@ -153,20 +161,25 @@ bookmarks() {
   step 5 "$lighthouse" state "$private/bookmarks.json" "${@/#/--without=}"
 }
 
-# usage: extract [OPTION...]    with options of `meltano run`; what `blocks` holds, else all
+# usage: extract [OPTION...]    with options of `meltano run`; what `blocks` holds, else all. What is complete is delivered
 extract() {
   [ "${#blocks[@]}" -gt 0 ] || read -ra blocks < <("$lighthouse" blocks)
-  say "extract   meltano run ${*:+$* }${blocks[*]}"
   rm -rf "$project"/.meltano/run/*
   MELTANO_RUN_ID=$(cat /proc/sys/kernel/random/uuid)
   private_folder
   export MELTANO_RUN_ID LIGHTHOUSE_EXITS=$private/exits
-  attempt meltano run --force --refresh-catalog "$@" "${blocks[@]}"
-  case $status in
-    0) ;;
-    130 | 143) exit "$status" ;;
-    *) owe_code "$(cause)" ;; # what is complete is staged, and delivered
-  esac
+  while [ "${#blocks[@]}" -gt 0 ]; do
+    say "extract   meltano run ${*:+$* }${blocks[*]}"
+    : >"$LIGHTHOUSE_EXITS"
+    attempt meltano run --force --refresh-catalog "$@" "${blocks[@]}"
+    case $status in
+      0) return ;;
+      130 | 143) exit "$status" ;;
+    esac
+    sed -n 's/^\t//p' "$LIGHTHOUSE_EXITS" >>"$private/unread"
+    owe_code "$(cause)"
+    read -ra blocks < <("$lighthouse" left "$LIGHTHOUSE_EXITS" "${blocks[@]}") # Meltano stopped there; these are run on their own
+  done
 }
 
 # usage: cause    the exit code of a failed extraction; Meltano ends with 1 whatever a plugin ends with, but plugins note their own
@@ -264,15 +277,14 @@ reread() {
     "$project/.meltano/loaders/target-parquet/venv/bin/target-parquet" --config "$private/loader.json" >/dev/null
 }
 
-# usage: doctor [--json]    without a catalog, which needs a working connection
-doctor() {
-  private_folder
-  step 3 "$lighthouse" config tap-mssql >"$private/config.json"
-  step 3 "$tap" --config "$private/config.json" --doctor "$@"
-}
+# usage: doctor [--json]
+doctor() { step 3 "$lighthouse" doctor "$@"; }
 
 # usage: loads [--json]    changes nothing
 loads() { step 5 "$lakehouse" loads "$@"; }
+
+# usage: status [--json]    changes nothing
+status() { step 5 "$lakehouse" status "$@"; }
 
 # usage: drop LOAD...    the beginning of a load's id is enough
 drop() { step 5 "$lakehouse" drop "$@"; }
@@ -315,6 +327,10 @@ deliver() {
   upload
   convert
   verify
+  if [ -s "${private-}/unread" ]; then
+    say "not read, so that Delta has of it what it had; the next run reads on from there:"
+    sed 's/^/  /' "$private/unread" >&2
+  fi
   if [ "$owed" -eq 0 ]; then say "done"; else say "done, but for what failed above"; fi
 }
 
@@ -358,7 +374,7 @@ _main() {
       settle --check
       check
       ;;
-    plan | doctor | loads)
+    plan | doctor | status | loads)
       only_json "$@"
       settle --check
       trap_signals

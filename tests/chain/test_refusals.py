@@ -56,12 +56,12 @@ def test_a_source_that_cannot_be_read_is_named(changes: dict[str, str], named: t
     result = refused.run("extract", **changes)
     assert_refused(result, 3, *named)
     assert result.seconds < 30
-    assert list(refused.output.rglob("*.parquet")) == list(refused.output.rglob("*.json")) == []
+    assert list(refused.output.rglob("sqlserver/**/*.parquet")) == list(refused.output.rglob("sqlserver/**/*.json")) == []
 
 
 @pytest.mark.parametrize("wrong", ["password", "down"])
-def test_an_api_that_cannot_be_read_is_named(wrong: str, refused: Pipeline) -> None:
-    host = f"http://127.0.0.1:{free_port()}"
+def test_an_api_that_cannot_be_read_is_named(wrong: str, pipeline: Callable[[str], Pipeline]) -> None:
+    refused, host = pipeline("refused"), f"http://127.0.0.1:{free_port()}"
     changes, named = {
         "password": ({"API_PASSWORD": "wrong"}, ("401", "127.0.0.1")),
         "down": ({"API_HOST": host, "TAP_REST_API_MSDK_BACKOFF_MAX_SECONDS": "1"}, (host,)),

@@ -26,6 +26,29 @@ class Loads:
         return self.made[state].load_id
 
 
+def test_status_tells_runs_streams_and_what_is_not_in_delta(workspace: Workspace, output: Path) -> None:
+    """Of each stream the newest load in Delta, with its age and bookmark; of each order the newest document."""
+    old, new, refused = (make_load(output, "Orders", [ORDERS], started=number) for number in range(3))
+    bookmarks = {"sqlserver": {"Orders": {"replication_key_value": "2026-11-24"}}}
+    publish(workspace, [result(old, "applied")], order="000000000001")
+    publish(workspace, [], order="000000000002")
+    told = [result(old, "already"), result(new, "applied") | {"table_rows": 7}, result(refused, "refused", "a gap")]
+    publish(workspace, told, order="000000000002", bookmarks=bookmarks)
+    done = lakehouse(workspace, output, "status", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert [(each["applied"], each["rows"], each["not_applied"]) for each in found["runs"]] == [(1, 1, 1), (1, 1, 0)]
+    [stream] = found["streams"]
+    assert stream["load_id"] == new.load_id and stream["read_at"] == "2026-11-24T16:01:00+00:00"
+    assert (stream["stream"], stream["rows"], stream["table_rows"], stream["bookmark"]) == ("Orders", 1, 7, "2026-11-24")
+    assert stream["age_seconds"] > 86_400
+    assert [(each["load_id"], each["state"]) for each in found["loads"]] == [(refused.load_id, "refused")]
+    told_people = lakehouse(workspace, output, "status").stdout
+    assert "sqlserver/Orders" in told_people and " d " in told_people and refused.load_id in told_people
+    empty = lakehouse(workspace, output.parent / "empty", "status", LAKEHOUSE_TARGET="dbfs:/lighthouse/other")
+    assert empty.returncode == 0 and "Traceback" not in empty.stderr
+
+
 @pytest.fixture(scope="module")
 def loads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loads]:
     folder = tmp_path_factory.mktemp("loads")

@@ -215,8 +215,6 @@ def test_every_wrong_setting_is_told_at_once_and_before_any_connection(workspace
     for name in ("DATABRICKS_HOST", "DATABRICKS_TOKEN", "LAKEHOUSE_STAGE", "LAKEHOUSE_JOB_TIMEOUT", "LAKEHOUSE_NEW_CLUSTER"):
         assert f"{name}: " in refused.stderr, name
     assert "for example" in refused.stderr
-    serverless = lakehouse(workspace, output, "upload", DATABRICKS_CLUSTER_ID="")
-    assert serverless.returncode == 2 and "serverless compute cannot run a file from DBFS" in serverless.stderr
 
 
 def test_quotes_that_docker_keeps_change_nothing(workspace: Workspace, output: Path) -> None:

@@ -49,6 +49,7 @@ def _stage(config: Path | None) -> None:
     from target_parquet.errors import TargetError
 
     exits.on_sigterm(settings_of.PROGRAM)
+    exits.note_beginning(settings_of.PROGRAM)
     try:
         _run(settings_of.read(config))
     except SettingsRefused as error:

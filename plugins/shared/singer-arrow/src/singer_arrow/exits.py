@@ -1,7 +1,8 @@
 """How a plugin ends: exit codes, one message for people, and a note for whoever started Meltano.
 
 Meltano ends with 1 whatever its plugins end with, and wraps what they say. A plugin therefore also writes its exit code and its
-message into the file that LIGHTHOUSE_EXITS names, where it is set: entrypoint.sh reads the cause of a failed step there.
+message into the file that LIGHTHOUSE_EXITS names, where it is set: entrypoint.sh reads the cause of a failed step there. A
+target also notes that it begins: so entrypoint.sh knows how far Meltano came.
 """
 
 from __future__ import annotations
@@ -43,14 +44,26 @@ def leave(program: str, message: object, code: int) -> NoReturn:
 
 
 def note(program: str, code: int, message: str = "") -> None:
-    """Writes a line `program code`, and the message's lines behind tabs, into the file that LIGHTHOUSE_EXITS names.
+    """Writes a line `plugin code`, and the message's lines behind tabs, into the file that LIGHTHOUSE_EXITS names.
 
-    Nothing happens where the variable is not set or the file cannot be written.
+    The plugin is called as meltano.yml calls it, which Meltano tells by a variable; else as the program. Nothing happens where
+    LIGHTHOUSE_EXITS is not set or the file cannot be written.
     """
+    _note(program, str(int(code)), message)
+
+
+def note_beginning(program: str) -> None:
+    """Writes a line `plugin began` there."""
+    _note(program, "began")
+
+
+def _note(program: str, what: str, message: str = "") -> None:
     file = os.environ.get(VARIABLE)
     if file:
+        kind = "LOADER" if program.startswith("target-") else "EXTRACTOR"
+        plugin = os.environ.get(f"MELTANO_{kind}_NAME") or program
         with contextlib.suppress(OSError), Path(file).open("a") as notes:
-            notes.write("".join([f"{program} {int(code)}\n", *(f"\t{line}\n" for line in message.splitlines())]))
+            notes.write("".join([f"{plugin} {what}\n", *(f"\t{line}\n" for line in message.splitlines())]))
 
 
 def on_sigterm(program: str) -> None:

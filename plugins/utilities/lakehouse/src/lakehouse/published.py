@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -22,12 +23,16 @@ LOOK_BACK = 50  # documents that are opened in search of one for our target
 
 def newest(stage: Stage, target: str, order: str | None = None) -> PublishedDocument | None:
     """The newest document about `target`, of one order if given; None when nothing was published."""
+    return next(documents(stage, target, order), None)
+
+
+def documents(stage: Stage, target: str, order: str | None = None) -> Iterator[PublishedDocument]:
+    """The documents about `target`, newest first; a job publishes several."""
     folders = sorted((name for name in stage.folders(FOLDER) if order is None or name.endswith(f"-{order}")), reverse=True)
     for folder in folders[:LOOK_BACK]:
         document = _read(stage, f"{FOLDER}/{folder}", PublishedDocument)
         if document and document.target == target:
-            return document
-    return None
+            yield document
 
 
 def outdated(stage: Stage) -> list[str]:

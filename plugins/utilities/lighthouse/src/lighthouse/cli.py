@@ -11,8 +11,10 @@ from typing import IO
 import click
 
 from lighthouse import check as checks
+from lighthouse import doctor as doctors
 from lighthouse import environment, resolve, selection, state, variables
 from lighthouse.project import Project
+from lighthouse.unreached import unreached
 from lighthouse.words import nearest, report
 
 CONFIGURATION, EXTRACT = 2, 3
@@ -48,6 +50,24 @@ def settle(check: bool) -> None:
 def blocks() -> None:
     """Prints what follows `meltano run`: the taps and targets of the job `pipeline`."""
     click.echo(" ".join(plugin.name for block in _project().blocks for plugin in block))
+
+
+@main.command()
+@click.argument("exits", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.argument("names", nargs=-1)
+def left(exits: Path, names: tuple[str, ...]) -> None:
+    """Prints those of some blocks (taps and targets) that a failed run did not come to; EXITS holds its plugins' notes."""
+    click.echo(" ".join(unreached(names, exits.read_text().splitlines())))
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="One list of all findings, each with the `part` it is of.")
+def doctor(as_json: bool) -> None:
+    """Lets every program look at its counterpart, and prints what they find; exit code 3 where something failed."""
+    told = doctors.examine(_project(), os.environ, *(["--json"] if as_json else []))
+    findings = [finding for each in told for finding in each.findings] if as_json else []
+    click.echo(json.dumps(findings, ensure_ascii=False, indent=2) if as_json else doctors.for_people(told), nl=as_json)
+    sys.exit(doctors.code_of(told))
 
 
 @main.command()

@@ -1,0 +1,66 @@
+"""A source that cannot be read holds up no other: Meltano stops at the block that fails, and the others are run on their own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from chain_kit import Pipeline
+
+from lighthouse.unreached import unreached
+
+BLOCKS = ("tap-a", "target-a", "tap-b", "target-b", "tap-c", "target-c")
+WRONG = {"sqlserver": {"TAP_MSSQL_PASSWORD": "wrong"}, "api": {"API_PASSWORD": "wrong"}}
+ONE_TABLE = {"TAP_MSSQL__SELECT": '["HumanResources-Department.*"]'}
+
+
+@pytest.mark.parametrize("failing", ["sqlserver", "api"])
+def test_with_a_wrong_password_for_one_source_the_other_is_in_delta_and_the_run_says_which_is_not(
+    failing: str, pipeline: Callable[[str], Pipeline]
+) -> None:
+    one = pipeline(f"without_{failing}")
+    result = one.run(**ONE_TABLE, **WRONG[failing])
+    assert result.code == 3, result.text
+    assert {row["source"] for row in one.ledger()} == {"sqlserver", "api"} - {failing}, result.text
+    assert ("human_resources_department" in one.tables()) == (failing == "api")
+    *_, head, why, last = result.text.splitlines()
+    assert head.endswith("not read, so that Delta has of it what it had; the next run reads on from there:"), result.text
+    assert re.search(
+        {"sqlserver": "tap-mssql: .*login was refused", "api": "tap-rest-api-msdk: .*refused the credentials"}[failing], why
+    )
+    assert last.endswith("done, but for what failed above"), result.text
+    assert one.run("verify").code == 0
+
+
+def test_on_failure_stop_ends_at_the_first_failure_and_reads_nothing_more(pipeline: Callable[[str], Pipeline]) -> None:
+    one = pipeline("stopped")
+    result = one.run(ON_FAILURE="stop", **WRONG["sqlserver"])
+    assert result.code == 3, result.text
+    assert "ON_FAILURE=stop" in result.text.splitlines()[-1]
+    assert "tap-rest-api-msdk target-parquet-api" not in result.text.split("failed:")[1]
+    assert not list(one.output.glob("docker_elt/*/_manifests/*")) and not one.delta.exists()
+
+
+@pytest.mark.parametrize(
+    ("notes", "left"),
+    [
+        pytest.param([], BLOCKS[2:], id="nothing is known: the first block failed"),
+        pytest.param(["tap-a 3", "\ttap-a: no", "\ttap-c: is no note"], BLOCKS[2:], id="the tap failed before its target began"),
+        pytest.param(["target-a began"], BLOCKS[2:], id="a tap that is not ours, and makes no notes, failed while it was read"),
+        pytest.param(["target-a began", "tap-b 3"], BLOCKS[4:], id="the second tap failed at once"),
+        pytest.param(
+            ["target-a began", "target-b began", "tap-b 2", "target-b 3"], BLOCKS[4:], id="both ends of the second failed"
+        ),
+        pytest.param(["target-a began", "target-b began", "target-c began", "target-c 3"], (), id="the last one failed"),
+        pytest.param(["somebody else began"], BLOCKS[2:], id="notes of another"),
+    ],
+)
+def test_what_was_not_reached_is_read_from_the_notes_of_the_plugins(notes: list[str], left: tuple[str, ...]) -> None:
+    assert tuple(unreached(BLOCKS, notes)) == left
+
+
+def test_a_target_of_several_blocks_begins_once_in_each() -> None:
+    names = ("tap-a", "target", "tap-b", "target", "tap-c", "target")
+    assert unreached(names, ["target began", "target began", "target 3"]) == ["tap-c", "target"]
+    assert unreached(names, ["target began", "tap-b 3"]) == ["tap-c", "target"]
