@@ -109,6 +109,7 @@ class StreamChoice:
             end_value=self.options.end_value,
             known_columns=bookmarks.known_columns(state),
             on_new_column=self.options.on_new_column or self.on_new_column,
+            column_notes=self._other_replication_key(state),
         )
         if not request.columns:
             raise SelectionRefused(f"stream {self.stream}: none of its columns can be read", action="deselect the stream")
@@ -125,7 +126,19 @@ class StreamChoice:
                 f"stream {self.stream}: {repeats} reads rows again, which without a key would be twice in Delta",
                 action=f"set its key in stream_options: [{{pattern: {pattern}, key: [\u2026]}}]",
             )
+        if request.is_backfill and request.column_notes:
+            raise SelectionRefused(
+                f"stream {self.stream}: {request.column_notes[0]}, and start_value or end_value would make it a part",
+                action="load it once without them",
+            )
         return request
+
+    def _other_replication_key(self, state: Mapping[str, Any]) -> tuple[str, ...]:
+        """What is said where the bookmark is of another replication key than the stream has now."""
+        before = state.get("replication_key")
+        if not before or self.replication_column is None or before == self.replication_key:
+            return ()
+        return (f"the replication key was {before} and is {self.replication_key}: this load reads the stream whole",)
 
     def _bookmark(self, state: Mapping[str, Any]) -> str | None:
         value = state.get("replication_key_value")

@@ -11,7 +11,7 @@ from tap_mssql.plan import drift, statements, strategy, window
 from tap_mssql.plan.select_list import arrow_schema, select_list
 from tap_mssql.plan.table_plan import TablePlan, plan_table
 from tap_mssql.plan.table_request import TableRequest
-from tap_mssql.plan.window import Window
+from tap_mssql.plan.window import UNIQUE, Window
 from tap_mssql.server import discovery
 from tap_mssql.server.session import Session
 
@@ -52,7 +52,11 @@ def _permitted(request: TableRequest, session: Session, settings: Settings) -> T
 
 
 def _window(request: TableRequest, session: Session) -> Window:
-    """The bounds of an incremental load. What is committed later has a later value, or is caught by `lookback`."""
+    """The bounds of an incremental load. What is committed later has the bookmark's value or a later one, or `lookback` catches it.
+
+    A stream with a key reads the bookmark's own value again, since a row that was committed meanwhile may have it too (of a
+    rowversion none has), and every row without a value: its merge takes what came before for the same row.
+    """
     column = request.replication_key
     assert column is not None
     if request.is_backfill:
@@ -77,7 +81,9 @@ def _window(request: TableRequest, session: Session) -> Window:
                 action="remove lookback from the stream's stream_options",
             )
         from_ = _text(session, f"SELECT {earlier}") or request.bookmark
-    return Window(column, from_, top)
+    is_keyed = request.mode == "merge"
+    may_tie = is_keyed and column.type not in UNIQUE
+    return Window(column, from_, top, includes_from=may_tie, includes_nulls=is_keyed and column.nullable)
 
 
 def _text(session: Session, sql: str) -> str | None:

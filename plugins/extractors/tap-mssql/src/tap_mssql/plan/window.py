@@ -7,6 +7,7 @@ from typing import Any
 
 from tap_mssql.server.sql_types import SqlColumn, quote
 
+UNIQUE = frozenset({"timestamp", "rowversion"})  # no two rows of a database have the same value
 SECONDS = frozenset({"date", "datetime", "smalldatetime", "datetime2", "datetimeoffset", "time"})
 WHOLE = frozenset({"tinyint", "smallint", "int", "bigint", "decimal", "numeric", "money", "smallmoney", "float", "real"})
 
@@ -15,7 +16,8 @@ WHOLE = frozenset({"tinyint", "smallint", "int", "bigint", "decimal", "numeric",
 class Window:
     """`from_ < column <= to`, exact text or None for an open end; `from_` itself too when it is included.
 
-    NULLs belong to no window, and are read once: by the first load. `moves_bookmark` is false for a backfill.
+    NULLs belong to no window: the first load reads them, and so do the later ones of a stream with a key. `moves_bookmark` is
+    false for a backfill.
     """
 
     column: SqlColumn

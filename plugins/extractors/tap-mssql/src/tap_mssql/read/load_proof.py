@@ -70,9 +70,11 @@ def _notes(plan: LoadPlan, ranges: Sequence[FinishedRange]) -> list[str]:
         kept = "; the exact text is in the column beside it" if f"{name}_100ns" in plan.schema.names else ""
         if count:
             notes.append(f"{name}: {count} values had a digit finer than a microsecond, which timestamp[us] does not hold{kept}")
-    nulls = sum(each.rows for each in ranges if each.range.kind == "nulls")
-    if nulls and plan.window:
-        notes.append(f"{nulls} rows have no value in {plan.window.column}: this first load has read them, later ones will not")
+    if plan.window:
+        name = plan.window.column
+        nulls = sum(each.rows - each.columns[name].non_null for each in ranges)
+        then = "each load of this stream reads them" if plan.key_columns else "this first load has read them, later ones will not"
+        notes += [f"{nulls} rows have no value in {name}: {then}"] if nulls else []
     changed = [str(each.range) for each in ranges if each.changed]
     if changed:
         notes.append(f"rows came or went while {len(changed)} of {len(ranges)} ranges were read; the first was {changed[0]}")
