@@ -52,7 +52,7 @@ def _permitted(request: TableRequest, session: Session, settings: Settings) -> T
 
 
 def _window(request: TableRequest, session: Session) -> Window:
-    """The bounds of an incremental load. What is committed later has the bookmark's value or a later one, or `lookback` catches it.
+    """The bounds of an incremental load. What is committed later has a value from the bookmark on, or `lookback` catches it.
 
     A stream with a key reads the bookmark's own value again, since a row that was committed meanwhile may have it too (of a
     rowversion none has), and every row without a value: its merge takes what came before for the same row.
