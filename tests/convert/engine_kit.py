@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,9 @@ from lakehouse_kit import ROOT, Made, fits
 
 from lakehouse.job_file import joined
 
-PYTHONS = {"sail": ROOT / ".venvs/sandbox/bin/python", "spark": ROOT / ".venvs/spark/bin/python"}
+OLDER = os.environ.get("LIGHTHOUSE_SPARK", "")  # 3.4 or 3.5 in place of the newest Spark
+SPARK = f"spark-{OLDER}" if OLDER else "spark"
+PYTHONS = {"sail": ROOT / ".venvs/sandbox/bin/python", "spark": ROOT / f".venvs/{SPARK}/bin/python"}
 CLIENT = PYTHONS["sail"]  # has a Spark Connect client, which reaches either engine
 
 

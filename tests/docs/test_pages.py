@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import configparser
 import re
 import textwrap
 from collections.abc import Iterator
@@ -81,13 +82,28 @@ def test_the_entra_logins_that_are_shown_are_complete(block: str) -> None:
     assert [str(problem) for problem in problems] == [] and config["authentication"] != "sql"
 
 
-def test_the_cron_job_reads_variables_of_the_pipeline() -> None:
-    [job] = map(yaml.safe_load, blocks(DOCS / "how-to-schedule.md", "yaml"))
-    [container] = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+def test_the_recipes_run_the_image_with_variables_of_the_pipeline_one_run_at_a_time() -> None:
+    """None of the schedulers is here: what is read is what each of them would read, as its own format."""
+    page = DOCS / "how-to-schedule.md"
+    cron, compose, action = map(yaml.safe_load, blocks(page, "yaml"))
+    [container] = cron["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    service = compose["services"]["lighthouse"]
     template = (ROOT / ".env.save").read_text()
-    names = [each["name"].removesuffix("_FILE") for each in container["env"]]
-    assert names and [name for name in names if f"{name}=" not in template] == []
-    assert job["spec"]["concurrencyPolicy"] == "Forbid"
+    for names in ([each["name"] for each in container["env"]], list(service["environment"])):
+        assert names and [name for name in names if f"{name.removesuffix('_FILE')}=" not in template] == []
+    assert cron["spec"]["concurrencyPolicy"] == "Forbid" and action["concurrency"]
+    assert container["image"] == service["image"] == "lighthouse-ingestion-pipeline"
+    assert {f"/run/secrets/{name}" for name in service["secrets"]} == set(service["environment"].values())
+    assert compose["secrets"].keys() == set(service["secrets"])
+    units = [configparser.ConfigParser(strict=True, interpolation=None) for _ in blocks(page, "ini")]
+    for unit, text in zip(units, blocks(page, "ini"), strict=True):
+        unit.optionxform = str  # type: ignore[assignment,method-assign]  # names of systemd have capitals
+        unit.read_string(text)
+    assert units[0]["Service"]["ExecStart"].split()[-1] == "lighthouse-ingestion-pipeline"
+    assert {"OnCalendar", "Persistent"} <= units[1]["Timer"].keys()
+    [dag] = map(ast.parse, blocks(page, "python"))
+    given = {each.arg: ast.unparse(each.value) for node in ast.walk(dag) if isinstance(node, ast.Call) for each in node.keywords}
+    assert given["image"] == "'lighthouse-ingestion-pipeline'" and given["max_active_runs"] == "1"
 
 
 def texts(tree: ast.AST) -> Iterator[str]:

@@ -35,7 +35,8 @@ SPARK = {
 
 
 def spark(warehouse: str) -> str:
-    """Open-source Spark with Delta and a catalog of its own, and a Connect server beside it."""
+    """Open-source Spark with Delta and a catalog of its own, and a Connect server beside it where it brings one (from 4.0 on)."""
+    import pyspark
     from delta import configure_spark_with_delta_pip
     from pyspark.sql import SparkSession
 
@@ -44,10 +45,13 @@ def spark(warehouse: str) -> str:
     settings = SPARK | {
         "spark.sql.warehouse.dir": warehouse,
         "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={warehouse}-metastore;create=true",
-        "spark.plugins": "org.apache.spark.sql.connect.SparkConnectPlugin",
-        "spark.connect.grpc.binding.address": "127.0.0.1",
-        "spark.connect.grpc.binding.port": str(port),
     }
+    if pyspark.__version__ >= "4":
+        settings |= {
+            "spark.plugins": "org.apache.spark.sql.connect.SparkConnectPlugin",
+            "spark.connect.grpc.binding.address": "127.0.0.1",
+            "spark.connect.grpc.binding.port": str(port),
+        }
     builder = SparkSession.builder.master("local[2]")
     for name, value in settings.items():
         builder = builder.config(name, value)
