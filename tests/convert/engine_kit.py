@@ -45,6 +45,11 @@ class Engine:
         return dict(json.loads(line))
 
     @property
+    def clusters(self) -> bool:
+        """Whether it knows liquid clustering (Delta 3.1 and later); Sail does not."""
+        return self.kind == "spark" and OLDER != "3.4"
+
+    @property
     def pid(self) -> int:
         """Of the process in which jobs, and Sail or Spark's driver, run."""
         return self._process.pid

@@ -106,14 +106,14 @@ for statement in sys.argv[1:]:
 def test_tables_are_clustered_by_key_and_tidied_as_often_as_the_order_says(lake: Lake) -> None:
     """On Spark: files joined after so many commits, no row lost. Sail knows neither, says so, and loads all the same."""
     lake.by_name = lake.engine.kind == "spark"
-    upkeep = {"cluster_by_key": True, "optimize_every": 4, "vacuum_hours": 168}
+    upkeep = {"cluster_by_key": True, "optimize_every": 2, "vacuum_hours": 168}
     for number in range(3):
         apply(lake, load(lake, "Merged", number, [number, 100 + number], "merge"), upkeep=upkeep, row_columns=["_loaded_at"])
     assert set(rows(lake, "merged")) == {*range(3), *range(100, 103)}
     operations = [each["operation"] for each in DeltaTable(str(lake.tables / "merged")).history()]
     if lake.engine.kind == "spark":
         assert operations.count("OPTIMIZE") >= 1 and operations.count("OPTIMIZE") == operations.count("VACUUM END"), operations
-        assert clustering(lake, "merged") == ["Id"]
+        assert not lake.engine.clusters or clustering(lake, "merged") == ["Id"]
     else:
         assert not {"OPTIMIZE", "VACUUM END"} & set(operations)
 
@@ -134,7 +134,7 @@ def test_comments_of_the_source_come_along_and_what_the_owner_of_a_table_set_sta
     assert lake.rows("commented") == [(1, "x", "y", "z")]
     if lake.engine.kind == "spark":
         assert comments(lake) == {"Id": told["Id"], "Name": "the owner's", "New": "Came later"}
-        assert clustering(lake, "commented") == ["Name"]
+        assert not lake.engine.clusters or clustering(lake, "commented") == ["Name"]
         assert metadata(lake)["configuration"]["owner.said"] == "yes"
         assert metadata(lake)["description"] == "What's sold"
 
@@ -148,7 +148,8 @@ def set_by_owner(lake: Lake) -> None:
     table = f"`{lake.schema}`.commented" if lake.by_name else f"delta.`{lake.tables}/commented`"
     script = lake.folder / "owner.py"
     script.write_text(SQL)
-    statements = ['ALTER COLUMN Name COMMENT "the owner\'s"', "CLUSTER BY (Name)", "SET TBLPROPERTIES ('owner.said' = 'yes')"]
+    statements = ['ALTER COLUMN Name COMMENT "the owner\'s"', "SET TBLPROPERTIES ('owner.said' = 'yes')"]
+    statements += ["CLUSTER BY (Name)"] if lake.engine.clusters else []
     code, printed = lake.engine.run([f"ALTER TABLE {table} {each}" for each in statements], script=script)
     assert code == 0, printed[-3000:]
 
