@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from chain_kit import Pipeline
 
 from lighthouse.unreached import unreached
+from singer_arrow import exits
 
 BLOCKS = ("tap-a", "target-a", "tap-b", "target-b", "tap-c", "target-c")
 WRONG = {"sqlserver": {"TAP_MSSQL_PASSWORD": "wrong"}, "api": {"API_PASSWORD": "wrong"}}
@@ -58,6 +60,19 @@ def test_on_failure_stop_ends_at_the_first_failure_and_reads_nothing_more(pipeli
 )
 def test_what_was_not_reached_is_read_from_the_notes_of_the_plugins(notes: list[str], left: tuple[str, ...]) -> None:
     assert tuple(unreached(BLOCKS, notes)) == left
+
+
+def test_plugins_note_themselves_as_meltano_yml_calls_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both loaders are one program: by its name nobody could tell which of them began."""
+    notes = tmp_path / "exits"
+    monkeypatch.setenv(exits.VARIABLE, str(notes))
+    monkeypatch.setenv("MELTANO_LOADER_NAME", "target-b")
+    exits.note_beginning("target-parquet")
+    monkeypatch.setenv("MELTANO_EXTRACTOR_NAME", "tap-b")
+    exits.note("tap-mssql", 3, "why")
+    lines = notes.read_text().splitlines()
+    assert lines == ["target-b began", "tap-b 3", "\twhy"]
+    assert tuple(unreached(BLOCKS, lines)) == BLOCKS[4:]
 
 
 def test_a_target_of_several_blocks_begins_once_in_each() -> None:

@@ -54,6 +54,15 @@ def test_without_a_cluster_named_a_stage_on_dbfs_gets_a_small_one_of_the_newest_
     assert not workspace.seen("clusters/create")
 
 
+def test_what_the_settings_ask_of_the_job_reaches_it(workspace: Workspace, output: Path) -> None:
+    make_load(output, "Good", [keyed([(1, "a", 1)])])
+    upkeep = {"LAKEHOUSE_CLUSTER_BY_KEY": "true", "LAKEHOUSE_OPTIMIZE_EVERY": "20", "LAKEHOUSE_VACUUM_HOURS": "720"}
+    run(workspace, output, LAKEHOUSE_ROW_COLUMNS="_loaded_at, _source", **upkeep)
+    assert {"_loaded_at", "_source"} < set(DeltaTable(str(workspace.delta / "good")).to_pyarrow_table().column_names)
+    [order] = [json.loads(file.read_text()) for file in workspace.stage.glob("_job/*.json")]
+    assert order["upkeep"] == {"cluster_by_key": True, "optimize_every": 20, "vacuum_hours": 720}
+
+
 def test_what_is_refused_is_told_with_its_exit_and_the_others_go_on(workspace: Workspace, output: Path) -> None:
     def append(started: int, start: str | None, end: str) -> None:
         make_load(output, "Log", [keyed([(started, "x", started)])], mode="append", started=started,

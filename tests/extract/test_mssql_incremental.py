@@ -212,6 +212,17 @@ def test_a_row_committed_later_with_the_bookmarks_own_value_is_read(declared: st
     assert ids(two, f"dbo-{name}") == [1, 2] and two.state == one.state
 
 
+def test_the_servers_descriptions_travel_with_each_load(server: Counterpart, tap: Tap) -> None:
+    execute(server, "CREATE TABLE dbo.Told (id int NOT NULL PRIMARY KEY, c int NOT NULL)", "INSERT INTO dbo.Told VALUES (1, 1)")
+    place = "@level0type = N'SCHEMA', @level0name = N'dbo', @level1type = N'TABLE', @level1name = N'Told'"
+    column = f"{place}, @level2type = N'COLUMN', @level2name = N'c'"
+    for where, text in ((place, "It''s told"), (column, "Peças 😀")):
+        execute(server, f"EXEC sys.sp_addextendedproperty @name = N'MS_Description', @value = N'{text}', {where}")
+    document = good(tap.run(**options("Told"))).document("dbo-Told")
+    assert document["comment"] == "It's told"
+    assert {each["name"]: each["comment"] for each in document["schema"]} == {"id": "", "c": "Peças 😀"}
+
+
 def test_ties_of_the_replication_key_are_read_once_whatever_the_range(server: Counterpart, tap: Tap) -> None:
     execute(server, "CREATE TABLE dbo.Ties (id int NOT NULL PRIMARY KEY, c int NOT NULL)", "CREATE INDEX ix ON dbo.Ties (c)")
     execute(server, "INSERT INTO dbo.Ties VALUES " + ", ".join(f"({n}, {n // 20})" for n in range(200)))

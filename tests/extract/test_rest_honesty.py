@@ -61,7 +61,7 @@ def page(query: dict[str, list[str]], rows: list[dict[str, Any]] = ROWS, **more:
 def sync(url: str, spool: Path, state: dict[str, Any] | None = None, **more: Any) -> list[dict[str, Any]]:
     """Runs the tap in this process; returns its messages."""
     columns = {
-        "id": {"type": "integer", "x-sql-datatype": "int"},
+        "id": {"type": "integer", "x-sql-datatype": "int", "description": "Its number"},
         "price": {"type": "number", "x-sql-datatype": "decimal(9,2)"},
         "at": {"type": "string", "x-sql-datatype": "datetime"},
     }

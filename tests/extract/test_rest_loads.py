@@ -47,6 +47,7 @@ def test_a_load_that_failed_goes_on_at_its_first_missing_page(tmp_path: Path) ->
     assert ids(tmp_path) == list(range(25))
     [document] = documents(tmp_path)
     assert (document["rows"], document["source_rows"]) == (25, 25)
+    assert {each["name"]: each["comment"] for each in document["schema"] if each["comment"]} == {"id": "Its number"}
     assert "it goes on behind 19 rows of a run that failed" in document["notes"]
     assert not list(tmp_path.rglob("*.progress.json"))
 

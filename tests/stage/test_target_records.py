@@ -45,6 +45,12 @@ def test_columns_may_come_with_a_later_schema_and_stay_when_it_has_them_no_more(
     assert len(target.left()) == len(manifest["files"]) > 2 and manifest["columns"]["name"]["non_null"] == 1
 
 
+def test_descriptions_of_a_schema_are_comments_of_the_manifest(tmp_path: Path) -> None:
+    target = Target(tmp_path)
+    target.take(schema(name={"type": "string", "description": "Who it is"}), record(id=1, name="x"), state())
+    assert {each["name"]: each["comment"] for each in target.manifests()["orders"]["schema"]} == {"id": "", "name": "Who it is"}
+
+
 @pytest.mark.parametrize("changed", [schema(id={"type": "string"}), schema(key=[])])
 def test_a_schema_that_contradicts_an_earlier_one_is_refused_and_the_other_stream_is_not(
     changed: dict[str, Any], tmp_path: Path

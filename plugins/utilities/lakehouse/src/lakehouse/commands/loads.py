@@ -9,7 +9,7 @@ import msgspec
 
 from lakehouse.settings import load_settings
 from lakehouse.stages import open_stage
-from lakehouse.steps.states import manifests_of, states, take_inventory
+from lakehouse.steps.states import look
 from lakehouse.terminal import say, show_table
 
 COLUMNS = ("load", "stream", "mode", "state", "rows")
@@ -20,12 +20,9 @@ COLUMNS = ("load", "stream", "mode", "state", "rows")
 def command(as_json: bool) -> None:
     """Show every load that is here, on the stage or refused: its state, why, and what settles it."""
     settings = load_settings(os.environ)
-    stage = open_stage(settings)
-    inventory = take_inventory(stage, settings.output, settings.target)
-    loads, passed_over = manifests_of(stage, inventory)
+    found, passed_over = look(open_stage(settings), settings.output, settings.target)
     for other in passed_over:
         say(other.line)
-    found = states(inventory, loads)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found), indent=1))
         return

@@ -9,7 +9,7 @@ import msgspec
 
 from lakehouse.settings import load_settings
 from lakehouse.stages import open_stage
-from lakehouse.steps.states import manifests_of, states, take_inventory
+from lakehouse.steps.states import look
 from lakehouse.steps.status import Status, in_words, status_of
 from lakehouse.terminal import show_table
 
@@ -20,8 +20,7 @@ def command(as_json: bool) -> None:
     """Show the last runs, each stream's newest load, its age and bookmark, and the loads that are not in Delta."""
     settings = load_settings(os.environ)
     stage = open_stage(settings)
-    inventory = take_inventory(stage, settings.output, settings.target)
-    found = status_of(stage, settings.target, states(inventory, manifests_of(stage, inventory).loads))
+    found = status_of(stage, settings.target, look(stage, settings.output, settings.target).loads)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found), indent=1))
     else:

@@ -13,7 +13,7 @@ from lakehouse.errors import LakehouseError, WorkspaceError
 from lakehouse.settings import Settings
 from lakehouse.stages.base import Stage
 from lakehouse.stages.dbfs import cli_environment, executable
-from lakehouse.steps.states import manifests_of, states, take_inventory
+from lakehouse.steps.states import look
 from lakehouse.workspace.jobs import Jobs
 from lakehouse.workspace.rest import Workspace
 from lakehouse.workspace.small_cluster import small_cluster
@@ -114,8 +114,7 @@ class Examination:
         return Finding("target", "ok", f"{target} is there")
 
     def _loads(self) -> Finding:
-        inventory = take_inventory(self.stage, self.settings.output, self.settings.target)
-        found = states(inventory, manifests_of(self.stage, inventory).loads)
+        found = look(self.stage, self.settings.output, self.settings.target).loads
         waiting = sum(each.state == "pending" for each in found)
         stuck = [each for each in found if each.settle and each.state != "pending"]
         if stuck:

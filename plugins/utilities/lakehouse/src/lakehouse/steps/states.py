@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -56,6 +57,13 @@ class LoadState(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     why: str
     settle: str
+
+
+class Looked(NamedTuple):
+    """The states of loads, oldest first, and the files that are none of ours."""
+
+    loads: list[LoadState]
+    passed_over: list[PassedOver]
 
 
 def take_inventory(stage: Stage, output: Path, target: str) -> Inventory:
@@ -126,6 +134,13 @@ def _of_manifest(inventory: Inventory, load: StagedLoad) -> LoadState:
     return LoadState(
         load_id=load.load_id, source=m.source, stream=m.stream, mode=m.mode, rows=m.rows, state=state, why=why, settle=settle
     )
+
+
+def look(stage: Stage, output: Path, target: str) -> Looked:
+    """The state of every load as `states` tells it, and what is passed over; changes nothing."""
+    inventory = take_inventory(stage, output, target)
+    found = manifests_of(stage, inventory)
+    return Looked(states(inventory, found.loads), found.passed_over)
 
 
 def sources(inventory: Inventory) -> Mapping[str, str]:
