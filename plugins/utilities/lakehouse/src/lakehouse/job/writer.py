@@ -19,8 +19,9 @@ from lakehouse.job.facts import (
     measure_by,
     short_of_source,
 )
+from lakehouse.job.frames import all_of, as_spelled, merge_sql, repaired_sql, with_others
 from lakehouse.job.held import are_small, held
-from lakehouse.job.keys import ORDER, count_keys, missing_keys, newest_of_each_key, refuse_doubtful_keys, rows_of_keys, same_key
+from lakehouse.job.keys import ORDER, count_keys, missing_keys, newest_of_each_key, refuse_doubtful_keys, rows_of_keys
 from lakehouse.job.lease import Lease
 from lakehouse.job.loads import Load
 from lakehouse.job.parts import NUMBER, StagedParts
@@ -30,7 +31,6 @@ from lakehouse.job.shape import Shape, shape_of
 from lakehouse.job.tables import MADE_WITH, Target
 from lakehouse.job.types import quoted
 from lakehouse.job.upkeep import Upkeep
-from lakehouse.job.windows import ranges_sql
 
 TXN = "spark.databricks.delta.write.txn"
 
@@ -307,53 +307,3 @@ class Writer:
 def app_of(load: Load) -> str:
     """The name under which Delta counts the commits of a stream."""
     return "lighthouse:" + "/".join(load.stream)
-
-
-def all_of(frames: list[DataFrame]) -> DataFrame:
-    """All rows of frames that have the same columns."""
-    whole = frames[0]
-    for each in frames[1:]:
-        whole = whole.unionByName(each)
-    return whole
-
-
-def as_spelled(frame: DataFrame, shape: Shape) -> DataFrame:
-    """The frame, its columns spelled as the table spells them."""
-    return frame.select(*(F.col(quoted(name)).alias(shape.spelling.get(name, name)) for name in frame.columns))
-
-
-def repaired_sql(load: Load, shape: Shape | None = None) -> str:
-    """The rows of the ranges that a repair replaces."""
-    key = load.keys[0]
-    arrow = next(each["type"] for each in load.columns if each["column"] == key)
-    return ranges_sql(shape.spelling[key] if shape else key, arrow, load.manifest["ranges"])
-
-
-def with_others(frame: DataFrame, table: DataFrame, load: Load, shape: Shape) -> DataFrame:
-    """The frame with the table's other columns: those that the source has no more are NULL, its owner's keep their values."""
-    mine = {name.lower() for name in frame.columns}
-    others = [each for each in table.schema.fields if each.name.lower() not in mine]
-    kept = [each.name for each in others if each.name not in shape.gone]
-    if kept:
-        keys = [shape.spelling[key] for key in load.keys]
-        known = table.select(*map(quoted, [*keys, *kept])).dropDuplicates(keys)
-        frame = frame.join(known, keys, "left")
-    for each in others:
-        if each.name in shape.gone:
-            frame = frame.withColumn(each.name, F.lit(None).cast(each.dataType))
-    return frame
-
-
-def merge_sql(table: str, source: str, load: Load, shape: Shape, added: list[str]) -> str:
-    """MERGE of a view or query with one row per key; `added` are the job's own columns.
-
-    Columns that the source has no more become NULL in rows that it updates.
-    """
-    names = [(quoted(shape.spelling[each["column"]]), quoted(each["column"])) for each in load.columns]
-    names += [(quoted(name), quoted(name)) for name in added]
-    sets = [f"t.{ours} = s.{theirs}" for ours, theirs in names] + [f"t.{quoted(name)} = NULL" for name in shape.gone]
-    into, values = ", ".join(ours for ours, _ in names), ", ".join(f"s.{theirs}" for _, theirs in names)
-    return (
-        f"MERGE INTO {table} t USING {source} s ON {same_key(load, 't', 's')} WHEN MATCHED THEN UPDATE SET {', '.join(sets)} "
-        f"WHEN NOT MATCHED THEN INSERT ({into}) VALUES ({values})"
-    )
