@@ -86,11 +86,13 @@ class PartsLoad:
         if told != taken:
             differ = sorted(name for name in told.keys() | taken.keys() if told.get(name) != taken.get(name))
             raise DamagedPart(f"stream {self.stream}: {path} and the parts received differ in {', '.join(differ)}")
-        if sum(p.rows for p in self._parts.values()) != document.rows:
-            raise DamagedPart(f"stream {self.stream}: the parts' rows do not add up to the load's {document.rows}")
-        expected = with_row_number(pa.schema([c.arrow() for c in document.schema]), document.row_number)
-        for part in self._parts.values():
-            if not part.schema.equals(expected):
+        if documents.rows_and_deletes(document.files) != (document.rows, document.deletes):
+            raise DamagedPart(f"stream {self.stream}: the parts' rows do not add up to those of {path}")
+        whole = with_row_number(pa.schema([c.arrow() for c in document.schema]), document.row_number)
+        keys = pa.schema([c.arrow() for c in document.schema if c.name in document.key_columns])
+        deletes = {f.path for f in document.files if f.deletes}
+        for name, part in self._parts.items():
+            if not part.schema.equals(keys if name in deletes else whole):
                 raise DamagedPart(f"stream {self.stream}: {part.path} has another schema than {path}")
 
     def close(self) -> None:

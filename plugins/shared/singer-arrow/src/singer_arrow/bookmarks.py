@@ -30,6 +30,11 @@ class ColumnChanges(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
+def position(bookmark: Mapping[str, Any]) -> Any:
+    """Up to where a stream is read: a value of its replication key, or a version of its table; None for one without."""
+    return bookmark.get("replication_key_value", bookmark.get("change_version"))
+
+
 def columns_of(schema: pa.Schema) -> dict[str, str]:
     """The columns of a load as its bookmark holds them: name and Arrow type as text."""
     return {field.name: str(field.type) for field in schema}

@@ -7,7 +7,7 @@ this module does not import pyarrow.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -89,15 +89,18 @@ class Column(msgspec.Struct):
 
 
 class Cursor(msgspec.Struct, rename={"from_": "from"}):
-    """The replication key and the window a load reads: from < column <= to; null for an open end."""
+    """The window a load reads, from < value <= to; null for an open end. `column`: the replication key; null: change versions."""
 
-    column: str
+    column: str | None
     from_: str | None
     to: str | None
 
 
 class PartFile(msgspec.Struct):
-    """One Parquet part; `path` is relative to the document's folder (load document) or the source's folder (manifest)."""
+    """One Parquet part; `path` is relative to the document's folder (load document) or the source's folder (manifest).
+
+    `deletes`: its rows are keys that the source deleted, and it has the key columns only.
+    """
 
     path: str
     rows: Count
@@ -105,6 +108,7 @@ class PartFile(msgspec.Struct):
     sha256: Sha256
     min_key: list[str] | None = None
     max_key: list[str] | None = None
+    deletes: bool = False
 
 
 class KeyRange(msgspec.Struct, frozen=True):
@@ -126,6 +130,15 @@ Ranges = Annotated[
 ]
 
 
+OnDelete = Annotated[
+    Literal["apply", "mark"],
+    Meta(description="what becomes of rows in Delta whose keys the source deleted: they go, or get the time in _deleted_at"),
+]
+Deletes = Annotated[int, Meta(ge=0, description="keys that the source deleted, in the parts that say `deletes`")]
+SourceDeletes = Annotated[int | None, Meta(description="the same as the source counts them; null where it cannot say")]
+SnapshotRows = Annotated[
+    int | None, Meta(description="rows of the whole table as of the bookmark, counted by the source; null where it did not")
+]
 Became = Literal["column", "left out", "record left out", "rejected"]
 LeftOut = Annotated[int, Meta(ge=0, description="records left out because of fields that are not declared (discard_row)")]
 DeadLetterCount = Annotated[int, Meta(ge=0, description="records that do not fit the schema, in _dead_letters/<load_id>.jsonl")]
@@ -158,6 +171,10 @@ class LoadDocument(msgspec.Struct, kw_only=True):
     rows: Count
     source_rows: SourceRows
     table_rows: TableRows = None
+    snapshot_rows: SnapshotRows = None
+    deletes: Deletes = 0
+    source_deletes: SourceDeletes = None
+    on_delete: OnDelete = "apply"
     columns: dict[str, ColumnFacts]
     dead_letters: DeadLetterCount = 0
     left_out: LeftOut = 0
@@ -187,6 +204,10 @@ class Manifest(msgspec.Struct, kw_only=True):
     rows: Count
     source_rows: SourceRows
     table_rows: TableRows = None
+    snapshot_rows: SnapshotRows = None
+    deletes: Deletes = 0
+    source_deletes: SourceDeletes = None
+    on_delete: OnDelete = "apply"
     columns: dict[str, ColumnFacts]
     dead_letters: DeadLetterCount
     left_out: LeftOut = 0
@@ -220,6 +241,7 @@ class LoadResult(msgspec.Struct, kw_only=True, frozen=True):
     table_rows: Annotated[int | None, Meta(description="rows of the whole table after the load; null where not counted")] = None
     dead_letters: DeadLetterCount = 0
     left_out: LeftOut = 0
+    deletes: Deletes = 0
 
 
 class PublishedDocument(msgspec.Struct, kw_only=True, frozen=True):
@@ -256,6 +278,7 @@ class LedgerRow(msgspec.Struct, kw_only=True, frozen=True):
     columns: Annotated[str, Meta(description="JSON: the source's columns by name, each with its Arrow type as text")]
     dead_letters: Annotated[int | None, Meta(description="of the manifest; null in rows of older versions")] = None
     left_out: Annotated[int | None, Meta(description="of the manifest; null in rows of older versions")] = None
+    deletes: Annotated[int | None, Meta(description="of the manifest; null in rows of older versions")] = None
 
 
 Figures = Annotated[
@@ -394,6 +417,12 @@ def columns_of(
         )
         for field in schema
     ]
+
+
+def rows_and_deletes(files: Iterable[PartFile]) -> tuple[int, int]:
+    """The rows of parts, and the keys in those that hold deletes."""
+    told = list(files)
+    return sum(f.rows for f in told if not f.deletes), sum(f.rows for f in told if f.deletes)
 
 
 def manifest_of(

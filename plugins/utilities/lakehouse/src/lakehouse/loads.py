@@ -17,7 +17,7 @@ import msgspec
 from lakehouse.errors import UploadError, WorkspaceError
 from lakehouse.stages.base import Stage
 from singer_arrow import names
-from singer_arrow.documents import VERSION, Manifest
+from singer_arrow.documents import VERSION, Manifest, rows_and_deletes
 
 READS = 4  # manifests read from the stage at once
 
@@ -89,7 +89,7 @@ def parse(source: str, where: str, text: bytes) -> StagedLoad:
             raise UploadError(
                 f"{where}: the path {path} leaves its folder", action="remove the file and run the extraction again"
             )
-    if manifest.source != source or sum(each.rows for each in manifest.files) != manifest.rows:
+    if manifest.source != source or rows_and_deletes(manifest.files) != (manifest.rows, manifest.deletes):
         raise UploadError(f"{where}: source or row count contradict the rest of the manifest")
     if names.manifest(manifest.load_id) != f"{names.MANIFESTS}/{where.rpartition('/')[2]}":
         raise UploadError(f"{where}: named otherwise than its load, {manifest.load_id}", action="move the file away")

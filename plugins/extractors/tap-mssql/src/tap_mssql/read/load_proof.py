@@ -65,13 +65,15 @@ def complete(load: Load, isolation: str) -> None:
 def _notes(plan: LoadPlan, ranges: Sequence[FinishedRange]) -> list[str]:
     """What a reader of the load should know of its rows."""
     notes = []
-    for name in plan.schema.names:
-        count = sum(each.finer.get(name, 0) for each in ranges)
-        kept = "; the exact text is in the column beside it" if f"{name}_100ns" in plan.schema.names else ""
+    for column in plan.schema.names:
+        count = sum(each.finer.get(column, 0) for each in ranges)
+        kept = "; the exact text is in the column beside it" if f"{column}_100ns" in plan.schema.names else ""
         if count:
-            notes.append(f"{name}: {count} values had a digit finer than a microsecond, which timestamp[us] does not hold{kept}")
-    if plan.window:
-        name = plan.window.column
+            notes.append(
+                f"{column}: {count} values had a digit finer than a microsecond, which timestamp[us] does not hold{kept}"
+            )
+    name = plan.window.column if plan.window else None
+    if name is not None:
         nulls = sum(each.rows - each.columns[name].non_null for each in ranges)
         then = "each load of this stream reads them" if plan.key_columns else "this first load has read them, later ones will not"
         notes += [f"{nulls} rows have no value in {name}: {then}"] if nulls else []

@@ -109,6 +109,9 @@ def facts_of_manifest(load: Load) -> Facts:
 def short_of_source(load: Load) -> list[str]:
     """A load whose rows, with those that were put aside, are not what its source said it had; nothing where that cannot say."""
     m = load.manifest
+    deletes = m.get("source_deletes")
+    if deletes is not None and deletes != load.deletes:
+        return [f"{deletes} rows deleted at the source, {load.deletes} in the manifest"]
     said, rows = m["source_rows"], m["rows"] + m.get("dead_letters", 0) + m.get("left_out", 0)
     if said is None or said == rows:
         return []

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse.job.keys import same_key
+from lakehouse.job.keys import DELETED, same_key
 from lakehouse.job.loads import Load
+from lakehouse.job.rows import DELETED_AT, name_of_row_column
 from lakehouse.job.shape import Shape
 from lakehouse.job.types import quoted
 from lakehouse.job.windows import ranges_sql
@@ -50,13 +51,29 @@ def with_others(frame: DataFrame, table: DataFrame, load: Load, shape: Shape) ->
 def merge_sql(table: str, source: str, load: Load, shape: Shape, added: list[str]) -> str:
     """MERGE of a view or query with one row per key; `added` are the job's own columns.
 
-    Columns that the source has no more become NULL in rows that it updates.
+    Columns that the source has no more become NULL in rows that it updates. Of a load of changes the view has DELETED.
     """
     names = [(quoted(shape.spelling[each["column"]]), quoted(each["column"])) for each in load.columns]
     names += [(quoted(name), quoted(name)) for name in added]
     sets = [f"t.{ours} = s.{theirs}" for ours, theirs in names] + [f"t.{quoted(name)} = NULL" for name in shape.gone]
     into, values = ", ".join(ours for ours, _ in names), ", ".join(f"s.{theirs}" for _, theirs in names)
+    deleted, there = deleted_sql(load), ""
+    if deleted:
+        deleted, there = f"WHEN MATCHED AND s.{quoted(DELETED)} THEN {deleted} ", f" AND NOT s.{quoted(DELETED)}"
     return (
-        f"MERGE INTO {table} t USING {source} s ON {same_key(load, 't', 's')} WHEN MATCHED THEN UPDATE SET {', '.join(sets)} "
-        f"WHEN NOT MATCHED THEN INSERT ({into}) VALUES ({values})"
+        f"MERGE INTO {table} t USING {source} s ON {same_key(load, 't', 's')} {deleted}"
+        f"WHEN MATCHED{there} THEN UPDATE SET {', '.join(sets)} WHEN NOT MATCHED{there} THEN INSERT ({into}) VALUES ({values})"
     )
+
+
+def deleted_sql(load: Load) -> str:
+    """What a MERGE does with rows whose keys the source deleted; nothing for a load that is not of changes.
+
+    One that is marked already keeps its time: a load that is applied twice changes nothing.
+    """
+    if not load.is_of_changes:
+        return ""
+    if not load.marks_deleted:
+        return "DELETE"
+    mark = quoted(name_of_row_column(load, DELETED_AT))
+    return f"UPDATE SET t.{mark} = coalesce(t.{mark}, s.{mark})"

@@ -18,7 +18,7 @@ def are_small(loads: Iterable[Load]) -> bool:
     """Whether loads together are few rows, and not much text in them."""
     told = list(loads)
     texts = sum(int(facts.get("length") or 0) for load in told for facts in load.manifest["columns"].values())
-    return sum(load.rows for load in told) <= ROWS and texts <= BYTES
+    return sum(load.rows + load.deletes for load in told) <= ROWS and texts <= BYTES
 
 
 def held(spark: SparkSession, frame: DataFrame, schema: T.StructType) -> DataFrame:

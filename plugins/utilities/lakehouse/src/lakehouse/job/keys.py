@@ -22,6 +22,7 @@ CAPITAL = SMALL.upper()
 LETTERS = {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "ł": "l", "ı": "i", "ħ": "h"}
 ORDER = "load number"  # how the frame of several loads calls the load's place; with a space, no column in Delta has the name
 RANK = "rank number"  # and so is this one
+DELETED = "was deleted"  # and this: is the row a key that the source deleted?
 
 
 def collations(load: Load) -> dict[str, str]:
@@ -77,10 +78,12 @@ def count_keys(frame: DataFrame, load: Load) -> tuple[int, int]:
 def newest_of_each_key(frame: DataFrame, load: Load) -> DataFrame:
     """One row per key, the same however often it is asked.
 
-    Of several the one of the later load (ORDER), then the greater by replication key, then by row number,
-    then by the data itself.
+    Of several the one of the later load (ORDER), then one that is there over one that was deleted, then the greater by
+    replication key, then by row number, then by the data itself.
     """
     order = [F.col(quoted(ORDER)).desc()]
+    if load.is_of_changes:
+        order.append(F.col(quoted(DELETED)).asc())
     if load.cursor:
         order.append(F.col(quoted(load.cursor)).desc_nulls_last())
     order.append(F.col(quoted(NUMBER)).desc_nulls_last())

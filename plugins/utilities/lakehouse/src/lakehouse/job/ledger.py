@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 
 from lakehouse.job.clock import utc_now
 from lakehouse.job.loads import Load
-from lakehouse.job.order import Applied, is_reached
+from lakehouse.job.order import Applied, is_reached, key_of, value_of
 from lakehouse.job.session import die_if_asked
 from lakehouse.job.tables import Target
 from lakehouse.job.types import quoted
@@ -20,7 +20,7 @@ LEDGER = "_loads"
 LEDGER_SCHEMA = (
     "load_id string, manifest_sha256 string, source string, stream string, table_name string, mode string, "
     "rows bigint, source_rows bigint, delta_rows bigint, delta_version bigint, bookmark string, committed_at timestamp, "
-    "ledger string, status string, reason string, columns string, dead_letters bigint, left_out bigint"
+    "ledger string, status string, reason string, columns string, dead_letters bigint, left_out bigint, deletes bigint"
 )
 FILES = 24  # rows, of which each may be a file: so many are written together
 LOST = "the table that it continues is gone or was made anew"
@@ -118,7 +118,7 @@ class Ledger:
             m["load_id"], load.sha256, m["source"], m["stream"], m["table"], m["mode"], m["rows"], m["source_rows"], delta_rows,
             version, None if m["bookmark"] is None else json.dumps(m["bookmark"], sort_keys=True), utc_now(), self.id, status,
             reason, json.dumps({each["column"]: each["type"] for each in load.columns}),
-            m.get("dead_letters", 0), m.get("left_out", 0),
+            m.get("dead_letters", 0), m.get("left_out", 0), load.deletes,
         )  # fmt: skip
         return dict(zip(NAMES, values, strict=True))
 
@@ -129,8 +129,10 @@ class Ledger:
             if (row["source"], row["stream"]) != load.stream or status_of(row) != "refused" or row["load_id"] >= load.load_id:
                 continue
             bookmark = json.loads(row["bookmark"]) if row["bookmark"] else {}
-            value, now = bookmark.get("replication_key_value"), (load.manifest["bookmark"] or {}).get("replication_key_value")
-            covers = None not in (value, now) and load.manifest["cursor"] and is_reached(load, value, now)
+            mine = load.manifest["bookmark"]
+            value, now = value_of(bookmark), value_of(mine)
+            alike = key_of(bookmark) == key_of(mine) and None not in (value, now)
+            covers = alike and load.manifest["cursor"] and is_reached(load, value, now)
             if load.mode == "overwrite" or covers or load.mode == row["mode"] == "repair":
                 found.append(row | {"status": "superseded", "reason": f"covered by load {load.load_id}; {row['reason']}"})
         return found

@@ -58,6 +58,27 @@ class Load:
         return int(self.manifest["rows"])
 
     @property
+    def deletes(self) -> int:
+        """The keys of rows that the source deleted."""
+        return int(self.manifest.get("deletes", 0))
+
+    @property
+    def is_of_changes(self) -> bool:
+        """Whether it is of what changed between two versions of the source's table, or the first of such a stream, read whole."""
+        cursor = self.manifest["cursor"]
+        return bool(cursor) and cursor["column"] is None
+
+    @property
+    def marks_deleted(self) -> bool:
+        """Whether rows that the source deleted stay in Delta, marked."""
+        return self.is_of_changes and self.manifest.get("on_delete") == "mark"
+
+    def paths(self, deletes: bool = False) -> list[str]:
+        """Where its parts lie: those of its rows, or of the keys that were deleted."""
+        files = self.manifest["files"]
+        return [f"{self.folder}/{each['path']}" for each in files if bool(each.get("deletes")) is deletes]
+
+    @property
     def columns(self) -> list[dict[str, Any]]:
         """The manifest's schema, in order."""
         return list(self.manifest["schema"])
@@ -69,14 +90,19 @@ class Load:
 
     @property
     def cursor(self) -> str | None:
-        """The replication key under its name in Delta, None for a load without."""
+        """The replication key under its name in Delta, None for a load without, and for one of changes."""
         cursor = self.manifest["cursor"]
-        return self.column(cursor["column"]) if cursor else None
+        return self.column(cursor["column"]) if cursor and cursor["column"] is not None else None
+
+    @property
+    def started_at(self) -> str:
+        """The load's start, UTC, as 2026-11-24T16:12:24.000000Z."""
+        return str(self.manifest["started_at"])
 
     @property
     def number(self) -> int:
         """The load's start in microseconds since 1970, UTC: of two loads of a stream the later has the greater one."""
-        started = datetime.strptime(str(self.manifest["started_at"]).rstrip("Z"), "%Y-%m-%dT%H:%M:%S.%f")
+        started = datetime.strptime(self.started_at.rstrip("Z"), "%Y-%m-%dT%H:%M:%S.%f")
         return (started - START) // timedelta(microseconds=1)
 
     def column(self, name: str) -> str:

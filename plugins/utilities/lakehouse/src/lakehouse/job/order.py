@@ -25,12 +25,30 @@ class Applied:
     @property
     def value(self) -> Any:
         """T; None for a stream without."""
-        return (self.bookmark or {}).get("replication_key_value")
+        return value_of(self.bookmark)
 
     def after(self, load: Load) -> Applied:
         """The same when this load is applied, too."""
         whole = load.load_id if load.mode == "overwrite" else self.last_whole
         return Applied(load.load_id, whole, load.manifest["bookmark"] or self.bookmark)
+
+
+def value_of(bookmark: dict[str, Any] | None) -> Any:
+    """Up to where a bookmark says a stream is read: a value of its replication key, or a version of its table; or None."""
+    found = bookmark or {}
+    return found.get("replication_key_value", found.get("change_version"))
+
+
+def key_of(bookmark: dict[str, Any] | None) -> str:
+    """What these values are of, for people."""
+    found = bookmark or {}
+    return "the source's change tracking" if "change_version" in found else str(found.get("replication_key") or "")
+
+
+def is_alike(load: Load, applied: Applied) -> bool:
+    """Whether the load's bookmark and the ledger's, as far as they say it, are of one key."""
+    key, known = key_of(load.manifest["bookmark"]), key_of(applied.bookmark)
+    return key == known or not (key and known)
 
 
 def superseded_by(load: Load, applied: Applied) -> str | None:
@@ -40,7 +58,8 @@ def superseded_by(load: Load, applied: Applied) -> str | None:
     if applied.last_whole and applied.last_whole > load.load_id:
         return f"the stream was read whole later, by load {applied.last_whole}"
     cursor = load.manifest["cursor"]
-    if cursor and cursor["to"] is not None and applied.value is not None and is_reached(load, cursor["to"], applied.value):
+    known = cursor and is_alike(load, applied) and None not in (cursor["to"], applied.value)
+    if known and is_reached(load, cursor["to"], applied.value):
         return f"later loads cover it: the ledger ends at {applied.value}"
     if load.mode == "repair":
         raise Refused(
@@ -75,9 +94,9 @@ def check_continues(load: Load, applied: Applied) -> None:
         if applied.last is not None and load.mode == "append":
             raise Refused("it starts at the beginning, and the ledger holds loads of this stream: rows would be double", whole)
         return
-    key, known = bookmark.get("replication_key"), (applied.bookmark or {}).get("replication_key")
-    if key and known and key != known:
-        raise Refused(f"its replication key is {key}, and the ledger's bookmark is of {known}", whole)
+    if not is_alike(load, applied):
+        told = key_of(bookmark), key_of(applied.bookmark)
+        raise Refused(f"it is read by {told[0]}, and the ledger's bookmark is of {told[1]}", whole)
     if load.mode == "append" and (start is None or in_one_spelling(start) != in_one_spelling(applied.value)):
         raise Refused(f"it starts at {start}, the ledger ends at {applied.value}: rows would be missing or double", NEXT)
     if load.mode == "merge" and start is not None and not is_reached(load, start, applied.value):
@@ -88,6 +107,8 @@ def is_reached(load: Load, value: Any, bookmark: Any) -> bool:
     """Whether a bookmark is at or behind a value of the load's replication key."""
     name = load.manifest["cursor"]["column"]
     family = next((type_family(each["type"]) for each in load.columns if each["name"] == name), "string")
+    if name is None:
+        family = "int64"  # versions
     one, other = in_one_spelling(value), in_one_spelling(bookmark)
     if family in ("int16", "int32", "int64", "decimal128"):
         return Decimal(one) <= Decimal(other)

@@ -46,7 +46,7 @@ class StagedParts:
         """The rows of a load with the table's columns; `numbered`: and NUMBER, where its parts have one (else NULL)."""
         number = load.manifest.get("row_number")
         schema = load.schema()
-        paths = [f"{load.folder}/{each['path']}" for each in load.manifest["files"]]
+        paths = load.paths()
         if not paths:
             if numbered:
                 schema.add(T.StructField(NUMBER, T.LongType(), True))
@@ -54,14 +54,26 @@ class StagedParts:
         columns = [F.expr(staged_sql(each)).alias(each["column"], metadata=metadata_of(each)) for each in load.columns]
         if numbered:
             columns.append((F.col(quoted(number)) if number else F.lit(None)).cast("bigint").alias(NUMBER))
-        return self._parquet(load, paths, number if numbered else None).select(*columns)
+        return self._parquet(paths, number if numbered else None, load.columns).select(*columns)
 
-    def _parquet(self, load: Load, paths: list[str], number: str | None) -> DataFrame:
-        times = [each["name"] for each in load.columns if type_family(each["type"]) == "time64"]
+    def read_deletes(self, load: Load) -> DataFrame:
+        """The keys that the source deleted, with the table's columns and NUMBER: NULL, all but the keys."""
+        keys = [each for each in load.columns if each["column"] in load.keys]
+        staged = self._parquet(load.paths(deletes=True), None, keys)
+        columns = [
+            F.expr(staged_sql(each)).alias(each["column"])
+            if each in keys
+            else F.lit(None).cast(delta_type(each["type"])).alias(each["column"])
+            for each in load.columns
+        ]
+        return staged.select(*columns, F.lit(None).cast("bigint").alias(NUMBER))
+
+    def _parquet(self, paths: list[str], number: str | None, columns: list[dict[str, Any]]) -> DataFrame:
+        times = [each["name"] for each in columns if type_family(each["type"]) == "time64"]
         if times and self._times_as_bigint is None:
             # Spark reads TIME only where the schema says bigint; Sail only where no schema is given.
             try:
-                self._with_schema(load, paths, number).select(*(F.col(quoted(name)) for name in times)).limit(1).collect()
+                self._with_schema(paths, number, columns).select(*(F.col(quoted(name)) for name in times)).limit(1).collect()
                 self._times_as_bigint = True
             except Exception as error:
                 if "MISMATCH" not in str(error).upper():
@@ -69,11 +81,11 @@ class StagedParts:
                 self._times_as_bigint = False
         if times and not self._times_as_bigint:
             return self._spark.read.parquet(*paths)
-        return self._with_schema(load, paths, number)
+        return self._with_schema(paths, number, columns)
 
-    def _with_schema(self, load: Load, paths: list[str], number: str | None) -> DataFrame:
+    def _with_schema(self, paths: list[str], number: str | None, columns: list[dict[str, Any]]) -> DataFrame:
         fields = []
-        for each in load.columns:
+        for each in columns:
             read_as = T.LongType() if type_family(each["type"]) == "time64" else delta_type(each["type"])
             fields.append(T.StructField(each["name"], read_as, True))
         if number:

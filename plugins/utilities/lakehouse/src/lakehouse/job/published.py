@@ -13,7 +13,7 @@ from lakehouse.job.ledger import Ledger, Row, status_of
 from lakehouse.job.outcome import Outcome
 
 NAMED = ("load_id", "source", "stream", "mode", "rows", "source_rows")
-ASIDE = ("dead_letters", "left_out")  # rows of the source that are not in the load
+BESIDES = ("dead_letters", "left_out", "deletes")  # what is not among a load's rows
 
 
 def document_of(order: dict[str, Any], ledger: Ledger, outcomes: Iterable[Outcome]) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def document_of(order: dict[str, Any], ledger: Ledger, outcomes: Iterable[Outcom
             **{name: outcome.told[name] for name in (*NAMED, "table")},
             "delta_rows": outcome.delta_rows, "status": outcome.status, "equal": outcome.equal, "problems": outcome.problems,
             "action": outcome.action, "table_rows": outcome.table_rows,
-            **{name: outcome.told.get(name) or 0 for name in ASIDE},
+            **{name: outcome.told.get(name) or 0 for name in BESIDES},
         }  # fmt: skip
     done = {row["load_id"] for row in rows if status_of(row) != "refused"}
     return {
@@ -53,7 +53,7 @@ def _of_ledger(row: Row) -> dict[str, Any]:
         "problems": [str(row["reason"])] if refused else [],
         "action": f"entrypoint.sh drop {row['load_id']}" if refused else "",
         "table_rows": None,
-        **{name: row[name] or 0 for name in ASIDE},
+        **{name: row[name] or 0 for name in BESIDES},
     }
 
 

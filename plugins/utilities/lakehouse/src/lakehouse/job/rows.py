@@ -14,7 +14,13 @@ from lakehouse.job.loads import Load
 from lakehouse.job.types import quoted, spare
 
 MARK = "_load_id"
-ROW_COLUMNS: dict[str, T.DataType] = {MARK: T.StringType(), "_loaded_at": T.TimestampType(), "_source": T.StringType()}
+DELETED_AT = "_deleted_at"
+ROW_COLUMNS: dict[str, T.DataType] = {
+    MARK: T.StringType(),
+    "_loaded_at": T.TimestampType(),
+    "_source": T.StringType(),
+    DELETED_AT: T.TimestampType(),
+}
 
 
 def mark_of(load: Load) -> str:
@@ -32,11 +38,18 @@ def row_fields(load: Load, wanted: Iterable[str]) -> list[T.StructField]:
     return [T.StructField(name_of_row_column(load, name), ROW_COLUMNS[name], True) for name in wanted]
 
 
-def with_row_columns(frame: DataFrame, load: Load, wanted: Iterable[str]) -> DataFrame:
-    """The load's rows, with the columns wanted behind them; `_loaded_at` is now, in UTC."""
+def with_row_columns(frame: DataFrame, load: Load, wanted: Iterable[str], deleted: bool = False) -> DataFrame:
+    """The load's rows, or the keys that were deleted, with the columns wanted behind them.
+
+    `_loaded_at` is now, `_deleted_at` when the load began, both in UTC.
+    """
     values = {MARK: load.load_id, "_source": load.stream[0], "_loaded_at": f"{utc_now():%Y-%m-%dT%H:%M:%S.%f}Z"}
-    fields = zip(wanted, row_fields(load, wanted), strict=True)
-    added = [F.expr(never_literal(values[name], load)).cast(each.dataType).alias(each.name) for name, each in fields]
+    if deleted:
+        values[DELETED_AT] = load.started_at
+    added = [
+        (F.expr(never_literal(values[name], load)) if name in values else F.lit(None)).cast(each.dataType).alias(each.name)
+        for name, each in zip(wanted, row_fields(load, wanted), strict=True)
+    ]
     return frame.select("*", *added)
 
 
@@ -58,5 +71,5 @@ def refuse_other_kinds(load: Load, there: dict[str, T.DataType], wanted: Iterabl
             raise Refused(
                 f"column {each.name} of {load.table} is {kind.simpleString()}, and the job's own of that name is "
                 f"{each.dataType.simpleString()}",
-                "rename the table's column, or take it out of LAKEHOUSE_ROW_COLUMNS",
+                "rename the table's column, or do without the job's (LAKEHOUSE_ROW_COLUMNS, deletes)",
             )

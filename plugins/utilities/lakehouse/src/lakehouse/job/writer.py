@@ -8,10 +8,9 @@ from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from lakehouse.job.errors import Refused, Unequal
+from lakehouse.job.errors import Refused
 from lakehouse.job.facts import (
     Facts,
-    differences,
     fact_columns,
     facts_of_manifest,
     facts_of_row,
@@ -20,12 +19,12 @@ from lakehouse.job.facts import (
     short_of_source,
 )
 from lakehouse.job.frames import all_of, as_spelled, merge_sql, repaired_sql, with_others
-from lakehouse.job.held import are_small, held
-from lakehouse.job.keys import ORDER, count_keys, missing_keys, newest_of_each_key, refuse_doubtful_keys, rows_of_keys
+from lakehouse.job.keys import ORDER, refuse_doubtful_keys
 from lakehouse.job.lease import Lease
 from lakehouse.job.loads import Load
+from lakehouse.job.merging import Merging, check_equal, check_merged
 from lakehouse.job.parts import NUMBER, StagedParts
-from lakehouse.job.rows import MARK, mark_of, refuse_other_kinds, row_fields, with_row_columns
+from lakehouse.job.rows import DELETED_AT, MARK, mark_of, refuse_other_kinds, row_fields, with_row_columns
 from lakehouse.job.session import cause_of, configure, die_if_asked
 from lakehouse.job.shape import Shape, shape_of
 from lakehouse.job.tables import MADE_WITH, Target
@@ -53,6 +52,7 @@ class Writer:
         self.upkeep = upkeep or Upkeep()
         self._own_settings = own_settings  # may settings be set that another thread's statements would see?
         self.parts = StagedParts(spark)
+        self._merging = Merging(spark, self.parts, self._wanted)
 
     def overwrite(self, load: Load) -> list[int]:
         """The stream read whole: its rows in place of all."""
@@ -80,7 +80,7 @@ class Writer:
         if not there:
             self.target.describe(load.table, load.comment)
         self.lease.check()
-        return [self._equal(load, facts_of_manifest(load), seen or measure(self.target.read(load.table), load))]
+        return [check_equal(load, facts_of_manifest(load), seen or measure(self.target.read(load.table), load))]
 
     def append(self, loads: list[Load], former: list[str], first: bool) -> list[int]:
         """Rows of an incremental stream without a key, each with its load's id: written twice, they are there once."""
@@ -112,19 +112,19 @@ class Writer:
         table = self.target.read(last.table).where(f"{quoted(mark)} IN ({ids})")
         found = measure_by(table, last, mark)
         nothing = measure(table.where("false"), last) if len(found) < len(loads) else Facts(0, {})
-        return [self._equal(load, facts_of_manifest(load), found.get(load.load_id, nothing)) for load in loads]
+        return [check_equal(load, facts_of_manifest(load), found.get(load.load_id, nothing)) for load in loads]
 
     def merge(self, loads: list[Load], former: list[str]) -> list[int]:
-        """Rows with keys over those with the same; of several rows with one key the newest counts."""
+        """Rows with keys over those with the same; of several rows with one key the newest counts. What was deleted goes."""
         last = loads[-1]
         if not last.keys:
             raise Refused("mode merge without key columns", f"set the key of stream {last.manifest['stream']}")
         self._prove(loads)
-        expected, frame, counts = self._one_per_key(loads)
+        expected, frame, counts = self._merging.one_per_key(loads)
         there = self.target.fields(last.table)
         refuse_doubtful_keys(self.target.read(last.table) if there else None, frame, last)
         shape = self._fit(last, there, former)
-        if any(load.rows for load in loads):
+        if any(load.rows or load.deletes for load in loads):
             self.lease.check()
             die_if_asked("merge-waiting")
             view = f"_staged_{last.load_id.replace('-', '_')}"
@@ -135,14 +135,13 @@ class Writer:
             self._with_marks(last, merge_sql(self.target.sql(last.table), source, last, shape, added))
             die_if_asked("merge-written")
             self.lease.check()
-        found = measure(rows_of_keys(self.target.read(last.table), frame, last), last)
-        self._equal(last, expected, found)
+        check_merged(self.target.read(last.table), last, expected, frame)
         return counts
 
     def repair(self, load: Load, former: list[str]) -> list[int]:
         """Ranges of keys, read again: their rows in place of those that the table has there, in one commit."""
         self._prove([load])
-        expected, frame, _ = self._one_per_key([load])
+        expected, frame, _ = self._merging.one_per_key([load])
         there = self.target.fields(load.table)
         shape = self._fit(load, there, former)
         table, where = self.target.read(load.table), repaired_sql(load, shape)
@@ -150,20 +149,20 @@ class Writer:
         self.lease.check()
         self.target.replace(frame, load.table, self._marks(load), where)
         self.lease.check()
-        return [self._equal(load, expected, measure(self.target.read(load.table).where(where), load))]
+        return [check_equal(load, expected, measure(self.target.read(load.table).where(where), load))]
 
     def compare(self, load: Load) -> int:
         """The rows of Delta that an applied load answers for, compared again; nothing is written. Raises Unequal."""
         table = self.target.read(load.table)
         if load.mode == "merge":
-            expected, frame, _ = self._one_per_key([load])
-            return self._equal(load, expected, measure(rows_of_keys(table, frame, load), load))
+            expected, frame, _ = self._merging.one_per_key([load])
+            return check_merged(table, load, expected, frame, is_newest=False)
         if load.mode == "repair":
-            expected, _, _ = self._one_per_key([load])
-            return self._equal(load, expected, measure(table.where(repaired_sql(load)), load))
+            expected, _, _ = self._merging.one_per_key([load])
+            return check_equal(load, expected, measure(table.where(repaired_sql(load)), load))
         if load.mode == "append":
             table = table.where(F.col(quoted(mark_of(load))) == load.load_id)
-        return self._equal(load, facts_of_manifest(load), measure(table, load))
+        return check_equal(load, facts_of_manifest(load), measure(table, load))
 
     def _replace(self, frame: DataFrame, load: Load) -> Facts | None:
         """Replaces a table's rows; with `verify: write` the facts of the rows as they were written, where the engine can tell."""
@@ -192,45 +191,11 @@ class Writer:
         self.parts.prove(loads)
         die_if_asked(f"{loads[-1].mode}-parts-proven")
 
-    def _one_per_key(self, loads: list[Load]) -> tuple[Facts, DataFrame, list[int]]:
-        """The rows to merge, one per key; their facts (the manifest's own where one load has no doubles); rows per load."""
-        last = loads[-1]
-        frame = all_of([self._read(load, True).withColumn(ORDER, F.lit(place)) for place, load in enumerate(loads)])
-        if len(loads) == 1:
-            frame = self._held(frame, loads)
-            missing, keys = count_keys(frame, last)
-            self._refuse_missing(last, missing)
-            if keys == last.rows:
-                return facts_of_manifest(last), frame, [keys]
-        frame = self._held(newest_of_each_key(frame, last), loads)
-        counts = [F.expr(f"count_if({quoted(ORDER)} = {place})").alias(f"c{place}") for place in range(len(loads))]
-        row = frame.agg(*fact_columns(last), *counts, missing_keys(last).alias("missing")).collect()[0].asDict()
-        self._refuse_missing(last, int(row["missing"]))
-        return facts_of_row(row, last), frame, [int(row[f"c{place}"]) for place in range(len(loads))]
-
-    def _held(self, frame: DataFrame, loads: list[Load]) -> DataFrame:
-        """The rows as values, where they are few."""
-        if not are_small(loads):
-            return frame
-        last = loads[-1]
-        behind = [
-            T.StructField(NUMBER, T.LongType()),
-            *row_fields(last, self._wanted(last)),
-            T.StructField(ORDER, T.IntegerType()),
-        ]
-        return held(self.spark, frame, T.StructType([*last.schema().fields, *behind]))
-
-    def _refuse_missing(self, load: Load, missing: int) -> None:
-        if missing:
-            raise Refused(
-                f"{missing} rows have no value in key column {' or '.join(load.keys)}",
-                f"correct them at the source, or choose another key for stream {load.manifest['stream']}",
-            )
-
     def _wanted(self, load: Load) -> list[str]:
-        """The columns that the job adds to the rows of a load; those of an append need its id."""
+        """The columns that the job adds to the rows of a load; those of an append need its id, those of changes may be marked."""
         is_marked = load.mode == "append" or (load.mode == "overwrite" and load.cursor and not load.keys)
-        return list(dict.fromkeys([*([MARK] if is_marked else []), *self._row_columns]))
+        needed = [*([MARK] if is_marked else []), *([DELETED_AT] if load.marks_deleted else [])]
+        return list(dict.fromkeys([*needed, *self._row_columns]))
 
     def _read(self, load: Load, numbered: bool = False) -> DataFrame:
         """The rows of a load, with the columns that the job adds."""
@@ -273,13 +238,6 @@ class Writer:
         die_if_asked("rewrite-waiting")
         self.target.replace(table.select(*columns), load.table, {"userMetadata": load.load_id})
         die_if_asked("rewritten")
-
-    def _equal(self, load: Load, expected: Facts, found: Facts) -> int:
-        problems = differences(load, expected, found, "Delta")
-        if problems:
-            raise Unequal(problems, found.rows)
-        die_if_asked("proven")
-        return found.rows
 
     def _marks(self, load: Load) -> dict[str, str]:
         """Options of a data commit: Delta passes over a commit of a load that is not newer than the stream's last."""

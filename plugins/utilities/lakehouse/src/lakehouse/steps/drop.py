@@ -11,6 +11,7 @@ from lakehouse.steps.prune import remove_empty_folders
 from lakehouse.steps.sent_again import forget
 from lakehouse.steps.states import Inventory, manifests_of, sources
 from singer_arrow import names
+from singer_arrow.bookmarks import position
 
 
 def chosen(prefixes: Iterable[str], inventory: Inventory) -> list[str]:
@@ -46,7 +47,7 @@ def drop(stage: Stage, output: Path, inventory: Inventory, load_ids: list[str], 
         if stream and inventory.known and not (bookmark := inventory.known.bookmarks.get(source, {}).get(stream)):
             next_load += ": there is none, so it reads the stream whole"
         elif stream and inventory.known and bookmark:
-            next_load += f": {bookmark.get('replication_key_value', bookmark)}"
+            next_load += f": {position(bookmark)}"
         say(f"dropped {source}/{stream or '?'} ({load_id}): {len(here)} files here, {len(there)} on the stage. {next_load}")
     remove_empty_folders(output)
     forget(output, load_ids)

@@ -12,6 +12,7 @@ from lakehouse.published import documents
 from lakehouse.stages.base import Stage
 from lakehouse.steps.states import LoadState
 from lakehouse.steps.verify import DONE
+from singer_arrow.bookmarks import position
 from singer_arrow.documents import LoadResult, PublishedDocument
 
 
@@ -83,7 +84,7 @@ def _streams(document: PublishedDocument, now: datetime) -> list[StreamStatus]:
                 age_seconds=int((now - read_at).total_seconds()),
                 rows=load.rows,
                 table_rows=load.table_rows,
-                bookmark=(document.bookmarks.get(source) or {}).get(stream, {}).get("replication_key_value"),
+                bookmark=position((document.bookmarks.get(source) or {}).get(stream, {})),
             )
         )
     return found

@@ -18,6 +18,8 @@ def show_results(title: str, results: list[LoadResult]) -> None:
     rows = [(r.source, r.stream, r.mode, r.source_rows, r.rows, r.delta_rows, equality(r)) for r in results]
     show_table(title, ("source", "stream", "mode", "source rows", "Parquet rows", "Delta rows", "equal"), rows, left=3)
     for r in results:
+        if r.deletes:
+            print(f"  {r.source}/{r.stream}: beside its {r.rows:,} rows {r.deletes:,} keys that the source deleted")
         if r.dead_letters or r.left_out:
             print(
                 f"  {r.source}/{r.stream}: beside its {r.rows:,} rows {r.dead_letters:,} dead letters and {r.left_out:,} left out"
