@@ -13,6 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -209,6 +210,37 @@ def test_parts_of_a_tap_with_row_numbers_are_adopted_and_not_without_the_column_
     path.write_text(path.read_text().replace('"row_number": null', '"row_number": "_row"'))
     done = run(tmp_path / "short", schema_line(), batch_line(part), STATE)
     assert done.returncode == 3 and "has another schema" in done.stderr
+
+
+def test_a_part_of_deleted_keys_has_the_keys_only_and_is_counted_apart(tmp_path: Path) -> None:
+    """Refused: a part that says so and has all columns; one that has keys only and does not say so; another count."""
+    keys = pa.schema([SCHEMA.field("id")])
+
+    def load_with_deletes(folder: Path, schema: pa.Schema, deletes: int, says: bool = True) -> list[Path]:
+        [part] = load(folder)
+        writer = PartWriter(part.parent, "20261124T000000Z-0abc0abc0abc", schema, {}, range_number="9999")
+        writer.write(pa.RecordBatch.from_pylist([{"id": 77}, {"id": 78}], schema=schema))
+        writer.close()
+        [path] = part.parent.glob("*.load.json")
+        document = documents.read_load_document(path)
+        more = [msgspec.structs.replace(each, deletes=says) for each in writer.files]
+        documents.write(path, msgspec.structs.replace(document, files=[*document.files, *more], deletes=deletes))
+        return [part, *(part.parent / each.path for each in writer.files)]
+
+    done = run(tmp_path, schema_line(), batch_line(*load_with_deletes(tmp_path, keys, 2)), STATE)
+    assert done.returncode == 0, done.stderr
+    [manifest] = manifests(tmp_path)
+    assert (manifest["rows"], manifest["deletes"]) == (10, 2)
+    assert [each["deletes"] for each in manifest["files"]] == [False, True]
+    for wrong, schema, deletes, says, told in (
+        ("whole", SCHEMA, 2, True, "has another schema"),
+        ("unsaid", keys, 0, False, "do not add up"),
+        ("count", keys, 3, True, "do not add up"),
+    ):
+        done = run(
+            tmp_path / wrong, schema_line(), batch_line(*load_with_deletes(tmp_path / wrong, schema, deletes, says)), STATE
+        )
+        assert done.returncode == 3 and told in done.stderr, (wrong, done.stderr)
 
 
 def test_files_of_other_taps_may_hold_nan_and_infinities(tmp_path: Path) -> None:
