@@ -92,6 +92,17 @@ def a_repair_keeps_what_the_tables_owner_added_to_it(lake: Lake) -> Scenario:
     assert lake.rows("remarks", "Id", "Name", "Remark") == [(1, "A", None), (3, "C", "mine")]
 
 
+def rows_marked_as_deleted_count_for_nothing_and_a_repair_brings_back_what_is_there(lake: Lake) -> Scenario:
+    yield [whole(lake, "marked", people((1, "a"), (2, "b")), on_delete="mark")]
+    table = DeltaTable(str(lake.tables / "marked"))
+    table.update(updates={"_deleted_at": "TIMESTAMP '2026-11-24 16:00:00Z'"}, predicate="Id = 2")
+    asked = {"stream": "marked", "table": "marked", "key": None, "bounds": [], "columns": [ID], "on_delete": "mark"}
+    told = figures(lake, asked, asked | {"on_delete": "apply"})
+    assert [each["ranges"][0]["rows"] for each in told["tables"]] == [1, 2]
+    yield [repair(lake, "marked", 1, people((1, "a"), (2, "back")), (None, None), on_delete="mark")]
+    assert lake.rows("marked", "Id", "Name", "_deleted_at") == [(1, "a", None), (2, "back", None)]
+
+
 def ranges_of_moments_days_and_decimals_are_cut_alike(lake: Lake) -> Scenario:
     """Small letters, since Sail looks for no others when it overwrites by name."""
     moments = [datetime(2026, 1, day, 0, 0, 0, 3000) for day in (1, 2, 3)]

@@ -318,6 +318,7 @@ class SourceTable(msgspec.Struct, kw_only=True, frozen=True):
     columns: list[ComparedColumn]
     ranges: list[RangeFigures]
     problem: Problem = ""
+    on_delete: OnDelete = "apply"
 
 
 class SourceFigures(msgspec.Struct, kw_only=True, frozen=True):

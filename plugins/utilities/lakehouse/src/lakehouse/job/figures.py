@@ -9,9 +9,10 @@ from pyspark.sql import functions as F
 
 from lakehouse.job.clock import utc_now
 from lakehouse.job.facts import fact_sql, fact_text
+from lakehouse.job.rows import DELETED_AT
 from lakehouse.job.session import cause_of
 from lakehouse.job.tables import Target
-from lakehouse.job.types import quoted, type_family
+from lakehouse.job.types import quoted, spare, type_family
 from lakehouse.job.windows import upper_sql
 
 RANGE = "range number"  # with a space, no column in Delta has the name
@@ -51,7 +52,7 @@ def range_figures(target: Target, asked: dict[str, Any]) -> list[dict[str, Any]]
     if missing:
         raise MissingInDelta(f"the table has no column {', '.join(missing)}")
     plan = [(c, figure, figure_sql(c["column"], c["type"])[figure]) for c in asked["columns"] for figure in c["figures"]]
-    frame = numbered(target.read(asked["table"]), asked)
+    frame = numbered(not_deleted(target.read(asked["table"]), asked), asked)
     aggregates = [F.count(F.lit(1)).alias("n"), *(F.expr(sql).alias(f"f{at}") for at, (_, _, sql) in enumerate(plan))]
     found = {int(row[RANGE]): row.asDict() for row in frame.groupBy(RANGE).agg(*aggregates).collect()}
     nothing = {"n": 0} | {f"f{at}": 0 if figure == "non_null" else None for at, (_, figure, _) in enumerate(plan)}
@@ -63,6 +64,14 @@ def range_figures(target: Target, asked: dict[str, Any]) -> list[dict[str, Any]]
             columns[column["name"]][figure] = fact_text(row[f"f{at}"], column["type"], "sum" if figure == "hash" else figure)
         ranges.append({"rows": int(row["n"]), "columns": columns})
     return ranges
+
+
+def not_deleted(frame: DataFrame, asked: dict[str, Any]) -> DataFrame:
+    """The table without the rows that are marked as deleted at the source, where a stream's are."""
+    mark = spare(DELETED_AT, (each["column"] for each in asked["columns"]))
+    if asked.get("on_delete") != "mark" or mark not in frame.columns:
+        return frame
+    return frame.where(F.col(quoted(mark)).isNull())
 
 
 def numbered(frame: DataFrame, asked: dict[str, Any]) -> DataFrame:

@@ -70,8 +70,8 @@ class Load:
 
     @property
     def marks_deleted(self) -> bool:
-        """Whether rows that the source deleted stay in Delta, marked."""
-        return self.is_of_changes and self.manifest.get("on_delete") == "mark"
+        """Whether rows of its stream that the source deletes stay in Delta, marked."""
+        return self.manifest.get("on_delete") == "mark"
 
     def paths(self, deletes: bool = False) -> list[str]:
         """Where its parts lie: those of its rows, or of the keys that were deleted."""

@@ -48,6 +48,7 @@ def order_of(source: SourceFigures) -> list[dict[str, object]]:
             "key": _key(table),
             "bounds": table.bounds,
             "columns": [msgspec.to_builtins(each) for each in table.columns],
+            "on_delete": table.on_delete,
         }
         for table in source.tables
         if not table.problem
