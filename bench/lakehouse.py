@@ -116,7 +116,7 @@ def main() -> None:
     raw: dict[str, object] = {}
     for kind in ENGINES:
         with tempfile.TemporaryDirectory(prefix=f"bench-{kind}-") as name:
-            bench = Bench(Engine(kind, Path(name)), Path(name))
+            bench = Bench(Engine(kind, Path(name), as_shipped=True), Path(name))
             for size in SIZES:
                 figures += _overwrite(bench, size)
             figures += _merge(bench, SIZES[-1])

@@ -22,15 +22,15 @@ CLIENT = PYTHONS["sail"]  # has a Spark Connect client, which reaches either eng
 
 
 class Engine:
-    """One engine, until `stop`."""
+    """One engine, until `stop`; `as_shipped`: with its own settings, not those for tests of a few rows."""
 
-    def __init__(self, kind: str, folder: Path) -> None:
+    def __init__(self, kind: str, folder: Path, as_shipped: bool = False) -> None:
         self.kind = kind
         self.folder = folder
         self.warehouse = folder / "warehouse"
         script = str(ROOT / "tests/convert/spark/engine.py")
         self._log = (folder / "engine.log").open("w")
-        command = [str(PYTHONS[kind]), script, kind, str(self.warehouse)]
+        command = [str(PYTHONS[kind]), script, kind, str(self.warehouse), *(["as-shipped"] if as_shipped else [])]
         self._process = subprocess.Popen(
             command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True
         )

@@ -1,4 +1,4 @@
-"""An engine that stays: `engine.py sail|spark WAREHOUSE`, which runs jobs in this process, one line of JSON each.
+"""An engine that stays: `engine.py sail|spark WAREHOUSE [as-shipped]`, which runs jobs in this process, one line of JSON each.
 
 In:  {"job": "job.py", "arguments": […], "connect": false}. Out: {"code": 0, "printed": "…"}; first of all {"remote": "sc://…"},
 the Spark Connect address at which another process can reach the same engine.
@@ -15,26 +15,29 @@ import socket
 import sys
 import traceback
 
-SPARK = {
+NEEDED = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.log.level": "ERROR",
+    "spark.driver.memory": "2g",
+    # The session's zone is the job's business: any other default must change nothing.
+    "spark.sql.session.timeZone": "America/Sao_Paulo",
+}
+# For tables of a few rows: `as-shipped` leaves these to Spark.
+QUICK = {
     "spark.databricks.delta.snapshotPartitions": "1",
     "spark.sql.shuffle.partitions": "1",
     "spark.default.parallelism": "1",
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "2",  # VACUUM lists a table's folder in as many tasks
-    "spark.ui.enabled": "false",
-    "spark.ui.showConsoleProgress": "false",
-    "spark.log.level": "ERROR",
-    "spark.driver.memory": "2g",
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=240m",
-    # The session's zone is the job's business: any other default must change nothing.
-    "spark.sql.session.timeZone": "America/Sao_Paulo",
 }
 
 
-def spark(warehouse: str) -> str:
+def spark(warehouse: str, as_shipped: bool) -> str:
     """Open-source Spark with Delta and a catalog of its own, and a Connect server beside it where it brings one (from 4.0 on)."""
     import pyspark
     from delta import configure_spark_with_delta_pip
@@ -42,10 +45,14 @@ def spark(warehouse: str) -> str:
 
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    settings = SPARK | {
-        "spark.sql.warehouse.dir": warehouse,
-        "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={warehouse}-metastore;create=true",
-    }
+    settings = (
+        NEEDED
+        | ({} if as_shipped else QUICK)
+        | {
+            "spark.sql.warehouse.dir": warehouse,
+            "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={warehouse}-metastore;create=true",
+        }
+    )
     if pyspark.__version__ >= "4":
         settings |= {
             "spark.plugins": "org.apache.spark.sql.connect.SparkConnectPlugin",
@@ -59,8 +66,8 @@ def spark(warehouse: str) -> str:
     return f"sc://127.0.0.1:{port}"
 
 
-def sail(warehouse: str) -> str:
-    """Sail's Connect server in this process."""
+def sail(warehouse: str, as_shipped: bool) -> str:
+    """Sail's Connect server in this process; it has no other settings."""
     from pysail.spark import SparkConnectServer
 
     server = SparkConnectServer("127.0.0.1", 0)
@@ -96,7 +103,7 @@ def main() -> None:
     """Serves until the input ends."""
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    remote = {"sail": sail, "spark": spark}[sys.argv[1]](sys.argv[2])
+    remote = {"sail": sail, "spark": spark}[sys.argv[1]](sys.argv[2], "as-shipped" in sys.argv)
     out.write(json.dumps({"remote": remote}) + "\n")
     out.flush()
     for line in sys.stdin:

@@ -41,7 +41,7 @@ from lakehouse.job.ledger import Ledger
 from lakehouse.job.loads import Load, read_loads, read_order
 from lakehouse.job.outcome import Outcome, outcome_of, outcome_of_missing
 from lakehouse.job.published import document_of, publish
-from lakehouse.job.session import SETTINGS, configure, die_if_asked, own_session
+from lakehouse.job.session import FOR_FEW_ROWS, SETTINGS, configure, die_if_asked, own_session
 from lakehouse.job.streams import StreamLoads
 from lakehouse.job.tables import Target
 from lakehouse.job.upkeep import Upkeep
@@ -106,9 +106,14 @@ def run(spark: SparkSession, options: argparse.Namespace) -> list[Outcome]:
     loads, missing = read_loads(spark, stage, order["loads"])
     told = [outcome_of_missing(each) for each in missing]
     owner = f"order {order['id']} of {utc_now():%Y-%m-%d %H:%M:%S} UTC, {uuid.uuid4()}"
-    lease = Lease(spark, target, owner, options.lease_seconds)
+    house, _ = own_session(spark, FOR_FEW_ROWS)
+    lease = Lease(house, Target(house, where), owner, options.lease_seconds)
+
+    def begun() -> Run:
+        return Run(spark, stage, order, Ledger(house, Target(house, where)), told)
+
     if options.check_only:
-        whole = Run(spark, stage, order, Ledger(spark, target), told)
+        whole = begun()
         whole.work(where, lease, loads, StreamLoads.check)
         whole.publish()
         return whole.outcomes
@@ -117,10 +122,10 @@ def run(spark: SparkSession, options: argparse.Namespace) -> list[Outcome]:
     if holder:
         busy = LeaseLost(f"another job writes into this target: {holder}", "convert again when it has ended")
         told += [outcome_of(load, busy) for load in loads]
-        Run(spark, stage, order, Ledger(spark, target), told).publish()
+        begun().publish()
         return told
     die_if_asked("lease-taken")
-    whole = Run(spark, stage, order, Ledger(spark, target), told)
+    whole = begun()
     whole.ledger.prepare()
     die_if_asked("ledger-made")
     whole.publish()

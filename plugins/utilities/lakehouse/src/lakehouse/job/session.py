@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from pyspark.sql import SparkSession
 
@@ -16,6 +18,8 @@ SETTINGS = {
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     "spark.databricks.delta.schema.autoMerge.enabled": "false",
 }
+# Of the session for lease and ledger: tables of a few rows, of which Spark and Delta would make 50 pieces and more.
+FOR_FEW_ROWS = {"spark.sql.shuffle.partitions": "1", "spark.databricks.delta.snapshotPartitions": "1"}
 
 
 def configure(spark: SparkSession, settings: dict[str, str]) -> None:
@@ -27,13 +31,13 @@ def configure(spark: SparkSession, settings: dict[str, str]) -> None:
             print(f"setting {name}: {cause_of(error)}")
 
 
-def own_session(spark: SparkSession) -> tuple[SparkSession, bool]:
-    """A session with settings and views of its own, for a thread; else the same one, and False (Connect)."""
+def own_session(spark: SparkSession, settings: Mapping[str, str] = MappingProxyType({})) -> tuple[SparkSession, bool]:
+    """A session with settings and views of its own, for a thread or a task; else the same one, and False (Connect)."""
     try:
         mine = spark.newSession()
     except Exception:
         return spark, False
-    configure(mine, SETTINGS)
+    configure(mine, SETTINGS | dict(settings))
     return mine, True
 
 
