@@ -7,7 +7,7 @@ project=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly project
 readonly lighthouse=$project/.venv/bin/lighthouse
 readonly lakehouse=$project/.meltano/utilities/lakehouse/venv/bin/lakehouse
-readonly commands=(run refresh check finish bookmarks extract upload convert verify reconcile repair plan doctor status loads drop help)
+readonly commands=(run refresh check finish bookmarks extract upload convert verify reconcile repair plan doctor accept status loads drop help)
 child=
 owed=0 # what the command ends with because of loads that are not in Delta, though the others are
 blocks=()
@@ -31,6 +31,8 @@ usage: entrypoint.sh [COMMAND]
              reads no table
   doctor     logs in to SQL Server, the API and the workspace, and tries what a run needs of each: ok, warning or failed, with
              the fix (--json)
+  accept     databricks: three tiny loads, one of each mode, into a schema of their own in the workspace, verified and removed
+             again; passed or failed per line (--json)
   status     the last runs, how old each stream's data in Delta is, its bookmark, and the loads that are not in Delta (--json)
   loads      each load that is not in Delta yet, and those kept: its state, why, and what settles it (--json)
   drop       LOAD…: gives up loads that are not applied; the stream's next load reads on from the ledger's bookmark
@@ -280,6 +282,12 @@ reread() {
 # usage: doctor [--json]
 doctor() { step 3 "$lighthouse" doctor "$@"; }
 
+# usage: accept databricks [--json]
+accept() {
+  shift
+  step 3 "$lakehouse" accept "$@"
+}
+
 # usage: loads [--json]    changes nothing
 loads() { step 5 "$lakehouse" loads "$@"; }
 
@@ -379,6 +387,13 @@ _main() {
       settle --check
       trap_signals
       "$command" "$@"
+      ;;
+    accept)
+      [ "${1-}" = databricks ] || refuse "accept needs to know what is tried; type: entrypoint.sh accept databricks"
+      only_json "${@:2}"
+      settle --check
+      trap_signals
+      accept "$@"
       ;;
     reconcile | repair)
       no_options "$@"

@@ -48,6 +48,16 @@ def test_doctor_looks_at_all_three_counterparts(looked_at: Pipeline) -> None:
     assert not [path for path in stage.rglob("*") if path.is_file()]
 
 
+def test_accept_tries_a_load_of_each_mode_in_the_workspace_and_leaves_nothing(looked_at: Pipeline) -> None:
+    told = looked_at.run("accept", "databricks")
+    assert told.code == 0, told.text
+    for name in ("login", "upload", "convert", "overwrite", "append", "merge", "tables", "files"):
+        assert f"ok       {name}" in told.text, told.text
+    assert not list(looked_at.output.rglob("*.parquet"))
+    assert not [path for path in (looked_at.sandbox.workspace.data / "dbfs/look").rglob("*") if path.is_file()]
+    assert looked_at.run("accept").code == looked_at.run("accept", "oracle").code == 2
+
+
 @pytest.mark.parametrize(
     ("variable", "part", "fix"),
     [

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
-from engine_kit import Lake
+from engine_kit import Engine, Lake
 from lakehouse_kit import Made, make_load
 
+from lakehouse import job_file
+
 ALL = ["_loaded_at", "_load_id", "_source"]
+ON_SPARK = pytest.mark.parametrize("engine", [pytest.param("spark", marks=pytest.mark.spark)], indirect=True, scope="session")
 ON_SAIL = pytest.mark.parametrize("engine", ["sail"], indirect=True, scope="session")  # what no engine decides
 
 
@@ -116,6 +120,25 @@ def test_tables_are_clustered_by_key_and_tidied_as_often_as_the_order_says(lake:
         assert not lake.engine.clusters or clustering(lake, "merged") == ["Id"]
     else:
         assert not {"OPTIMIZE", "VACUUM END"} & set(operations)
+
+
+@ON_SPARK
+def test_what_accept_made_is_dropped_table_by_table_and_nothing_else(engine: Engine, tmp_path: Path) -> None:
+    """A schema that holds somebody else's table stays, and the run says so."""
+    script = tmp_path / "sql.py"
+    script.write_text(SQL)
+
+    def does(*statements: str) -> bool:
+        return engine.run(list(statements), script=script)[0] == 0
+
+    tables = ("mine._loads", "ours._loads", "ours.kept")
+    assert does("CREATE SCHEMA mine", "CREATE SCHEMA ours", *(f"CREATE TABLE {name} (id INT) USING delta" for name in tables))
+    code, printed = engine.run(["mine", "accept_append", "_loads"], script=job_file.DROPPER)
+    assert code == 0 and "mine is dropped" in printed, printed
+    code, printed = engine.run(["ours", "_loads"], script=job_file.DROPPER)
+    assert code, printed
+    assert does("SELECT * FROM ours.kept")
+    assert not does("SELECT * FROM ours._loads") and not does("SHOW TABLES IN mine")
 
 
 def test_comments_of_the_source_come_along_and_what_the_owner_of_a_table_set_stays(lake: Lake) -> None:

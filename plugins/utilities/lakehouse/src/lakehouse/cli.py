@@ -1,6 +1,6 @@
 """`lakehouse COMMAND`: settings come from the environment alone; a failure is a message and an exit code, never a traceback.
 
-Exit codes: 0 done, 2 configuration or usage, 3 doctor, 4 upload, 5 convert, 6 verify, 130 interrupted, 143 terminated.
+Exit codes: 0 done, 2 configuration or usage, 3 doctor or accept, 4 upload, 5 convert, 6 verify, 130 interrupted, 143 terminated.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ CODES = {  # what a command ends with when the workspace gives it no usable answ
     "reconcile": Exit.VERIFY,
     "doctor": Exit.EXTRACT,
     "status": Exit.CONVERT,
+    "accept": Exit.CONVERT,
 }
 
 

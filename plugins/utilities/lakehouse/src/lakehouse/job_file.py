@@ -14,6 +14,7 @@ from pathlib import Path
 
 PACKAGE = "lakehouse.job"
 FOLDER = Path(__file__).with_name("job")
+DROPPER = Path(__file__).with_name("table_dropper.py")  # sent as it is, and never imported: it needs pyspark
 MAIN = "main"
 
 
