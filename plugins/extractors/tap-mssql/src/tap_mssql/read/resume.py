@@ -65,5 +65,6 @@ def _ranges_left(plan: LoadPlan, kept: Sequence[FinishedRange]) -> list[Range]:
     left = missing(r for r in done if r.kind == "keys") if "keys" in plan.kinds else []
     found = {r.kind for r in done}
     left += [Range(kind="nulls", place=(0,))] if "nulls" in plan.kinds and "nulls" not in found else []
+    left += [Range(kind="deletes", place=(0,))] if "deletes" in plan.kinds and "deletes" not in found else []
     left += [Range(kind="scan")] if "scan" in plan.kinds and "scan" not in found else []
     return left

@@ -140,7 +140,7 @@ class Scheduler:
     def _complete(self, load: Load, source: Source) -> None:
         with self._ending(load):
             source.retry(load.request, "the end", lambda: load_proof.refuse_emptied(load, source), self._stopping)
-            load_proof.complete(load, source.isolation)
+            load_proof.complete(load, source)
 
     # --- what ends a load ----------------------------------------------------------------------------------------------
 
