@@ -271,7 +271,7 @@ HISTORIES = int(os.environ.get("LIGHTHOUSE_HISTORIES", "2"))  # 300 before a rel
 
 @pytest.mark.parametrize("seed", range(HISTORIES))
 def test_whatever_happens_to_a_table_delta_is_it_after_each_run(seed: int, server: Counterpart, tmp_path: Path) -> None:
-    """Inserts, updates, deletes, changes of keys, truncation, forgetting, work rolled back; runs between, some in small ranges."""
+    """Inserts, updates, deletes, changes of keys, truncation, forgetting, work rolled back; runs between, in small ranges too."""
     chance = random.Random(seed)
     name = f"Story{seed}"
     delta = Delta(server, tmp_path, name)

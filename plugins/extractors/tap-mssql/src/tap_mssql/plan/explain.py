@@ -82,10 +82,10 @@ def step(request: TableRequest, settings: Settings) -> Step:
 def of_changes(step: Step, request: TableRequest, session: Session) -> Step:
     """The step of a LOG_BASED stream, with what the server says of its changes. Raises SelectionRefused for a table without."""
     found, lines = tracking.told(session, request.stream, request.table, request.since)
-    version = None if found.since is None else str(found.since)
-    mode = "overwrite" if version is None else "merge"
-    whole = {} if version is None else {"rows": None, "bytes": None, "seconds": None, "ranges": None}
-    return replace(step, mode=mode, bookmark=version, warnings=[*step.warnings, *lines], **whole)
+    step = replace(step, mode="overwrite", bookmark=None, warnings=[*step.warnings, *lines])
+    if found.since is None:
+        return step
+    return replace(step, mode="merge", bookmark=str(found.since), rows=None, bytes=None, seconds=None, ranges=None)
 
 
 def as_json(steps: Sequence[Step]) -> str:
