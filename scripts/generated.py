@@ -15,6 +15,7 @@ from singer_arrow.documents import (
     DeltaFigures,
     LedgerRow,
     LoadDocument,
+    LogLine,
     Manifest,
     PublishedDocument,
     Reconciliation,
@@ -37,6 +38,7 @@ FILES: dict[str, Callable[[], str]] = {
     f"{SCHEMAS}/source-figures.json": _schema(SourceFigures),
     f"{SCHEMAS}/delta-figures.json": _schema(DeltaFigures),
     f"{SCHEMAS}/reconciliation.json": _schema(Reconciliation),
+    f"{SCHEMAS}/log-line.json": _schema(LogLine),
     "docs/configuration.md": lambda: configuration_page.page(ROOT),
 }
 

@@ -34,6 +34,8 @@ _VARIABLES = authentication.VARIABLES | {
     "optimize_every": "LAKEHOUSE_OPTIMIZE_EVERY",
     "vacuum_hours": "LAKEHOUSE_VACUUM_HOURS",
     "on_failure": "ON_FAILURE",
+    "log_format": "LOG_FORMAT",
+    "log_level": "LOG_LEVEL",
 }
 
 
@@ -178,6 +180,19 @@ class Settings(settings.Settings, kw_only=True, frozen=True, rename=_VARIABLES):
             "Delta and then ends with the code of what failed first; `stop` ends there."
         ),
     ] = "deliver"
+    log_format: Annotated[
+        Literal["text", "json"],
+        Meta(
+            description="What the lines of a run are: `text` for people, or `json`: one object a line, of all steps and plugins "
+            "(docs/contracts.md, Lines of a run)."
+        ),
+    ] = "text"
+    log_level: Annotated[
+        Literal["info", "debug"],
+        Meta(
+            description="`debug` also shows what is not needed where all goes well, what Meltano does, and every stream's result."
+        ),
+    ] = "info"
 
     @property
     def upkeep(self) -> dict[str, object]:
