@@ -27,8 +27,8 @@ usage: entrypoint.sh [COMMAND]
   upload     send staged files to the workspace
   convert    run the Delta conversion job
   verify     source rows = Parquet rows = Delta rows, per stream
-  plan       how each stream of SQL Server would be read after the last run here: mode, ranges, estimates, warnings (--json);
-             reads no table
+  plan       how each stream would be read after the last run here: mode, ranges or pages, estimates, warnings (--json); reads
+             no table, and of each stream of the API the first page
   doctor     logs in to SQL Server, the API and the workspace, and tries what a run needs of each: ok, warning or failed, with
              the fix (--json)
   accept     databricks: three tiny loads, one of each mode, into a schema of their own in the workspace, verified and removed
@@ -100,9 +100,22 @@ settle() {
   wait "$!" || exit $?
 }
 
+# usage: writable    the folders that a run writes into; exit 2 where one cannot be written
+writable() {
+  local each options not=()
+  for each in output state .meltano/run .meltano/logs; do
+    mkdir -p "$project/$each" 2>/dev/null || :
+    [ -w "$project/$each" ] || not+=("$project/$each")
+  done
+  [ "${#not[@]}" -gt 0 ] || return 0
+  printf -v options -- ' --tmpfs %s' "${not[@]/%/:uid=$(id -u),gid=$(id -g)}"
+  say "user $(id -u) cannot write into ${not[*]}. Nothing was done. Make them writable; in a container add:$options"
+  exit 2
+}
+
 # usage: lock    one run at a time; exit 7
 lock() {
-  mkdir -p "$project/output"
+  writable
   exec 9>"$project/output/.lock"
   flock --nonblock 9 || {
     say "another run holds $project/output/.lock; wait until it ends. Nothing was changed."
@@ -236,7 +249,10 @@ verify() { as verify owe 6 "$lakehouse" report "$@"; }
 # usage: private_folder    a folder for files with secrets, gone when the script ends
 private_folder() {
   [ -z "${private-}" ] || return 0
-  private=$(mktemp -d)
+  private=$(mktemp -d 2>/dev/null) || {
+    say "user $(id -u) cannot write into ${TMPDIR:-/tmp}. Nothing was done. In a container that is read-only add: --tmpfs /tmp"
+    exit 2
+  }
   trap 'rm -rf "$private"' EXIT
 }
 
@@ -252,11 +268,10 @@ catalog() {
   }
 }
 
-# usage: selection    the tap's configuration and state, and Meltano's catalog, which knows what is selected
+# usage: selection    the tap's configuration, and Meltano's catalog, which knows what is selected
 selection() {
   private_folder
   step 3 "$lighthouse" config tap-mssql >"$private/config.json"
-  step 3 "$lighthouse" state-of tap-mssql >"$private/state.json"
   catalog tap-mssql "$private/catalog.json"
   [ "$status" -eq 0 ] || exit "$(cause)"
 }
@@ -264,10 +279,23 @@ selection() {
 # usage: tap_mssql ARGUMENT...    the tap, with what is selected
 tap_mssql() { "$tap" --config "$private/config.json" --catalog "$private/catalog.json" "$@"; }
 
+# usage: catalogs    of every tap, into $private/catalogs; one that fails says why, and leaves none
+catalogs() {
+  local all number
+  private_folder
+  mkdir "$private/catalogs"
+  read -ra all < <("$lighthouse" blocks)
+  for ((number = 0; number < ${#all[@]}; number += 2)); do
+    catalog "${all[number]}" "$private/catalogs/${all[number]}.json"
+    [ "$status" -eq 0 ] || owed=$(cause)
+  done
+}
+
 # usage: plan [--json]
 plan() {
-  selection
-  step 3 tap_mssql --state "$private/state.json" --plan "$@"
+  catalogs
+  step 3 "$lighthouse" plan "$private/catalogs" "$@"
+  exit "$owed"
 }
 
 # usage: figures [STREAM...]    what SQL Server holds now, into the private folder
@@ -345,15 +373,11 @@ begin() { TZ=UTC printf -v today '%(%F)T' -1 && say "$today, times are UTC; into
 
 # usage: refresh STREAM...    loads that an earlier run left are converted with these, so that none of them stands in the way
 refresh() {
-  local pair all number
-  private_folder
+  local pair
   begin
   as refresh say "$*"
-  mkdir "$private/catalogs"
-  read -ra all < <("$lighthouse" blocks)
-  for ((number = 0; number < ${#all[@]}; number += 2)); do
-    catalog "${all[number]}" "$private/catalogs/${all[number]}.json"
-  done
+  catalogs
+  owed=0 # what could not be asked matters only where it is needed, which `choose` says
   while IFS= read -r -d '' pair; do
     case $pair in
       blocks=*) read -ra blocks <<<"${pair#blocks=}" ;;

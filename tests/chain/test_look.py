@@ -21,13 +21,15 @@ def test_plan_tells_how_each_stream_would_be_read_and_reads_none(looked_at: Pipe
     assert any(line.split()[:3] == ["Sales-SalesOrderHeader", "overwrite", "SalesOrderID"] for line in lines), told.text
     assert any("no key: read by one query" in line for line in lines)
     assert any("no index begins with the replication key ModifiedDate" in line for line in lines)
+    assert any(line.split()[:4] == ["SalesOrderDetail", "overwrite", "-", "offset,"] for line in lines)
     assert not list(looked_at.output.rglob("*.parquet"))
 
 
 def test_plan_is_json_where_asked_for(looked_at: Pipeline) -> None:
     told = looked_at.run("plan", "--json")
     steps = {step["stream"]: step for step in json.loads(told.text[told.text.index("[\n") : told.text.rindex("]") + 1])}
-    assert len(steps) == 17
+    assert [step["part"] for step in steps.values()].count("tap-mssql") == 17 and len(steps) == 21
+    assert (steps["SalesOrderDetail"]["part"], steps["SalesOrderDetail"]["mode"]) == ("tap-rest-api-msdk", "overwrite")
     detail = steps["Sales-SalesOrderDetail"]
     assert (detail["mode"], detail["order"]) == ("overwrite", ["SalesOrderID", "SalesOrderDetailID"])
     assert detail["rows"] > 2_000 and detail["bytes"] > 100_000 and detail["ranges"] == 1
@@ -84,9 +86,10 @@ def test_unknown_options_are_refused(command: tuple[str, ...], looked_at: Pipeli
     assert looked_at.run(*command).code == 2
 
 
-def test_plan_that_fails_says_what_the_tap_says_and_nothing_of_meltano(looked_at: Pipeline) -> None:
+def test_plan_of_a_source_that_fails_says_what_its_tap_says_nothing_of_meltano_and_the_other_is_told(looked_at: Pipeline) -> None:
     ill = looked_at.run("plan", TAP_MSSQL_PASSWORD="wrong")
     assert ill.code == 3, ill.text
     told = [line for line in ill.text.splitlines() if "failed: meltano" not in line]
-    assert len(told) == 1 and told[0].startswith("tap-mssql: SQL Server at 127.0.0.1,"), ill.text
+    assert told[0].startswith("tap-mssql: SQL Server at 127.0.0.1,") and "Traceback" not in ill.text, ill.text
+    assert [line for line in told if line.startswith("SalesOrderHeader  ")], ill.text
     assert "the login was refused" in told[0] and "What to do: check TAP_MSSQL_USER and TAP_MSSQL_PASSWORD" in told[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import shlex
 import shutil
 import subprocess
 import time
@@ -30,12 +31,7 @@ REQUIRED = (
     "DATABRICKS_HOST", "DATABRICKS_TOKEN",
 )  # fmt: skip
 CERTIFICATE = "/run/server.pem"
-WRITTEN = ("output", "state", ".meltano/run", ".meltano/logs")
-HARDENED = (
-    *("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
-    *("--tmpfs", "/tmp"),
-    *(part for name in WRITTEN for part in ("--tmpfs", f"/project/{name}:uid=10001,gid=10001")),
-)  # fmt: skip
+USER = "4321:4321"
 
 
 @dataclass(frozen=True)
@@ -99,6 +95,14 @@ def image(work: Path, services: Sandbox, variables: dict[str, str]) -> Iterator[
 def write_env(path: Path, variables: dict[str, str]) -> Path:
     path.write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
     return path
+
+
+def shown_command() -> list[str]:
+    """The options of the command in docs/security.md, without the file of variables."""
+    [line] = re.findall(r"^docker run .*$", (ROOT / "docs/security.md").read_text(), re.MULTILINE)
+    words = shlex.split(line)
+    assert (words[:4], words[-1]) == (["docker", "run", "--env-file", ".env"], "lighthouse-ingestion-pipeline")
+    return words[4:-1]
 
 
 def mounted(work: Path) -> tuple[str, ...]:
@@ -172,13 +176,24 @@ def test_env_file_run_loads_every_row(image: Image, services: Sandbox, variables
 
 
 def test_hardened_run_resumes_and_doubles_nothing(image: Image, services: Sandbox, variables: dict[str, str], work: Path) -> None:
-    """A new container without volumes: read-only, no capabilities, the token from a file; the bookmark comes from Delta."""
+    """A new container without volumes, as docs/security.md shows it, of another user, the token from a file.
+
+    The folders that it may write into are those that the refusal names. The bookmark comes from Delta.
+    """
     token = work / "token"
     token.write_text(variables["DATABRICKS_TOKEN"] + "\n")
     token.chmod(0o644)
     env = write_env(work / "second.env", {name: value for name, value in variables.items() if name != "DATABRICKS_TOKEN"})
     secret = ("-v", f"{token}:/run/secrets/token:ro", "-e", "DATABRICKS_TOKEN_FILE=/run/secrets/token")
-    done = image.run("--network", "host", "--env-file", str(env), *mounted(work), *secret, *HARDENED, TAG)
+    options = ("--network", "host", "--env-file", str(env), *mounted(work), *secret)
+    shown = shown_command()
+    place = shown.index("/tmp") + 1
+    strict, folders = shown[:place], shown[place:]
+    refused = image.run(*options, *strict, "--user", USER, TAG)
+    assert refused.returncode == 2 and "Nothing was done" in refused.stderr, refused.stderr
+    told = shlex.split(refused.stderr.strip().splitlines()[-1].partition("in a container add:")[2])
+    assert told == [each.replace("10001", "4321") for each in folders]
+    done = image.run(*options, *strict, "--user", USER, *told, TAG)
     assert_whole_run(done, image)
     assert delta_rows(services) == source_rows(services)
 
@@ -247,6 +262,26 @@ def test_no_secret_in_history_or_layers(image: Image) -> None:
     assert image.engine.layers_with(TAG, [canary, *(each.encode() for each in image.secrets)]) == {canary}
 
 
+def test_the_image_says_what_is_in_it(image: Image) -> None:
+    """A CycloneDX document for each environment, with the very versions that are locked."""
+    labels = json.loads(image.engine.must("inspect", "-f", "{{json .Config.Labels}}", TAG))
+    assert labels["org.opencontainers.image.title"] == "lighthouse-ingestion-pipeline"
+    found = {}
+    for name in image.shell("ls /project/sbom").split():
+        document = json.loads(image.shell(f"cat /project/sbom/{name}"))
+        assert document["bomFormat"] == "CycloneDX"
+        found[name.removesuffix(".cdx.json")] = {each["name"].lower(): each.get("version") for each in document["components"]}
+    assert set(found) == {"meltano", "tap-mssql", "tap-rest-api-msdk", "target-parquet", "lakehouse"}
+    for part, folder in (
+        ("tap-mssql", "plugins/extractors/tap-mssql"),
+        ("lakehouse", "plugins/utilities/lakehouse"),
+        ("meltano", "."),
+    ):
+        locked = dict(re.findall(r"^([a-z0-9._-]+)==(\S+) \\$", (ROOT / folder / "requirements.txt").read_text(), re.MULTILINE))
+        told = {name: found[part][name] for name in locked if name in found[part]}
+        assert told.items() <= locked.items() and len(told) > len(locked) * 0.8, locked.keys() - told.keys()
+
+
 def test_no_tools_of_the_build(image: Image) -> None:
     found = image.shell(
         "for n in gcc cc g++ clang make uv uvx git curl; do command -v $n; done; ls /project/.venv/bin | grep -E '^(uv|pip)'; :"
@@ -268,4 +303,4 @@ def test_size_and_time(image: Image) -> None:
     )
     print(f"image: {whole / 1e6:.0f} MB, of which base {base / 1e6:.0f} MB; build {image.seconds:.0f} s")
     print(image.shell("du -sm /project/.venv /project/.meltano/*/*/venv"))
-    assert whole - base < 650e6
+    assert whole - base < 380e6

@@ -175,6 +175,20 @@ def make_load(output: Path, stream: str, tables: list[pa.Table], **given: Any) -
     return Made(fits("manifest", manifest), path, tables)
 
 
+def add_deletes(load: Made, keys: pa.Table) -> None:
+    """Gives a load of changes a part of keys that the source deleted, and counted."""
+    source, number = load.path.parent.parent, len(load.manifest["files"]) + 1
+    folder = quote(load.manifest["stream"], safe="")
+    hidden = source / folder / f".{number}"
+    pq.write_table(keys, hidden, compression="zstd")
+    digest, size = hashlib.sha256(hidden.read_bytes()).hexdigest(), hidden.stat().st_size
+    path = f"{folder}/{load.load_id}-{number:04d}-{digest[:12]}.parquet"
+    hidden.rename(source / path)
+    part = {"path": path, "rows": len(keys), "bytes": size, "sha256": digest, "min_key": None, "max_key": None, "deletes": True}
+    load.rewrite(files=[*load.manifest["files"], part], deletes=len(keys), source_deletes=len(keys))
+    fits("manifest", load.manifest)
+
+
 def facts(column: pa.ChunkedArray) -> dict[str, Any]:
     """docs/contracts.md, Column facts, value by value in Python."""
     kind, ticks = column.type, []

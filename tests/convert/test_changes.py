@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from engine_kit import Lake
-from lakehouse_kit import Made, fits, make_load
+from lakehouse_kit import Made, add_deletes, make_load
 from story_kit import Play, Scenario, Stories, on, scenarios
 
 SCHEMA = pa.schema([pa.field("Id", pa.int32(), False), pa.field("At", pa.time64("us"), False), pa.field("Name", pa.string())])
@@ -40,23 +38,8 @@ def load(
     made = make_load(lake.stage, stream, [rows(there)], schema=SCHEMA, **given | more)
     keys = list(gone)
     if keys:
-        add_deletes(lake, made, pa.table({"Id": pa.array(keys, pa.int32()), "At": pa.array([NINE] * len(keys), pa.time64("us"))}))
+        add_deletes(made, pa.table({"Id": pa.array(keys, pa.int32()), "At": pa.array([NINE] * len(keys), pa.time64("us"))}))
     return made
-
-
-def add_deletes(lake: Lake, made: Made, keys: pa.Table) -> None:
-    """A part of keys that the source deleted."""
-    files = made.manifest["files"]
-    folder = files[0]["path"].split("/")[0]
-    hidden = lake.stage / "sqlserver" / folder / ".deletes"
-    pq.write_table(keys, hidden)
-    digest = hashlib.sha256(hidden.read_bytes()).hexdigest()
-    path = f"{folder}/{made.load_id}-{len(files) + 1:04d}-{digest[:12]}.parquet"
-    size = hidden.stat().st_size
-    hidden.rename(lake.stage / "sqlserver" / path)
-    more = {"path": path, "rows": len(keys), "bytes": size, "sha256": digest, "min_key": None, "max_key": None, "deletes": True}
-    made.rewrite(files=[*files, more], deletes=len(keys), source_deletes=len(keys))
-    fits("manifest", made.manifest)
 
 
 def held(lake: Lake, stream: str) -> dict[int, str]:

@@ -72,6 +72,11 @@ def template_has_every_needed_variable(tmp_path: Path) -> None:
     assert missing == [], done.stderr
 
 
+def hardened() -> list[str]:
+    """The one command of docs/security.md."""
+    return fenced(ROOT / "docs/security.md")
+
+
 IMAGE = "tests/container/test_image.py"
 COMMANDS: dict[str, Callable[[Path], None] | str] = {  # command: what runs it, here or as a named test elsewhere
     "scripts/demo": refuses_unknown_options,
@@ -83,6 +88,7 @@ COMMANDS: dict[str, Callable[[Path], None] | str] = {  # command: what runs it, 
     "docker build -t lighthouse-ingestion-pipeline .": f"{IMAGE}::test_help_needs_no_configuration",
     "cp .env.save .env": template_has_every_needed_variable,
     "docker run --env-file .env lighthouse-ingestion-pipeline": f"{IMAGE}::test_env_file_run_loads_every_row",
+    hardened()[0]: f"{IMAGE}::test_hardened_run_resumes_and_doubles_nothing",
     f".venv/bin/{MELTANO}": f"{IMAGE}::test_plain_meltano_run_works_in_the_image",
 }
 

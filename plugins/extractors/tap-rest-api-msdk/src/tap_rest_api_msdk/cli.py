@@ -13,11 +13,11 @@ from singer_arrow.exits import Exit
 from tap_rest_api_msdk.errors import TapError
 from tap_rest_api_msdk.settings import PROGRAM
 
-DOCTOR = "--doctor"
+DOCTOR, PLAN = "--doctor", "--plan"
 
 
 def main(command: batch.Command | None, arguments: Sequence[str] = ()) -> None:
-    """Runs the tap, or its doctor; what is not a run with BATCH output is the SDK's.
+    """Runs the tap, its doctor or its plan; what is not a run with BATCH output is the SDK's.
 
     Exit code 2 for a refused configuration, 3 for any other error, with one message on standard error.
     """
@@ -25,6 +25,8 @@ def main(command: batch.Command | None, arguments: Sequence[str] = ()) -> None:
     try:
         if DOCTOR in arguments:
             _doctor(arguments)
+        elif PLAN in arguments:
+            _plan(arguments)
         elif command is None:
             _of_the_sdk()
         else:
@@ -56,6 +58,12 @@ def _doctor(arguments: Sequence[str]) -> None:
     from tap_rest_api_msdk import doctor
 
     sys.exit(doctor.main(arguments))
+
+
+def _plan(arguments: Sequence[str]) -> None:
+    from tap_rest_api_msdk import plan
+
+    sys.exit(plan.main(arguments))
 
 
 def _of_the_sdk() -> None:

@@ -6,13 +6,15 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import click
 
 from lighthouse import check as checks
 from lighthouse import doctor as doctors
 from lighthouse import environment, resolve, selection, state, variables
+from lighthouse import plan as plans
+from lighthouse.asking import Told, code_of, for_people
 from lighthouse.lines import is_json, line
 from lighthouse.project import Project
 from lighthouse.unreached import unreached
@@ -67,9 +69,22 @@ def left(exits: Path, names: tuple[str, ...]) -> None:
 def doctor(as_json: bool) -> None:
     """Lets every program look at its counterpart, and prints what they find; exit code 3 where something failed."""
     told = doctors.examine(_project(), os.environ, *(["--json"] if as_json else []))
-    findings = [finding for each in told for finding in each.findings] if as_json else []
-    click.echo(json.dumps(findings, ensure_ascii=False, indent=2) if as_json else doctors.for_people(told), nl=as_json)
-    sys.exit(doctors.code_of(told))
+    _tell(told, doctors.findings(told), as_json)
+
+
+@main.command()
+@click.argument("catalogs", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@click.option("--json", "as_json", is_flag=True, help="One list of all steps, each with the `part` it is of.")
+def plan(catalogs: Path, as_json: bool) -> None:
+    """Lets every tap say what it would read and how; CATALOGS holds TAP.json for each. Exit code 3 where one could not."""
+    told = plans.explain(_project(), os.environ, catalogs, *(["--json"] if as_json else []))
+    _tell(told, plans.steps(told), as_json)
+
+
+def _tell(told: list[Told], objects: list[dict[str, Any]], as_json: bool) -> None:
+    """Ends with what programs said, as one list or for people; of one that failed with words alone, these are said, too."""
+    click.echo(json.dumps(objects, ensure_ascii=False, indent=2) if as_json else for_people(told), nl=as_json)
+    sys.exit(code_of(told))
 
 
 @main.command()
@@ -86,13 +101,6 @@ def config(plugin: str) -> None:
 def state_(file: IO[str], without: tuple[str, ...]) -> None:
     """Makes Singer state by source, as `lakehouse bookmarks` prints it into FILE, Meltano's."""
     state.write(_project(), os.environ, json.load(file), without)
-
-
-@main.command(name="state-of")
-@click.argument("tap")
-def state_of(tap: str) -> None:
-    """Prints the Singer state that Meltano would hand to a tap."""
-    click.echo(json.dumps(state.read(_project(), os.environ, tap)))
 
 
 @main.command()

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pyarrow as pa
@@ -39,6 +39,16 @@ from tap_rest_api_msdk.stream_choice import StreamChoice
 log = logging.getLogger("tap_rest_api_msdk")
 Bookmark = MutableMapping[str, Any]
 _NO_KEYS = "the stream has no primary keys: gaps and doubles cannot be excluded where its records move while they are read"
+
+
+class Look(NamedTuple):
+    """What a load would be: its mode, what it reads from, the API's total, records on the first page, notes on columns."""
+
+    mode: Mode
+    start: str | None
+    total: int | None
+    on_first_page: int
+    notes: tuple[str, ...]
 
 
 class StreamReader:
@@ -118,6 +128,16 @@ class StreamReader:
         if self.choice.is_incremental:
             bookmark["columns"] = columns_of(self._selected)
         self._tell(walks.received, began)
+
+    def look(self, bookmark: Mapping[str, Any]) -> Look:
+        """What a load would be, after one request: for its first page. Raises TapError or ArrowSingerError."""
+        self._evolved = known_columns(bookmark) or {}
+        self._converter = self._new_converter(self._evolved)
+        known, notes = self._compared(bookmark)
+        start = self.choice.start(known)
+        first = At(pages.of(self._stream.paging).first())
+        page = self._fetch(self._requests(start, self._all_values[0]), first)
+        return Look(self._mode(self.choice.reached(known) is None), start, page.total, len(page.records), notes)
 
     # --- a load -----------------------------------------------------------------------------------------------------
 
@@ -228,7 +248,6 @@ class StreamReader:
 
     def _plan(self, root: Path, start: str | None, is_first: bool, notes: tuple[str, ...]) -> LoadPlan:
         choice = self.choice
-        mode: Mode = "overwrite" if is_first else "merge" if choice.key else "append"
         schema = self._selected
         return LoadPlan(
             stream=choice.stream,
@@ -236,7 +255,7 @@ class StreamReader:
             schema=schema,
             source_types={k: v for k, v in schemas.source_types(choice.full_schema).items() if k in schema.names},
             comments=declared.comments(choice.full_schema),
-            mode=mode,
+            mode=self._mode(is_first),
             key_columns=list(choice.key),
             replication_key=choice.replication_key if choice.is_incremental else None,
             start=start if self._stream.search_field else None,
@@ -244,6 +263,9 @@ class StreamReader:
             max_dead_letters=self._config.settings.max_dead_letters,
             notes=notes,
         )
+
+    def _mode(self, is_first: bool) -> Mode:
+        return "overwrite" if is_first else "merge" if self.choice.key else "append"
 
     def _advance(self, bookmark: Bookmark, start: str | None, greatest: str | None, read: pa.Schema) -> str | None:
         """Moves the bookmark to the greatest value read, never back but by a load of the whole stream; returns it."""
