@@ -9,7 +9,8 @@ readonly lighthouse=$project/.venv/bin/lighthouse
 readonly lakehouse=$project/.meltano/utilities/lakehouse/venv/bin/lakehouse
 readonly commands=(run refresh check finish bookmarks extract upload convert verify reconcile repair plan doctor accept status loads drop help)
 child=
-owed=0 # what the command ends with because of loads that are not in Delta, though the others are
+reported= # folder of what the run's report needs to know
+owed=0    # what the command ends with because of loads that are not in Delta, though the others are
 blocks=()
 
 # usage: help
@@ -75,9 +76,14 @@ as() {
   local outer=${LIGHTHOUSE_STEP-}
   export LIGHTHOUSE_STEP=${outer:-$1}
   shift
+  [ -n "$outer" ] || note_step began
   "$@"
+  [ -n "$outer" ] || note_step ended
   export LIGHTHOUSE_STEP=$outer
 }
+
+# usage: note_step began|ended    for the run's report, where there will be one
+note_step() { [ -z "$reported" ] || printf '%s %s %s\n' "$1" "$LIGHTHOUSE_STEP" "${EPOCHREALTIME/,/.}" >>"$reported/steps"; }
 
 # usage: suggestion WORD KNOWN...    "; did you mean KNOWN?" where one is near
 suggestion() {
@@ -369,7 +375,13 @@ run() {
 }
 
 # usage: begin    the first line: what the clock of the others is
-begin() { TZ=UTC printf -v today '%(%F)T' -1 && say "$today, times are UTC; into ${LAKEHOUSE_TARGET:-lighthouse}"; }
+begin() {
+  local today
+  private_folder
+  reported=$private
+  TZ=UTC printf -v today '%(%F)T' -1
+  say "$today, times are UTC; into ${LAKEHOUSE_TARGET:-lighthouse}"
+}
 
 # usage: refresh STREAM...    loads that an earlier run left are converted with these, so that none of them stands in the way
 refresh() {
@@ -394,7 +406,7 @@ refresh() {
 deliver() {
   upload
   convert
-  verify --brief
+  verify --brief --notes "$reported"
   if [ -s "${private-}/unread" ]; then
     say "not read, so that Delta has of it what it had; the next run reads on from there:"
     unread

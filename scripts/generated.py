@@ -10,6 +10,7 @@ from pathlib import Path
 import configuration_page
 import msgspec
 
+from lakehouse.run_report.document import RunReport
 from singer_arrow import schemas
 from singer_arrow.documents import (
     DeltaFigures,
@@ -39,6 +40,7 @@ FILES: dict[str, Callable[[], str]] = {
     f"{SCHEMAS}/delta-figures.json": _schema(DeltaFigures),
     f"{SCHEMAS}/reconciliation.json": _schema(Reconciliation),
     f"{SCHEMAS}/log-line.json": _schema(LogLine),
+    f"{SCHEMAS}/run-report.json": _schema(RunReport),
     "docs/configuration.md": lambda: configuration_page.page(ROOT),
 }
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from typing import Any
 
 import pytest
 from chain_kit import Pipeline, Result
+from lakehouse_kit import fits
 
 from lakehouse.steps.report import WIDTH, table
 from lighthouse.meltano_lines import Lines, Worth
@@ -23,7 +25,7 @@ def test_a_whole_run_is_one_screen_and_tells_nothing_twice(first: tuple[Pipeline
     assert len({text for _, text in told}) == len(told), "no line is told twice"
     steps = [step for step, _ in told]
     assert {step: steps.count(step) for step in ("upload", "convert", "verify", "run")} == {
-        "upload": 1, "convert": 1, "verify": 1, "run": 2,
+        "upload": 1, "convert": 1, "verify": 2, "run": 2,
     }  # fmt: skip
     assert re.search(r"^\d{4}-\d\d-\d\d, times are UTC; into ", told[0][1]) and re.match(r"done in \d+ s$", told[-1][1])
     streams = [text for step, text in told if step == "extract" and " rows " in text]
@@ -32,6 +34,21 @@ def test_a_whole_run_is_one_screen_and_tells_nothing_twice(first: tuple[Pipeline
     assert shown[0].split() == ["stream", "rows", "read", "in", "Delta", "seconds", "equal"]
     assert all(len(line) <= WIDTH for line in shown) and all(line.endswith("yes") for line in shown[1:])
     assert len(shown) == 15 and shown[-1].startswith("and 8 of at most ")
+
+
+def test_a_run_leaves_its_report(first: tuple[Pipeline, Result]) -> None:
+    one, result = first
+    page, file = sorted((one.output / "reports").iterdir())
+    assert f"report: output/reports/{page.name}" in result.text and file.stem == page.stem
+    report = fits("run-report", json.loads(file.read_text()))
+    assert report["complete"] and report["target"] == one.environment["LAKEHOUSE_TARGET"]
+    assert [each["step"] for each in report["steps"]] == ["finish", "bookmarks", "extract", "upload", "convert", "verify"]
+    assert {each["load_id"]: each["table_rows"] for each in report["streams"]} == {
+        row["load_id"]: row["delta_rows"] for row in one.ledger()
+    }
+    assert all(each["equal"] and each["facts"] for each in report["streams"])
+    text = page.read_text()
+    assert all(f"{each['source']}/<wbr>{each['stream']}" in text for each in report["streams"])
 
 
 def said(event: str, level: int = logging.INFO, **more: Any) -> logging.LogRecord:

@@ -34,6 +34,7 @@ _VARIABLES = authentication.VARIABLES | {
     "optimize_every": "LAKEHOUSE_OPTIMIZE_EVERY",
     "vacuum_hours": "LAKEHOUSE_VACUUM_HOURS",
     "on_failure": "ON_FAILURE",
+    "keep_reports": "LAKEHOUSE_KEEP_REPORTS",
     "log_format": "LOG_FORMAT",
     "log_level": "LOG_LEVEL",
 }
@@ -180,6 +181,10 @@ class Settings(settings.Settings, kw_only=True, frozen=True, rename=_VARIABLES):
             "Delta and then ends with the code of what failed first; `stop` ends there."
         ),
     ] = "deliver"
+    keep_reports: Annotated[
+        int,
+        Meta(ge=0, description="Reports of runs that stay in `output/reports`, as HTML and JSON: the newest; 0 writes none."),
+    ] = 30
     log_format: Annotated[
         Literal["text", "json"],
         Meta(
