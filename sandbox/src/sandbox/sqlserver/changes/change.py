@@ -34,6 +34,9 @@ class Change:
     drops: list[TableSpec] = field(default_factory=list)
     state: Callable[[duckdb.DuckDBPyConnection], None] | None = None
     checks: bool = False
+    op: str = ""  # of rows: I, U or D, as change tracking has it
+    old_keys: str = ""  # of an update that may change keys: the query of the keys it will change
+    truncates: bool = False  # a table whose changes are tracked
 
     @property
     def defines(self) -> bool:

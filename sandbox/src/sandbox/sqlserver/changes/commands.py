@@ -11,11 +11,12 @@ from sandbox.sqlserver.changes.permissions import permission
 from sandbox.sqlserver.changes.procedures import procedure
 from sandbox.sqlserver.changes.synonyms_and_types import create_synonym, create_type, drop_synonym
 from sandbox.sqlserver.changes.token_reader import TokenReader
+from sandbox.sqlserver.changes.tracking import track_table
 from sandbox.sqlserver.sql.statement import Statement
 
 _STARTS = re.compile(
     r"\s*(CREATE\s+(UNIQUE\s+)?((NON)?CLUSTERED\s+)?INDEX|ALTER\s+INDEX|DROP\s+INDEX|(CREATE|DROP)\s+SYNONYM|CREATE\s+TYPE"
-    r"|EXEC(UTE)?\s|(sys\s*\.\s*)?sp_\w+|DENY\s|GRANT\s|REVOKE\s|ALTER\s+DATABASE)",
+    r"|ALTER\s+TABLE\s+\S+(\s*\.\s*\S+)?\s+(ENABLE|DISABLE)\s+CHANGE_TRACKING|EXEC(UTE)?\s|(sys\s*\.\s*)?sp_\w+|DENY\s|GRANT\s|REVOKE\s|ALTER\s+DATABASE)",
     re.IGNORECASE,
 )
 
@@ -32,7 +33,9 @@ def command(sql: str, statement: Statement) -> Change | None:
             return create_synonym(tokens, statement)
         return create_type(tokens, statement) if tokens.maybe("TYPE") else create_index(tokens, statement)
     if first == "ALTER":
-        return database_option(tokens) if tokens.maybe("DATABASE") else alter_index(tokens, statement)
+        if tokens.maybe("TABLE"):
+            return track_table(tokens, statement)
+        return database_option(tokens, statement) if tokens.maybe("DATABASE") else alter_index(tokens, statement)
     if first == "DROP":
         return drop_synonym(tokens, statement) if tokens.maybe("SYNONYM") else drop_index(tokens, statement)
     if first in ("DENY", "GRANT", "REVOKE"):

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from sandbox.sqlserver.changes.change import Change
 from sandbox.sqlserver.changes.token_reader import TokenReader
+from sandbox.sqlserver.changes.tracking import track_database
 from sandbox.sqlserver.errors import NotSupported
+from sandbox.sqlserver.sql.statement import Statement
 
 _SETTINGS = {"ALLOW_SNAPSHOT_ISOLATION": "snapshot", "READ_COMMITTED_SNAPSHOT": "rcsi"}
 
 
-def database_option(tokens: TokenReader) -> Change:
-    """READ_ONLY, READ_WRITE, snapshot isolation; raises NotSupported for another option."""
+def database_option(tokens: TokenReader, statement: Statement) -> Change:
+    """READ_ONLY, READ_WRITE, snapshot isolation, change tracking; raises NotSupported for another option."""
     tokens.take()
     tokens.need("SET")
     what = tokens.take().text.upper()
+    if what == "CHANGE_TRACKING":
+        return track_database(tokens, statement)
     if what in ("READ_ONLY", "READ_WRITE"):
         name, value = "read_only", "ON" if what == "READ_ONLY" else ""
         fact = f"is_read_only = {what == 'READ_ONLY'}"

@@ -12,6 +12,7 @@ from sandbox.sqlserver.changes.change import Change, changed_table
 from sandbox.sqlserver.changes.column_definitions import column_spec, named_twice
 from sandbox.sqlserver.changes.objects import check_free, create_sql, identity_sql, redefined
 from sandbox.sqlserver.errors import NotSupported, SqlError
+from sandbox.sqlserver.sql import change_table
 from sandbox.sqlserver.sql.statement import Statement
 from sandbox.sqlserver.system.catalog import add_schema
 from sandbox.sqlserver.system.specs import ColumnSpec, TableSpec
@@ -21,7 +22,8 @@ _PLACEMENT = re.compile(r"\b(PRIMARY\s+KEY|UNIQUE)\s+(?:CLUSTERED|NONCLUSTERED)\
 
 
 def for_parser(sql: str) -> str:
-    """CREATE TABLE and ALTER TABLE in a form that the parser can read."""
+    """CREATE TABLE, ALTER TABLE and CHANGETABLE in a form that the parser can read."""
+    sql = change_table.for_parser(sql)
     return _PLACEMENT.sub(r"\1", sql) if re.match(r"\s*(CREATE|ALTER)\s+TABLE\b", sql, re.IGNORECASE) else sql
 
 
@@ -31,7 +33,7 @@ def definition(node: exp.Expression, statement: Statement) -> Change | None:
         spec = changed_table(node.expressions[0], statement)
         counters = [identity_sql(spec)] if any(column.identity for column in spec.columns) else []
         changed = replace(spec, version=statement.catalog.version + 1)
-        return Change([f"DELETE FROM {spec.stored}", *counters], puts=[changed])
+        return Change([f"DELETE FROM {spec.stored}", *counters], puts=[changed], truncates=spec.tracked)
     if isinstance(node, exp.Drop):
         return _drop(node, statement)
     if isinstance(node, exp.Create):
@@ -66,6 +68,8 @@ def _drop(node: exp.Drop, statement: Statement) -> Change:
             text = f"Cannot drop the {kind.lower()} '{name}', because it does not exist or you do not have permission."
             raise SqlError(3701, text, severity=11, state=5)
         statements += [] if spec.select else [f"DROP TABLE {spec.stored}"]
+        if spec.tracked:
+            statements += [f"DROP TABLE {spec.changes}", f"DELETE FROM mssys.tracked WHERE object_id = {spec.object_id}"]
         gone.append(spec)
     return Change(statements, drops=gone)
 

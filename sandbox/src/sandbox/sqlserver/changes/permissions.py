@@ -1,4 +1,4 @@
-"""DENY, GRANT and REVOKE of SELECT."""
+"""DENY, GRANT and REVOKE of SELECT and of VIEW CHANGE TRACKING."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from sandbox.sqlserver.changes.change import Change
 from sandbox.sqlserver.changes.named_objects import exact_column
 from sandbox.sqlserver.changes.token_reader import TokenReader
 from sandbox.sqlserver.errors import SqlError
+from sandbox.sqlserver.sql.change_table import VIEW_CHANGE_TRACKING
 from sandbox.sqlserver.sql.statement import Statement
 
 
 def permission(what: str, tokens: TokenReader, statement: Statement) -> Change:
-    """SELECT only. There is one login, so that is the one it is denied or granted to."""
-    tokens.need("SELECT")
+    """These two only. There is one login, so that is the one it is denied or granted to."""
+    tracking = tokens.maybe("VIEW", "CHANGE", "TRACKING")
+    if not tracking:
+        tokens.need("SELECT")
     columns = tokens.names() if tokens.next is not None and tokens.next.text == "(" else []
     tokens.need("ON")
     tokens.maybe("OBJECT", "::")
@@ -25,9 +28,11 @@ def permission(what: str, tokens: TokenReader, statement: Statement) -> Change:
     if spec is None:
         text = f"Cannot find the object '{'.'.join(name)}', because it does not exist or you do not have permission."
         raise SqlError(15151, text)
-    numbers = [spec.column(exact_column(column, spec, statement)).number for column, _ in columns] or [0]
+    numbers = [spec.column(exact_column(column, spec, statement)).number for column, _ in columns] or [
+        VIEW_CHANGE_TRACKING if tracking else 0
+    ]
     listed = ", ".join(map(str, numbers))
-    everything = "" if columns else " OR true"
+    everything = "" if columns or tracking else " OR column_id >= 0"
     statements = [f"DELETE FROM mssys.denied WHERE object_id = {spec.object_id} AND (column_id IN ({listed}){everything})"]
     if what == "DENY":
         rows = ", ".join(f"({spec.object_id}, {number})" for number in numbers)

@@ -1,4 +1,4 @@
-"""sp_rename and the procedures of extended properties."""
+"""sp_rename, the procedures of extended properties, and those of change tracking."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from sandbox.sqlserver.changes.change import Change
 from sandbox.sqlserver.changes.named_objects import definition_change, exact_column, named_table
 from sandbox.sqlserver.changes.objects import check_free
 from sandbox.sqlserver.changes.token_reader import TokenReader
+from sandbox.sqlserver.changes.tracking import cleaned_up, grown_old, restored
 from sandbox.sqlserver.errors import NotSupported, SqlError
 from sandbox.sqlserver.sql.statement import Statement
 
@@ -21,6 +22,13 @@ def procedure(name: str, tokens: TokenReader, statement: Statement) -> Change:
         return _rename(given, statement)
     if name in ("sp_addextendedproperty", "sp_updateextendedproperty", "sp_dropextendedproperty"):
         return _property(name, given, statement)
+    if name == "sp_flush_ct_internal_table_on_demand":
+        table = given.get("tabletoclean", given.get("0", ""))
+        return cleaned_up(named_table(TokenReader(table).name(), statement) if table else None, statement)
+    if name == "sp_sandbox_age_changes":
+        return grown_old(statement, int(given["0"]))
+    if name == "sp_sandbox_restore_version":
+        return restored(int(given["0"]), statement)
     raise NotSupported(f"procedure {name}")
 
 

@@ -71,7 +71,7 @@ def _insert(node: exp.Insert, statement: Statement) -> Change:
             continue
         listed.append(column.stored)
     sql = f"INSERT INTO {spec.stored} ({', '.join(listed)}) SELECT {', '.join(items)} FROM ({source})"
-    return Change([sql, *_recomputed(spec, statement)], spec, checks=True)
+    return Change([sql, *_recomputed(spec, statement)], spec, checks=True, op="I")
 
 
 def _incoming(source: exp.Expression, columns: list[ColumnSpec], statement: Statement) -> tuple[str, list[str]]:
@@ -127,7 +127,10 @@ def _update(node: exp.Update, statement: Statement) -> Change:
     sql = f"UPDATE {spec.stored} AS u SET {', '.join(items)}{_where(node, expressions)}"
     unique = [*spec.key, *(name for names in spec.unique for name in names), *(n for i in spec.indexes for n in i.columns)]
     checks = any(statement.catalog.fold(name) in changed for name in unique)
-    return Change([sql, *_recomputed(spec, statement)], spec, checks=checks)
+    moves = any(statement.catalog.fold(name) in changed for name in spec.key)
+    keys = ", ".join(f"u.{spec.column(name).stored}" for name in spec.key)
+    old = f"SELECT {keys} FROM {spec.stored} AS u{_where(node, expressions)}" if moves and spec.tracked else ""
+    return Change([sql, *_recomputed(spec, statement)], spec, checks=checks, op="U", old_keys=old)
 
 
 def _delete(node: exp.Delete, statement: Statement) -> Change:
@@ -137,7 +140,7 @@ def _delete(node: exp.Delete, statement: Statement) -> Change:
     target = tables[0] if tables else node.this
     spec = changed_table(target, statement)
     expressions = table_expressions(spec, target.alias or spec.name, "d", statement)
-    return Change([f"DELETE FROM {spec.stored} AS d{_where(node, expressions)}"], spec)
+    return Change([f"DELETE FROM {spec.stored} AS d{_where(node, expressions)}"], spec, op="D")
 
 
 def _where(node: exp.Expression, expressions: Expressions) -> str:

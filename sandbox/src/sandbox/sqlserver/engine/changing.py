@@ -7,6 +7,7 @@ import time
 from contextlib import ExitStack, nullcontext
 
 import duckdb
+import pyarrow as pa
 
 from sandbox.sqlserver.changes.change import Change
 from sandbox.sqlserver.changes.unique_keys import duplicate_queries
@@ -14,6 +15,7 @@ from sandbox.sqlserver.engine.results import used_binds
 from sandbox.sqlserver.engine.transaction import SessionTransaction
 from sandbox.sqlserver.errors import SqlError, known
 from sandbox.sqlserver.sql.statement import Statement
+from sandbox.sqlserver.system.specs import TableSpec
 
 
 def run_change(
@@ -57,7 +59,7 @@ def _in_transaction(change: Change, statement: Statement, transaction: SessionTr
                 held.enter_context(store.rowversions.giving(transaction.spid))
             count = _execute(change, statement, transaction)
             if own:
-                transaction.cursor.execute("COMMIT")
+                transaction.commit_in_store()
             if change.defines:
                 store.catalog.put(change.puts, change.drops)
                 store.catalog.load_state(transaction.cursor)
@@ -77,9 +79,16 @@ def _execute(change: Change, statement: Statement, transaction: SessionTransacti
     cursor, catalog = transaction.cursor, transaction.store.catalog
     count = None
     for number, sql in enumerate(change.statements):
+        if number == 0 and change.op and change.spec is not None and change.spec.tracked:
+            count = _tracked(change, change.spec, sql, statement, transaction)
+            continue
         rows = cursor.execute(sql, used_binds(sql, statement.binds)).fetchall()
         if number == 0 and rows and not change.defines:
             count = int(rows[0][0])
+    if change.truncates:
+        [spec] = change.puts
+        cursor.execute(f"DELETE FROM {spec.changes}")
+        cursor.execute("UPDATE mssys.tracked SET truncated_by = ? WHERE object_id = ?", [transaction.changes(), spec.object_id])
     if change.checks:
         _check_keys(change, statement, cursor)
     if change.defines:
@@ -87,6 +96,36 @@ def _execute(change: Change, statement: Statement, transaction: SessionTransacti
         if change.state is not None:
             change.state(cursor)
     return count
+
+
+def _tracked(change: Change, spec: TableSpec, sql: str, statement: Statement, transaction: SessionTransaction) -> int:
+    """Runs a change of rows whose keys are kept for change tracking; the number of rows.
+
+    An update of a key is the deletion of one and the insertion of another.
+    """
+    cursor, keys = transaction.cursor, ", ".join(spec.column(name).stored for name in spec.key)
+
+    def asked(query: str) -> pa.Table:
+        return cursor.execute(query, used_binds(query, statement.binds)).fetch_record_batch().read_all()
+
+    old = asked(change.old_keys) if change.old_keys else None
+    new = asked(f"{sql} RETURNING {keys}")
+    if not new.num_rows:
+        return 0
+    txn = transaction.changes()
+    cursor.register("changed", new)
+    if old is None:
+        cursor.execute(f"INSERT INTO {spec.changes} SELECT {keys}, '{change.op}', {txn} FROM changed")
+    else:
+        cursor.register("former", old)
+        for op, one, other in (("D", "former", "changed"), ("I", "changed", "former")):
+            gone = f"SELECT {keys} FROM {one} EXCEPT SELECT {keys} FROM {other}"
+            cursor.execute(f"INSERT INTO {spec.changes} SELECT {keys}, '{op}', {txn} FROM ({gone})")
+        both = f"SELECT {keys} FROM former INTERSECT SELECT {keys} FROM changed"
+        cursor.execute(f"INSERT INTO {spec.changes} SELECT {keys}, 'U', {txn} FROM ({both})")
+        cursor.unregister("former")
+    cursor.unregister("changed")
+    return int(new.num_rows)
 
 
 def _check_keys(change: Change, statement: Statement, cursor: duckdb.DuckDBPyConnection) -> None:

@@ -14,6 +14,7 @@ from sandbox import adventureworks, sqlserver
 from sandbox.sqlserver.data.content import Content
 from sandbox.sqlserver.data.fill import fill
 from sandbox.sqlserver.data.parquet_tables import stored_in_order
+from sandbox.sqlserver.engine.change_versions import ChangeVersions
 from sandbox.sqlserver.engine.clients import Clients
 from sandbox.sqlserver.engine.faults import Faults
 from sandbox.sqlserver.engine.rowversions import Rowversions
@@ -49,8 +50,8 @@ class Store:
         self.database = database
         self.faults = Faults(faults, database)
         self.clock_offset = clock_offset  # seconds that the server's clock is ahead
-        self._main = _opened(folder, database, content)
-        self.catalog = Catalog(self._main, database)
+        self.main = _opened(folder, database, content)
+        self.catalog = Catalog(self.main, database)
         for given in content.parquet:
             spec = self.catalog.spec(given.schema, given.table)
             if spec is not None and spec.key:
@@ -60,6 +61,7 @@ class Store:
         self._sizer = self.cursor()
         self._sizing = threading.Lock()
         self.rowversions = Rowversions(self._sizer)
+        self.change_versions = ChangeVersions()
         self.defining = threading.RLock()  # one change of definitions at a time
         self._ended = threading.Condition()
         self._lock = threading.Lock()
@@ -70,16 +72,16 @@ class Store:
         """Whether it is still stored in key order: it may have been changed since it was made."""
         key = [spec.column(name) for name in spec.key]
         plain = not any(column.kind.name in STRINGS for column in key)
-        if plain and stored_in_order(self._main, spec.stored, [column.stored for column in key]):
+        if plain and stored_in_order(self.main, spec.stored, [column.stored for column in key]):
             self.catalog.ordered.add(spec.object_id)
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of its own to the same database."""
-        return self._main.cursor()
+        return self.main.cursor()
 
     def close(self) -> None:
         """Writes everything and closes the file."""
-        self._main.close()
+        self.main.close()
 
     # what statements ask
 

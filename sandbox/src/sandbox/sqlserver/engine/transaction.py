@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -27,6 +28,7 @@ class SessionTransaction:
         self.count = 0
         self.in_store = False
         self.defined = False  # the open transaction has changed definitions
+        self._changes: int | None = None  # its id for change tracking, once it has changed tracked rows
         self._snapshot: int | None = None  # changes of definitions before the transaction's first read
 
     @contextmanager
@@ -62,6 +64,20 @@ class SessionTransaction:
             self.cursor.execute("BEGIN TRANSACTION")
             self.in_store = True
 
+    def changes(self) -> int:
+        """The id under which change tracking keeps what this transaction changes."""
+        if self._changes is None:
+            self._changes = self.store.change_versions.transaction()
+        return self._changes
+
+    def commit_in_store(self) -> None:
+        """Commits in DuckDB; a transaction that changed tracked rows gets the next version."""
+        if self._changes is None:
+            self.cursor.execute("COMMIT")
+            return
+        with self.store.change_versions.giving(self.store.main, self.cursor, self._changes, time.time()):
+            self.cursor.execute("COMMIT")
+
     def end(self, what: str) -> Iterator[TransactionChanged]:
         """COMMIT (`commit`) of one level, or ROLLBACK (`rollback`) of all. Raises SqlError 3902 or 3903 where none is open."""
         if not self.count:
@@ -74,7 +90,10 @@ class SessionTransaction:
             self.in_store = False
             with self.translating():
                 try:
-                    self.cursor.execute(what.upper())
+                    if what == "commit":
+                        self.commit_in_store()
+                    else:
+                        self.cursor.execute("ROLLBACK")
                 finally:
                     self.settle(what == "rollback")
         self._snapshot = None
@@ -105,7 +124,7 @@ class SessionTransaction:
         """A transaction has ended in the store."""
         if undone and self.defined:
             self.store.catalog.load(self.cursor)
-        self.defined, self._snapshot = False, None
+        self.defined, self._snapshot, self._changes = False, None, None
         self.store.settle(self.spid)
 
     def close(self) -> None:

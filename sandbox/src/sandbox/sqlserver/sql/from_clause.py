@@ -8,6 +8,7 @@ from typing import Any
 from sqlglot import exp, parse_one
 
 from sandbox.sqlserver.errors import NotSupported, SqlError, no_object
+from sandbox.sqlserver.sql.change_table import change_table, is_change_table, named
 from sandbox.sqlserver.sql.functions.registry import expressions_in
 from sandbox.sqlserver.sql.scope import Scope, Source
 from sandbox.sqlserver.sql.statement import Columns, Statement
@@ -51,6 +52,14 @@ def _source(statement: Statement, item: exp.Expression, scope: Scope) -> str:
         if names:
             columns = [replace(column, name=n) for n, column in zip(names, inner.columns, strict=True)]
         return _derived(statement, inner.sql, item.alias, columns, scope)
+    if is_change_table(item):
+        spec = spec_of(statement, named(item))
+        sql, columns = change_table(item, spec, statement, expressions_in(statement, Scope([], scope.fold, scope.outer)))
+        renames = [column.name for column in item.args["alias"].columns] if item.args.get("alias") else []
+        columns = [replace(c, name=n) for n, c in zip(renames, columns, strict=True)] if renames else columns
+        own = statement.name("s")
+        scope.sources.append(Source(item.alias, own, columns))
+        return f"{sql} AS {own}"
     if not isinstance(item, exp.Table) or not isinstance(item.this, exp.Identifier):
         raise NotSupported(f"{item.sql(dialect='tsql')[:60]} in FROM")
     if item.args.get("sample") or item.args.get("pivots"):

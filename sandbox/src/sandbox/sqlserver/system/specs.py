@@ -83,6 +83,7 @@ class TableSpec:
     created: int = 0
     modified: int = 0
     version: int = 0
+    tracked: bool = False  # change tracking is on
 
     def __post_init__(self) -> None:
         if any(not column.number for column in self.columns):
@@ -98,6 +99,11 @@ class TableSpec:
     def stored(self) -> str:
         """The name in DuckDB."""
         return f"data.t{self.object_id}"
+
+    @property
+    def changes(self) -> str:
+        """The name in DuckDB of the keys that changed, where it is tracked."""
+        return f"data.k{self.object_id}"
 
     @property
     def identity(self) -> str:

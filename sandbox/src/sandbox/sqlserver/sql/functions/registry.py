@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from sandbox.sqlserver.errors import NotSupported
+from sandbox.sqlserver.sql.change_table import current_version, min_valid_version
 from sandbox.sqlserver.sql.conversions import variant_base_type
 from sandbox.sqlserver.sql.expressions import Expressions, Handler
 from sandbox.sqlserver.sql.functions.aggregates import average, count, extreme, string_agg, total, window
@@ -159,6 +160,8 @@ _NAMED: dict[str, Handler] = {
     "host_name": session_fact("host"),
     "serverproperty": server_property,
     "databasepropertyex": database_property,
+    "change_tracking_current_version": current_version,
+    "change_tracking_min_valid_version": min_valid_version,
     "min_active_rowversion": min_active_rowversion,
     "parsename": lambda expressions, node: Typed(f"parsename({', '.join(map(expressions.text, node.expressions))})", SYSNAME),
     "suser_sname": session_fact("login"),

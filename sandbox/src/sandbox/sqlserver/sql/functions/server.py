@@ -7,6 +7,7 @@ import time
 from sqlglot import exp
 
 from sandbox.sqlserver.errors import NotSupported
+from sandbox.sqlserver.sql.change_table import VIEW_CHANGE_TRACKING
 from sandbox.sqlserver.sql.expressions import Expressions, Handler
 from sandbox.sqlserver.sql.scope import INT, Typed, constant
 from sandbox.sqlserver.system import server
@@ -64,6 +65,10 @@ def has_permission(expressions: Expressions, node: exp.Expression) -> Typed:
         return Typed("CAST(NULL AS INTEGER)", INT)
     if kind != "OBJECT":
         return constant(1, INT)
+    if str(items[2].value).upper() == "VIEW CHANGE TRACKING":
+        denied = f"SELECT object_id FROM mssys.denied WHERE column_id IN (0, {VIEW_CHANGE_TRACKING})"
+        found = f"object_id({items[0].sql}, NULL)"
+        return Typed(f"CASE WHEN {found} IS NOT NULL THEN CAST({found} NOT IN ({denied}) AS INTEGER) END", INT)
     if str(items[2].value).upper() != "SELECT":
         return Typed(f"CASE WHEN object_id({items[0].sql}, NULL) IS NOT NULL THEN 1 END", INT)
     if len(items) > 3:
