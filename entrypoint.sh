@@ -9,7 +9,8 @@ readonly lighthouse=$project/.venv/bin/lighthouse
 readonly lakehouse=$project/.meltano/utilities/lakehouse/venv/bin/lakehouse
 readonly commands=(run refresh check finish bookmarks extract upload convert verify reconcile repair plan doctor accept status loads drop help)
 child=
-owed=0 # what the command ends with because of loads that are not in Delta, though the others are
+reported= # folder of what the run's report needs to know
+owed=0    # what the command ends with because of loads that are not in Delta, though the others are
 blocks=()
 
 # usage: help
@@ -45,14 +46,44 @@ exit: 0 done, 2 configuration or usage, 3 extract, 4 upload, 5 convert, 6 verify
 TEXT
 }
 
-# usage: say WORDS...    one line about a step, for people
-say() { printf '%s  %s\n' "$(date -u +%H:%M:%S)" "$*" >&2; }
+# usage: tell LEVEL STEP WORDS...    one event (docs/contracts.md, Lines of a run); `singer_arrow.lines` is the same for programs
+tell() {
+  local level=$1 step=$2 now=$EPOCHREALTIME text
+  shift 2
+  if [ "${LOG_FORMAT-}" != json ]; then
+    TZ=UTC printf '%(%H:%M:%S)T  %-8s  %s\n' "${now%[.,]*}" "$step" "$*" >&2
+    return
+  fi
+  text=${*//\\/\\\\}
+  text=${text//\"/\\\"}
+  text=${text//$'\n'/\\n}
+  text=${text//$'\t'/\\t}
+  TZ=UTC printf '{"time": "%(%FT%T)T.%sZ", "level": "%s", "step": "%s", "stream": null, "load": null, "message": "%s", "figures": {}}\n' \
+    "${now%[.,]*}" "${now: -6}" "$level" "$step" "$text" >&2
+}
+
+# usage: say WORDS...    one line about the step
+say() { tell info "${LIGHTHOUSE_STEP:-run}" "$@"; }
 
 # usage: refuse WORDS...    a mistake on the command line; exit 2
 refuse() {
-  printf 'entrypoint.sh: %s\n' "$*" >&2
+  if [ "${LOG_FORMAT-}" = json ]; then tell error run "$@"; else printf 'entrypoint.sh: %s\n' "$*" >&2; fi
   exit 2
 }
+
+# usage: as STEP COMMAND...    what is said meanwhile is of this step; a step in another is part of it
+as() {
+  local outer=${LIGHTHOUSE_STEP-}
+  export LIGHTHOUSE_STEP=${outer:-$1}
+  shift
+  [ -n "$outer" ] || note_step began
+  "$@"
+  [ -n "$outer" ] || note_step ended
+  export LIGHTHOUSE_STEP=$outer
+}
+
+# usage: note_step began|ended    for the run's report, where there will be one
+note_step() { [ -z "$reported" ] || printf '%s %s %s\n' "$1" "$LIGHTHOUSE_STEP" "${EPOCHREALTIME/,/.}" >>"$reported/steps"; }
 
 # usage: suggestion WORD KNOWN...    "; did you mean KNOWN?" where one is near
 suggestion() {
@@ -107,8 +138,15 @@ attempt() {
   set +m
   wait "$child" || status=$?
   child=
-  [ "$status" -eq 0 ] || say "failed: $(basename "$1") ${*:2:2} (exit $status)"
+  case $status in
+    0 | 2 | 3 | 4 | 5 | 6 | 7) ;; # the program has said why
+    1) has_said_why || say "failed: $(basename "$1") ${*:2:2} (exit 1)" ;;
+    *) say "failed: $(basename "$1") ${*:2:2} (exit $status)" ;;
+  esac
 }
+
+# usage: has_said_why    whether a plugin noted the cause of a failed extraction; Meltano shows what plugins say
+has_said_why() { grep -qs $'^\t' "${private-}/exits"; }
 
 # usage: step CODE COMMAND...    ends with CODE where the command fails, or with its own code where that says more
 step() {
@@ -159,8 +197,10 @@ stop() {
 # usage: check    what is said when `settle --check` found nothing
 check() { say "the configuration is complete"; }
 
-finish() {
-  say "finish    what an earlier run left staged"
+# usage: finish    what an earlier run left staged; says nothing where that is nothing
+finish() { as finish finish_staged; }
+
+finish_staged() {
   owe 5 "$lakehouse" prune
   if compgen -G "$project/output/docker_elt/*/_manifests/*.json" >/dev/null; then upload; fi
   # Also without local files: a container that is gone may have left loads in the workspace.
@@ -169,24 +209,29 @@ finish() {
 }
 
 # usage: bookmarks [STREAM...]    the streams named get none
-bookmarks() {
-  say "bookmarks from the ledger"
+bookmarks() { as bookmarks set_bookmarks "$@"; }
+
+set_bookmarks() {
   private_folder
   step 5 "$lakehouse" bookmarks >"$private/bookmarks.json"
   step 5 "$lighthouse" state "$private/bookmarks.json" "${@/#/--without=}"
 }
 
 # usage: extract [OPTION...]    with options of `meltano run`; what `blocks` holds, else all. What is complete is delivered
-extract() {
+extract() { as extract extract_blocks "$@"; }
+
+extract_blocks() {
+  local level=warning # until Meltano has read logging.yaml
+  [ "${LOG_LEVEL-}" != debug ] || level=info
   [ "${#blocks[@]}" -gt 0 ] || read -ra blocks < <("$lighthouse" blocks)
   rm -rf "$project"/.meltano/run/*
   MELTANO_RUN_ID=$(cat /proc/sys/kernel/random/uuid)
   private_folder
   export MELTANO_RUN_ID LIGHTHOUSE_EXITS=$private/exits
   while [ "${#blocks[@]}" -gt 0 ]; do
-    say "extract   meltano run ${*:+$* }${blocks[*]}"
+    say "meltano run ${*:+$* }${blocks[*]}"
     : >"$LIGHTHOUSE_EXITS"
-    attempt meltano run --force --refresh-catalog "$@" "${blocks[@]}"
+    attempt meltano --log-level="$level" run --force --refresh-catalog "$@" "${blocks[@]}"
     case $status in
       0) return ;;
       130 | 143) exit "$status" ;;
@@ -200,20 +245,12 @@ extract() {
 # usage: cause    the exit code of a failed extraction; Meltano ends with 1 whatever a plugin ends with, but plugins note their own
 cause() { if grep -qsE '^[^[:space:]]+ 2$' "$private/exits"; then echo 2; else echo 3; fi; }
 
-upload() {
-  say "upload    to ${LAKEHOUSE_STAGE:-dbfs:/lighthouse/stage}"
-  owe 4 "$lakehouse" upload
-}
+upload() { as upload owe 4 "$lakehouse" upload; }
 
-convert() {
-  say "convert   into ${LAKEHOUSE_TARGET:-lighthouse}"
-  owe 5 "$lakehouse" convert
-}
+convert() { as convert owe 5 "$lakehouse" convert; }
 
-verify() {
-  say "verify"
-  owe 6 "$lakehouse" report
-}
+# usage: verify [--brief]
+verify() { as verify owe 6 "$lakehouse" report "$@"; }
 
 # usage: private_folder    a folder for files with secrets, gone when the script ends
 private_folder() {
@@ -271,8 +308,8 @@ plan() {
 figures() {
   local stream only=()
   for stream; do only+=(--only "$stream"); done
-  say "reconcile SQL Server and Delta, range by range"
-  step 3 tap_mssql --reconcile "$private/figures.json" "${only[@]}"
+  as reconcile say "SQL Server and Delta, range by range"
+  as reconcile step 3 tap_mssql --reconcile "$private/figures.json" "${only[@]}"
 }
 
 # usage: reconcile [STREAM...]
@@ -290,7 +327,7 @@ repair() {
   figures "$@"
   step 6 "$lakehouse" reconcile "$private/figures.json" --into "$private/differing.json"
   [ -e "$private/differing.json" ] || return 0
-  say "repair    the ranges that differ"
+  as repair say "the ranges that differ"
   loader=$("$lighthouse" blocks | grep -oP '(?<=tap-mssql )\S+')
   step 3 "$lighthouse" config "$loader" >"$private/loader.json"
   attempt reread
@@ -327,6 +364,7 @@ drop() { step 5 "$lakehouse" drop "$@"; }
 
 # usage: run [--full-refresh]
 run() {
+  begin
   if [ "$#" -eq 0 ]; then
     finish
     owed=0 # what is still not in Delta, the steps below say again
@@ -336,10 +374,20 @@ run() {
   deliver
 }
 
+# usage: begin    the first line: what the clock of the others is
+begin() {
+  local today
+  private_folder
+  reported=$private
+  TZ=UTC printf -v today '%(%F)T' -1
+  say "$today, times are UTC; into ${LAKEHOUSE_TARGET:-lighthouse}"
+}
+
 # usage: refresh STREAM...    loads that an earlier run left are converted with these, so that none of them stands in the way
 refresh() {
   local pair
-  say "refresh   $*"
+  begin
+  as refresh say "$*"
   catalogs
   owed=0 # what could not be asked matters only where it is needed, which `choose` says
   while IFS= read -r -d '' pair; do
@@ -358,12 +406,21 @@ refresh() {
 deliver() {
   upload
   convert
-  verify
+  verify --brief --notes "$reported"
   if [ -s "${private-}/unread" ]; then
     say "not read, so that Delta has of it what it had; the next run reads on from there:"
-    sed 's/^/  /' "$private/unread" >&2
+    unread
   fi
-  if [ "$owed" -eq 0 ]; then say "done"; else say "done, but for what failed above"; fi
+  if [ "$owed" -eq 0 ]; then say "done in $SECONDS s"; else say "done in $SECONDS s, but for what failed above (exit $owed)"; fi
+}
+
+# usage: unread    what was not read and why, shorter than it was said then: of each line its first sentence
+unread() {
+  local line
+  while IFS= read -r line; do
+    line=${line%%. *}
+    if [ "${LOG_FORMAT-}" = json ]; then tell error run "$line"; else printf '  %s\n' "$line" >&2; fi
+  done <"$private/unread"
 }
 
 # usage: no_more ARGUMENT...    refuses arguments that a command does not take

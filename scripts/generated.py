@@ -10,11 +10,13 @@ from pathlib import Path
 import configuration_page
 import msgspec
 
+from lakehouse.run_report.document import RunReport
 from singer_arrow import schemas
 from singer_arrow.documents import (
     DeltaFigures,
     LedgerRow,
     LoadDocument,
+    LogLine,
     Manifest,
     PublishedDocument,
     Reconciliation,
@@ -37,6 +39,8 @@ FILES: dict[str, Callable[[], str]] = {
     f"{SCHEMAS}/source-figures.json": _schema(SourceFigures),
     f"{SCHEMAS}/delta-figures.json": _schema(DeltaFigures),
     f"{SCHEMAS}/reconciliation.json": _schema(Reconciliation),
+    f"{SCHEMAS}/log-line.json": _schema(LogLine),
+    f"{SCHEMAS}/run-report.json": _schema(RunReport),
     "docs/configuration.md": lambda: configuration_page.page(ROOT),
 }
 

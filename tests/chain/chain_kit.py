@@ -40,6 +40,11 @@ class Result:
     seconds: float
     command_lines: frozenset[str] = frozenset()
 
+    @property
+    def lines(self) -> list[str]:
+        """What it said, on either stream, in the order that each has."""
+        return self.text.splitlines()
+
 
 @dataclass
 class Pipeline:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
 
 from chain_kit import Pipeline, Result, assert_delta_is_the_source, execute, rows, strays, total
+from lakehouse_kit import fits
 
 STREAM, TABLE = "Sales-SalesOrderHeader", "sales_sales_order_header"
 COPIED = (
@@ -35,6 +38,20 @@ def assert_orders_are_exact(pipeline: Pipeline) -> None:
     assert (found.num_rows, total(found["SubTotal"])) == (count, money)
 
 
+def assert_lines_tell_the_run(result: Result) -> None:
+    """Every line is an object of the one schema, and the figures of an incremental stream are those read and those in Delta."""
+    told = [fits("log-line", json.loads(line)) for line in result.lines]
+    steps = [step for step, _ in groupby(sorted(told, key=lambda line: line["time"]), key=lambda line: line["step"])]
+    assert steps == ["run", "extract", "upload", "convert", "verify", "run"]
+    read, proven = (
+        [line for line in told if line["step"] == step and line["stream"] == STREAM] for step in ("extract", "verify")
+    )
+    assert len(read) == len(proven) == 1 and read[0]["load"] == proven[0]["load"]
+    assert read[0]["figures"]["rows"] == proven[0]["figures"]["rows"] < 100 < proven[0]["figures"]["delta_rows"]
+    assert {line["figures"]["equal"] for line in told if line["step"] == "verify" and line["stream"]} == {True}
+    assert {line["level"] for line in told} == {"info"}
+
+
 def test_a_run_again_reads_only_what_is_new_and_loads_nothing_twice(
     first: tuple[Pipeline, Result], pipeline: Callable[[str], Pipeline], tmp_path: Path
 ) -> None:
@@ -48,8 +65,9 @@ def test_a_run_again_reads_only_what_is_new_and_loads_nothing_twice(
     server = one.sandbox.sqlserver  # other tests change orders there too
     newer = rows(server, f"SELECT COUNT(*) FROM Sales.SalesOrderHeader WHERE ModifiedDate >= '{old['cursor']['to']}'")[0][0]
 
-    again = one.run()
+    again = one.run(LOG_FORMAT="json")
     assert again.code == 0, again.text
+    assert_lines_tell_the_run(again)
     new = one.manifest(STREAM)
     assert new["rows"] == new["source_rows"] == newer >= 8, "the new ones, and those with the bookmark's own value again"
     assert new["cursor"]["from"] == old["cursor"]["to"]

@@ -87,7 +87,7 @@ def test_the_report_says_what_the_table_of_an_incremental_load_holds_and_of_ever
     converted(workspace, output)
     told = lakehouse(workspace, output, "report")
     assert told.returncode == 0, told.stderr
-    assert "the load has 1 rows, the whole table 3 in Delta and, by its own estimate, 2 at the source" in told.stdout
+    assert "sqlserver/Keyed: 3 rows in Delta and, by its own estimate, 2 at the source" in told.stdout
     assert "entrypoint.sh reconcile Keyed" in told.stdout
     last_words = [line.rsplit("  ", 1)[-1].strip() for line in told.stdout.splitlines() if line.startswith("sqlserver")]
     assert last_words.count("yes") == 2 and "—" not in last_words

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from singer_arrow import batch, check, exits
+from singer_arrow import batch, check, exits, lines
 from singer_arrow.exits import Exit
 from singer_arrow.start import importing
 from tap_mssql.config.settings import PROGRAM, Settings
@@ -45,7 +45,7 @@ def _run(command: batch.Command) -> None:
     from tap_mssql.singer import batch_output
     from tap_mssql.singer.run import Run
 
-    batch.log_as_the_sdk()
+    lines.log("extract")
     exits.on_signals(PROGRAM)
     run = Run(settings.parse(command.config), command.config["batch_config"])
     if command.discover:

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from singer_arrow import batch, exits
+from singer_arrow import batch, exits, lines
 from singer_arrow.errors import ArrowSingerError, SelectionRefused, SettingsRefused
 from singer_arrow.exits import Exit
 from tap_rest_api_msdk.errors import TapError
@@ -46,7 +46,7 @@ def _run(command: batch.Command) -> None:
     from tap_rest_api_msdk import batch_output, config
 
     tame_memory(1 << 20)  # the text of a page is a block
-    batch.log_as_the_sdk()
+    lines.log("extract")
     parsed = config.parse(command.config)
     if command.discover:
         batch.write(batch_output.discover(parsed))

@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from singer_arrow import check, exits
+from singer_arrow import check, exits, lines
 from singer_arrow.exits import Exit
 from singer_arrow.start import importing
 from target_parquet import settings as settings_of
@@ -66,7 +66,7 @@ def _run(settings: settings_of.Settings) -> None:
     from target_parquet.output_folder import OutputFolder
     from target_parquet.run import Run
 
-    logging.basicConfig(stream=sys.stderr, level=settings.logging_level, format="%(levelname)s %(name)s %(message)s")
+    lines.log("extract", settings.logging_level)
     target = os.environ.get(TARGET, "")
     output = OutputFolder(settings.destination_path, settings.source_name, target if target.strip() else None)
     with output.locked():

@@ -7,9 +7,11 @@ import logging
 import os
 import uuid
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, TextIO
 
 from singer_arrow import batch
+from singer_arrow.documents import Manifest
 from singer_arrow.errors import ArrowSingerError, Failure
 from target_parquet import loads, messages
 from target_parquet.completeness import Hearing, Verdict
@@ -197,7 +199,8 @@ class Run:
         load.close()
         del self._open[load.stream]
         self._done.add(load.stream)
-        log.info("staged %s: %d rows, %d files, %s", load.stream, manifest.rows, len(manifest.files), manifest.mode)
+        message, figures = told(manifest)
+        log.info("%s", message, extra={"stream": manifest.stream, "load": manifest.load_id, "figures": figures})
 
     def _fail(self, stream: str, error: Failure) -> None:
         self._failed[stream] = error
@@ -226,6 +229,17 @@ class Run:
             self._states.write(json.dumps(_without_empty(self._state)) + "\n")
             self._states.flush()
             self._state = None
+
+
+def told(manifest: Manifest) -> tuple[str, dict[str, Any]]:
+    """What is said of a stream that is staged: a line for people, and its figures (bytes, seconds, rows per second)."""
+    seconds = (datetime.fromisoformat(manifest.ended_at) - datetime.fromisoformat(manifest.started_at)).total_seconds()
+    size, rows = sum(file.bytes for file in manifest.files), manifest.rows
+    speed = round(rows / seconds) if seconds > 0 else None
+    name = f"{manifest.source}/{manifest.stream}"
+    line = f"{name:<40} {rows:>11,} rows {size / 1e6:>7,.1f} MB {seconds:>6,.1f} s"
+    figures = {"rows": rows, "bytes": size, "seconds": round(seconds, 3), "rows_per_second": speed, "files": len(manifest.files)}
+    return line + ("" if speed is None else f" {speed:>9,} rows/s"), {**figures, "mode": manifest.mode}
 
 
 def _is_same(one: Message, other: Message) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ State = dict[str, Any]
 _ENCODING = {"format": "parquet", "compression": "zstd"}
 _IN_PROGRESS = ("progress_markers", "replication_key_signpost", "starting_replication_value")  # the SDK's own
 _OF_THE_SDK = ("stream_maps", "flattening_enabled")  # what the SDK adds to a tap's output; then it is the SDK's to do
-_FORMAT = "%(asctime)s | %(levelname)-8s | %(name)s | %(message)s"
 
 
 @dataclass
@@ -48,11 +46,6 @@ def command(arguments: Sequence[str]) -> Command | None:
     if not isinstance(config, dict) or not config.get("batch_config") or any(config.get(name) for name in _OF_THE_SDK):
         return None
     return Command(config, files.get("--catalog"), dict(files.get("--state") or {}), len(rest) < len(arguments))
-
-
-def log_as_the_sdk() -> None:
-    """The log goes to standard error in lines that Meltano takes apart as it does the SDK's."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=_FORMAT)
 
 
 def folder(batch_config: Mapping[str, Any]) -> Path:

@@ -281,6 +281,20 @@ class LedgerRow(msgspec.Struct, kw_only=True, frozen=True):
     deletes: Annotated[int | None, Meta(description="of the manifest; null in rows of older versions")] = None
 
 
+class LogLine(msgspec.Struct, kw_only=True, frozen=True):
+    """A line of a run where LOG_FORMAT is json: one event, of whatever step or plugin."""
+
+    time: UtcText
+    level: Literal["debug", "info", "warning", "error"]
+    step: Annotated[str, Meta(min_length=1, description="run, check, finish, bookmarks, extract, upload, convert, verify, …")]
+    stream: Annotated[str | None, Meta(description="the stream that it is about; null for none, or several")]
+    load: Annotated[str | None, Meta(description="id of the load that it is about; null for none, or several")]
+    message: Annotated[str, Meta(description="what people are told; an error in full")]
+    figures: Annotated[
+        dict[str, Any], Meta(description="by name: rows, bytes, seconds, rows_per_second, delta_rows, equal, …; {} for none")
+    ]
+
+
 Figures = Annotated[
     dict[str, str | None],
     Meta(description="by name: the column facts, and `hash`; null where all values are NULL; numbers as text"),

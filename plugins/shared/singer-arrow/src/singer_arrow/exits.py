@@ -7,14 +7,18 @@ target also notes that it begins: so entrypoint.sh knows how far Meltano came.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from enum import IntEnum
 from pathlib import Path
 from typing import NoReturn
+
+from singer_arrow import lines
 
 VARIABLE = "LIGHTHOUSE_EXITS"
 CLEANUP_SECONDS = 4.0
@@ -37,8 +41,12 @@ class Exit(IntEnum):
 
 def leave(program: str, message: object, code: int) -> NoReturn:
     """Says on standard error why the program ends, and ends it. Raises SystemExit."""
-    sys.stderr.write(f"{program}: {message}\n")
-    sys.stderr.flush()
+    text = f"{program}: {message}"
+    of_step = lines.step()
+    if of_step or lines.is_json():
+        lines.say(of_step or "extract", text, level="error")
+    else:
+        print(text, file=sys.stderr, flush=True)
     note(program, code, f"{program}: {message}")
     sys.exit(code)
 
@@ -69,11 +77,16 @@ def _note(program: str, what: str, message: str = "") -> None:
 def on_sigterm(program: str) -> None:
     """SIGTERM ends the program with 143; in the main thread, as an exception that runs `finally` blocks."""
 
+    ended: int | None = None
+
     def end(signum: int, frame: object) -> None:
+        nonlocal ended
+        ended = Exit.TERMINATED
         note(program, Exit.TERMINATED)
         raise SystemExit(Exit.TERMINATED)
 
     signal.signal(signal.SIGTERM, end)
+    _leave_at_once(lambda: ended)
 
 
 def on_signals(program: str) -> None:
@@ -105,3 +118,24 @@ def on_signals(program: str) -> None:
     sys.unraisablehook = lost
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
         signal.signal(number, end)
+    _leave_at_once(lambda: code if began else None)
+
+
+def _leave_at_once(code: Callable[[], int | None]) -> None:
+    """Ends the process when it has cleaned up, where `code` then says that a signal came, without taking Python apart.
+
+    Threads that are still in C++ would be unwound through it otherwise: "terminate called without an active exception".
+    """
+
+    def leave_now() -> None:
+        ending = code()
+        if ending is None:
+            return
+        atexit.unregister(leave_now)
+        atexit._run_exitfuncs()  # of others
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(ending)
+
+    atexit.register(leave_now)

@@ -34,6 +34,9 @@ _VARIABLES = authentication.VARIABLES | {
     "optimize_every": "LAKEHOUSE_OPTIMIZE_EVERY",
     "vacuum_hours": "LAKEHOUSE_VACUUM_HOURS",
     "on_failure": "ON_FAILURE",
+    "keep_reports": "LAKEHOUSE_KEEP_REPORTS",
+    "log_format": "LOG_FORMAT",
+    "log_level": "LOG_LEVEL",
 }
 
 
@@ -178,6 +181,23 @@ class Settings(settings.Settings, kw_only=True, frozen=True, rename=_VARIABLES):
             "Delta and then ends with the code of what failed first; `stop` ends there."
         ),
     ] = "deliver"
+    keep_reports: Annotated[
+        int,
+        Meta(ge=0, description="Reports of runs that stay in `output/reports`, as HTML and JSON: the newest; 0 writes none."),
+    ] = 30
+    log_format: Annotated[
+        Literal["text", "json"],
+        Meta(
+            description="What the lines of a run are: `text` for people, or `json`: one object a line, of all steps and plugins "
+            "(docs/contracts.md, Lines of a run)."
+        ),
+    ] = "text"
+    log_level: Annotated[
+        Literal["info", "debug"],
+        Meta(
+            description="`debug` also shows what is not needed where all goes well, what Meltano does, and every stream's result."
+        ),
+    ] = "info"
 
     @property
     def upkeep(self) -> dict[str, object]:

@@ -4,13 +4,33 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
+from singer_arrow import lines
+
+FINISH = "finish"  # the step of a run that says nothing where nothing was left
 ENDLESS = 100_000  # characters a line may have where nobody sees its end
 
 
-def say(line: str) -> None:
-    """Progress, on standard error: standard output is for results."""
-    print(f"lakehouse: {line}", file=sys.stderr, flush=True)
+def say(line: str, level: str = "info", **more: Any) -> None:
+    """Progress, on standard error: standard output is for results. `more` as in `singer_arrow.lines.line`."""
+    step = lines.step()
+    if step or lines.is_json():
+        lines.say(step or "lakehouse", line, level=level, **more)
+    else:
+        print(f"lakehouse: {line}", file=sys.stderr, flush=True)
+
+
+def detail(line: str) -> None:
+    """Progress that a run does without, unless LOG_LEVEL=debug asks for it."""
+    if lines.is_debug() or not lines.step():
+        say(line, level="debug")
+
+
+def show(line: str, **more: Any) -> None:
+    """A result, on standard output. `more` as in `singer_arrow.lines.line`."""
+    step = lines.step()
+    print(lines.line(step or "lakehouse", line, **more) if step or lines.is_json() else line, flush=True)
 
 
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], left: int = 1) -> None:
@@ -18,6 +38,10 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[objec
 
     The first `left` columns are text, the others align right. None is `—`.
     """
+    if lines.is_json():
+        for row in rows:
+            print(lines.line(lines.step() or "lakehouse", title, figures=dict(zip(columns, row, strict=True))))
+        return
     from rich import box
     from rich.console import Console
     from rich.table import Table

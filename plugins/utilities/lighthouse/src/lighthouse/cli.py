@@ -15,6 +15,7 @@ from lighthouse import doctor as doctors
 from lighthouse import environment, resolve, selection, state, variables
 from lighthouse import plan as plans
 from lighthouse.asking import Told, code_of, for_people
+from lighthouse.lines import is_json, line
 from lighthouse.project import Project
 from lighthouse.unreached import unreached
 from lighthouse.words import nearest, report
@@ -40,7 +41,8 @@ def settle(check: bool) -> None:
     settled = environment.settle(os.environ, project.folder / ".env", pattern, variables.known(project) | set(variables.FILES))
     found = checks.problems(project, settled) if check else settled.problems
     if found:
-        click.echo(report(found), err=True)
+        text = report(found)
+        click.echo(line("check", text, "error", settled.values) if is_json(settled.values) else text, err=True)
         sys.exit(CONFIGURATION)
     gone = [name for name in os.environ if name not in settled.values]
     changed = {name: value for name, value in settled.values.items() if os.environ.get(name) != value}

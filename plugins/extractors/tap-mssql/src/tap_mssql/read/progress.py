@@ -48,9 +48,10 @@ class Lines:
         for load in self._loads:
             if load.readers and not load.is_over:
                 rows = load.ranges.rows
-                rate = (rows - self._before.get(load.stream, 0)) / seconds
-                self._before[load.stream] = rows
-                log.info(line(load.stream, rows, rate, load.ranges.finished_bytes, _expected(load)))
+                before, self._before[load.stream] = self._before.get(load.stream), rows
+                if before is not None:  # what has been read since the last time takes long enough to be told
+                    rate = (rows - before) / seconds
+                    log.info(line(load.stream, rows, rate, load.ranges.finished_bytes, _expected(load)))
 
     def close(self) -> None:
         """Nothing: the log says of each load what it came to."""

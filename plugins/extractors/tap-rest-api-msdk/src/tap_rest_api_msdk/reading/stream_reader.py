@@ -104,7 +104,7 @@ class StreamReader:
         load = attempt.load
         upto = self._advance(bookmark, start, load.greatest(), load.schema)
         load.finish(attempt.source_rows, upto, attempt.left_out, self._converter.drift, self._notes(attempt))
-        self._tell(load.rows, began)
+        self._tell(load.rows, began, logging.DEBUG)  # the loader tells of what it stages
         return parts
 
     def records(self, bookmark: Bookmark) -> Iterator[dict[str, Any]]:
@@ -279,6 +279,6 @@ class StreamReader:
             bookmark.clear()  # of a stream without records: the next load is the first one
         return upto
 
-    def _tell(self, rows: int, began: float) -> None:
+    def _tell(self, rows: int, began: float, level: int = logging.INFO) -> None:
         seconds = time.monotonic() - began
-        log.info("%s: %d rows in %.1f s, %.0f rows/s", self.choice.stream, rows, seconds, rows / max(seconds, 1e-6))
+        log.log(level, "%s: %d rows in %.1f s, %.0f rows/s", self.choice.stream, rows, seconds, rows / max(seconds, 1e-6))

@@ -11,7 +11,7 @@ from lakehouse.published import newest
 from lakehouse.settings import load_settings
 from lakehouse.stages import open_stage
 from lakehouse.steps.prune import StagedFiles, outdated, prune_here, prune_published
-from lakehouse.terminal import say
+from lakehouse.terminal import detail
 
 
 @click.command("prune")
@@ -26,4 +26,4 @@ def command() -> None:
     there, here = staged.remove(going), prune_here(settings.output, local, committed, going)
     prune_published(stage)
     for gone, where in ((here, "here"), (there, "on the stage")):
-        say(f"{gone.loads} loads are in Delta and gone {where}: {gone.files} files, {gone.bytes:,} bytes")
+        detail(f"{gone.loads} loads are in Delta and gone {where}: {gone.files} files, {gone.bytes:,} bytes")

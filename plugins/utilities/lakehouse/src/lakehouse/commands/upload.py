@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import click
 
@@ -10,7 +11,8 @@ from lakehouse.loads import read_local
 from lakehouse.settings import load_settings
 from lakehouse.stages import open_stage
 from lakehouse.steps.upload import upload
-from lakehouse.terminal import say
+from lakehouse.terminal import FINISH, say
+from singer_arrow import lines
 
 
 @click.command("upload")
@@ -21,7 +23,13 @@ def command() -> None:
     for each in passed_over:
         say(each.line)
     if not loads:
-        say(f"no manifests below {settings.output}: nothing to send")
+        if lines.step() != FINISH:
+            say(f"no manifests below {settings.output}: nothing to send")
         return
+    began = time.monotonic()
     sent = upload(open_stage(settings), settings.output, loads, settings.target, say)
-    say(f"{sent.files} files sent ({sent.bytes:,} bytes), {sent.there} were on {settings.stage}")
+    seconds = time.monotonic() - began
+    figures = {"files": sent.files, "bytes": sent.bytes, "there": sent.there, "seconds": round(seconds, 3)}
+    text = f"{sent.files} files sent ({sent.bytes:,} bytes), {sent.there} were on {settings.stage}; {seconds:.1f} s"
+    if sent.files or lines.step() != FINISH:
+        say(text, figures=figures)

@@ -19,11 +19,14 @@ from lakehouse.stages.base import Stage
 from lakehouse.steps.sent_again import forget, sent_again
 from lakehouse.steps.upload import is_for
 from lakehouse.steps.verify import DONE
+from lakehouse.terminal import detail
 from lakehouse.workspace.jobs import Jobs, Run
 from lakehouse.workspace.rest import Workspace
+from singer_arrow import lines
 from singer_arrow.documents import DeltaFigures, LoadResult, PublishedDocument
 
 JOB_FOLDER = "_job"
+QUIET_S = 15.0  # what a run of the pipeline waits before it says what it waits for
 TOLD = ("load_id", "source", "stream", "table", "mode", "rows", "source_rows")
 
 
@@ -64,7 +67,7 @@ class Conversion:
         loads = [load for load in readable if is_for(load, self.target)]
         if not loads:
             return refused
-        self.say(f"{len(loads)} loads to convert, {len(staged) - len(pending)} are settled")
+        detail(f"{len(loads)} loads to convert, {len(staged) - len(pending)} are settled")
         results = self._run(loads, sorted(staged), check_only=False, again=again.keys())
         forget(self.output, [result.load_id for result in results])
         return [*results, *self._still(refused, {result.load_id for result in results})]
@@ -122,7 +125,7 @@ class Conversion:
         parameters = ["--stage", self.stage.url, "--target", self.target, "--order", order_path, "--order-sha256", digest]
         run = self.jobs.submit(f"{self.stage.url}/{script_path}", [*parameters, *options])
         try:
-            run = self.jobs.wait(run.run_id, self.say)
+            run = self.jobs.wait(run.run_id, self.say, QUIET_S if lines.step() else 0.0)
         except KeyboardInterrupt:
             self.say(f"Interrupted. The run goes on by itself: {run.page}. Running again waits for it.")
             raise

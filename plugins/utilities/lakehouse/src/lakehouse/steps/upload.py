@@ -13,10 +13,12 @@ from lakehouse.published import newest
 from lakehouse.stages.base import Stage
 from lakehouse.steps.sending import listed, send
 from lakehouse.steps.sent_again import forget, remember, sent_again
+from lakehouse.terminal import detail
 from singer_arrow import durable, names
 from singer_arrow.documents import PublishedDocument
 
 READS = 4  # manifests read from the stage at once
+LONG = 100 << 20  # bytes whose sending takes long enough to be told
 HASHES = 2  # files hashed at once
 
 
@@ -50,7 +52,9 @@ def upload(stage: Stage, output: Path, loads: list[StagedLoad], target: str, say
         plan.make_way(output, known, say)
         for what, sizes in (("parts", plan.parts), ("manifests", plan.manifests)):
             if sizes:
-                say(f"{source}: sending {len(sizes)} {what}, {sum(sizes.values()):,} bytes")
+                (say if sum(sizes.values()) >= LONG else detail)(
+                    f"{source}: sending {len(sizes)} {what}, {sum(sizes.values()):,} bytes"
+                )
                 send(stage, source, output / source, sizes)
             files, size = files + len(sizes), size + sum(sizes.values())
         there += plan.there

@@ -5,6 +5,7 @@ https://docs.databricks.com/api/workspace/jobs/submit
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -131,13 +132,15 @@ class Jobs:
             self._cancel_now(lambda: int(self._workspace.post_now(f"{API}/submit", body)["run_id"]))  # the same run: same token
             raise
 
-    def wait(self, run_id: int, say: Callable[[str], None]) -> Run:
+    def wait(self, run_id: int, say: Callable[[str], None], quiet_s: float = 0.0) -> Run:
         """Waits for the end of a run of ours; one that does not end in time, or at SIGTERM, is cancelled.
+
+        What it does is said when it has lasted `quiet_s` seconds.
 
         Raises ConvertError after the job's timeout and as much again, five minutes at most.
         """
         try:
-            return self._wait(run_id, say)
+            return self._wait(run_id, say, quiet_s)
         except SystemExit:
             cancelled = self._cancel_now(lambda: run_id)
             say(f"run {run_id} {'is cancelled' if cancelled else 'could not be cancelled and may go on'}")
@@ -158,13 +161,14 @@ class Jobs:
         lines = str(output.get("logs") or "").splitlines()[-LOG_TAIL:]
         return "\n".join([*lines, *([str(output["error"])] if output.get("error") else [])])
 
-    def _wait(self, run_id: int, say: Callable[[str], None]) -> Run:
+    def _wait(self, run_id: int, say: Callable[[str], None], quiet_s: float = 0.0) -> Run:
+        loud = time.monotonic() + quiet_s
         told, timeout_s = "", self._settings.job_timeout + min(GRACE_S, self._settings.job_timeout)
 
         def look() -> Run:
             nonlocal told
             run = self.get(run_id)
-            if run.progress != told:
+            if run.progress != told and time.monotonic() >= loud:
                 say(run.progress if told else f"{run.progress} {run.page}")
                 told = run.progress
             return run

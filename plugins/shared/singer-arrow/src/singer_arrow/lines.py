@@ -1,0 +1,82 @@
+"""What a run says: one line per event on standard error, in one form for all programs (docs/contracts.md, Lines of a run).
+
+LOG_FORMAT=json makes each line an object (`singer_arrow.documents.LogLine`); else it is text for people, with the time of day in
+UTC before the step. LOG_LEVEL=debug adds what is not needed where everything goes well.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+FORMAT, LEVEL, STEP = "LOG_FORMAT", "LOG_LEVEL", "LIGHTHOUSE_STEP"
+_OURS = ("tap-mssql", "tap_rest_api_msdk", "target-parquet")
+_LEVELS = {"CRITICAL": "error", "ERROR": "error", "WARNING": "warning", "DEBUG": "debug"}
+
+
+def is_json() -> bool:
+    """Whether lines are objects."""
+    return os.environ.get(FORMAT) == "json"
+
+
+def is_debug() -> bool:
+    """Whether every detail is wanted."""
+    return os.environ.get(LEVEL) == "debug"
+
+
+def step() -> str | None:
+    """The step of the run that this program works for, as entrypoint.sh tells it; None where nobody runs steps."""
+    return os.environ.get(STEP) or None
+
+
+def line(
+    of_step: str,
+    message: str,
+    level: str = "info",
+    stream: str | None = None,
+    load: str | None = None,
+    figures: Mapping[str, Any] | None = None,
+) -> str:
+    """One event, without a line break at its end. `figures` are in an object only: the message says them to people."""
+    now = datetime.now(UTC)
+    if is_json():
+        told = {"time": f"{now:%Y-%m-%dT%H:%M:%S.%f}Z", "level": level, "step": of_step, "stream": stream, "load": load}
+        return json.dumps({**told, "message": message, "figures": dict(figures or {})}, ensure_ascii=False)
+    warning = "warning: " if level == "warning" else ""
+    return f"{now:%H:%M:%S}  {of_step:<8}  {warning}{message}"
+
+
+def say(of_step: str, message: str, **more: Any) -> None:
+    """The same, on standard error."""
+    print(line(of_step, message, **more), file=sys.stderr, flush=True)
+
+
+class Lines(logging.Formatter):
+    """Log records as lines of a step; `extra` may hold `stream`, `load` and `figures`."""
+
+    def __init__(self, of_step: str) -> None:
+        super().__init__()
+        self._step = of_step
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line of a record, with a traceback where it has one."""
+        text = record.getMessage()
+        if record.exc_info:
+            text = f"{text}\n{self.formatException(record.exc_info)}"
+        more = {name: getattr(record, name, None) for name in ("stream", "load", "figures")}
+        return line(self._step, text, _LEVELS.get(record.levelname, "info"), **more)
+
+
+def log(of_step: str, level: int | str = logging.INFO) -> None:
+    """The log of this program goes to standard error in lines of a step."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Lines(of_step))
+    logging.basicConfig(handlers=[handler], level=level)
+    if is_debug():
+        for name in _OURS:  # libraries may tell secrets
+            logging.getLogger(name).setLevel(logging.DEBUG)
