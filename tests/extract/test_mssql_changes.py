@@ -320,6 +320,20 @@ def test_records_cannot_say_what_was_deleted_and_are_refused(server: Counterpart
     assert ran.code == 2 and "RECORDs cannot say what was deleted" in ran.said, ran.said
 
 
+def test_marked_rows_are_left_out_by_reconcile_which_needs_no_tracking(server: Counterpart, tmp_path: Path) -> None:
+    delta = Delta(server, tmp_path, "Marked", f"INSERT INTO dbo.Marked {THREE}", deletes="mark")
+    delta.run()
+    delta.does("DELETE FROM dbo.Marked WHERE Id = 1")
+    assert delta.run().document(delta.stream)["on_delete"] == "mark"
+    delta.does("ALTER TABLE dbo.Marked DISABLE CHANGE_TRACKING")
+    config, file = tmp_path / "reconcile.json", tmp_path / "figures"
+    config.write_text(json.dumps(delta.tap.config()))
+    done = subprocess.run([TAP, "--config", config, "--reconcile", file], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    [table] = json.loads(file.read_text())["tables"]
+    assert (table["problem"], table["on_delete"], sum(each["rows"] for each in table["ranges"])) == ("", "mark", 2)
+
+
 def test_a_stream_changes_its_method_and_is_read_whole_both_ways(server: Counterpart, tmp_path: Path) -> None:
     delta = Delta(server, tmp_path, "Method", f"INSERT INTO dbo.Method {THREE}")
     delta.run()

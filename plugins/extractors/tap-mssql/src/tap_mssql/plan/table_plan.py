@@ -125,6 +125,7 @@ def plan_table(
         window=cursor,
         moves_bookmark=changes is not None or (window is not None and window.moves_bookmark),
         mark=changes.mark if changes else {},
+        most_rows=changes.keys if changes else None,
         is_idle=changes is not None and changes.is_idle,
         on_delete=request.on_delete,
         changed_since=changes.since if changes else None,

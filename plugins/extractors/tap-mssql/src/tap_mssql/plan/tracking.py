@@ -47,8 +47,8 @@ class Since:
 class Changes:
     """What a load of a tracked table reads: `since` None for the whole table, else what changed since that version.
 
-    `to`: the version that it is of. `is_idle`: nothing changed, and nothing need be read. `mark` is for the bookmark, `notes`
-    say why a table is read whole again.
+    `to`: the version that it is of. `keys`: how many changed, None where all rows are read. `is_idle`: nothing changed, and
+    nothing need be read. `mark` is for the bookmark, `notes` say why a table is read whole again.
     """
 
     since: int | None
@@ -56,6 +56,7 @@ class Changes:
     is_idle: bool
     mark: dict[str, Any]
     notes: tuple[str, ...] = ()
+    keys: int | None = None
 
 
 def look(session: Session, stream: str, table: Table, since: Since | None) -> Changes:
@@ -73,8 +74,8 @@ def look(session: Session, stream: str, table: Table, since: Since | None) -> Ch
     mark = {"object_id": table.object_id, "key_columns": list(table.key), "tracked_since": begun, "read_at": utc_text(at)}
     if since is None or why:
         return Changes(None, current, False, mark, (f"{why}: this load reads the stream whole",) if why else ())
-    is_quiet = session.one(f"SELECT TOP (1) 1 FROM {changes(table, since.version)}", may_scan=True) is None
-    return Changes(since.version, current, is_quiet and not _is_old(since.read_at, at, minutes), mark)
+    keys = int(session.exactly_one(f"SELECT COUNT_BIG(*) FROM {changes(table, since.version)}", may_scan=True)[0])
+    return Changes(since.version, current, not keys and not _is_old(since.read_at, at, minutes), mark, (), keys)
 
 
 def told(session: Session, stream: str, table: Table, since: Since | None) -> tuple[Changes, list[str]]:
@@ -84,8 +85,7 @@ def told(session: Session, stream: str, table: Table, since: Since | None) -> tu
     kept = "" if minutes is None else f", for {int(minutes) / 1440:g} days"
     lines = [f"changes are kept since version {least}{kept}; the database is at version {current}"]
     if found.since is not None:
-        count = session.exactly_one(f"SELECT COUNT_BIG(*) FROM {changes(table, found.since)}", may_scan=True)[0]
-        lines.append(f"{int(count):,} keys changed since the bookmark's version {found.since}")
+        lines.append(f"{found.keys:,} keys changed since the bookmark's version {found.since}")
     return found, [*lines, *found.notes]
 
 

@@ -57,7 +57,7 @@ class LoadPlan:
     text columns of the key, by name. `comment` and, by column, `comments`: how the database describes the table and its columns.
     `ranges`: what a repair reads again. `table_rows`: of the whole table, as the database estimates; None where it does not.
     `mark`: what the bookmark holds besides the end of the window. `is_idle`: there is nothing to read, and no load. `on_delete`:
-    what becomes of deleted rows in Delta.
+    what becomes of deleted rows in Delta. `most_rows`: the load has no more, as far as is known beforehand.
     """
 
     source_schema: str
@@ -79,6 +79,7 @@ class LoadPlan:
     ranges: tuple[KeyRange, ...] = ()
     table_rows: int | None = None
     mark: dict[str, Any] = field(default_factory=dict)
+    most_rows: int | None = None
     is_idle: bool = False
     on_delete: OnDelete = "apply"
 
