@@ -123,3 +123,15 @@ def test_plan_names_text_keys_that_are_not_compared_byte_by_byte(server: Counter
     assert warned.pop("dbo-KeyTextBinary") == [], said
     assert warned["dbo-KeyTextCase"] and all(CS in each for each in warned["dbo-KeyTextCase"])
     assert all(len(each) == 1 for each in warned.values()) and len(warned) == 3
+
+
+def test_a_query_whose_time_is_up_does_not_end_a_range_between_two_equal_values(server: Counterpart, tmp_path: Path) -> None:
+    """Without a key, equal values of the replication key are one row to an index that it leads: all of them, or none."""
+    values = ", ".join(f"({n // 40}, {n})" for n in range(120))
+    execute(server, "CREATE TABLE dbo.Tied (R int NOT NULL, id int)", "CREATE INDEX ByR ON dbo.Tied (R)")
+    execute(server, f"INSERT INTO dbo.Tied VALUES {values}")
+    options = {"dbo.Tied": {"replication_key": "R"}}
+    tap = Tap(server, tmp_path, {"streams": ["dbo.Tied"], "stream_options": options})
+    ran = good(tap.run(max_query_seconds=0.001, cursor_array_size=7))
+    assert sorted(ran.table("dbo-Tied")["id"].to_pylist()) == list(range(120))
+    assert ran.document("dbo-Tied")["source_rows"] == 120

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tap_mssql.plan.key_order import KeyOrder
+from tap_mssql.plan.window import UNIQUE
 from tap_mssql.server.discovery import Table
 from tap_mssql.server.sql_types import SqlColumn
 
@@ -18,6 +19,12 @@ class Strategy:
     order: KeyOrder | None
     by_replication_key: bool = False
     warnings: list[str] = field(default_factory=list)
+
+    def may_tie(self, table: Table) -> bool:
+        """Whether rows may be equal in the order: it lacks columns of the key, and none of its own is unique by itself."""
+        if self.order is None or any(column.type in UNIQUE for column in self.order.columns):
+            return False
+        return not table.key or not set(table.key) <= set(self.order.names)
 
 
 def choose(table: Table, replication_key: SqlColumn | None) -> Strategy:

@@ -122,6 +122,7 @@ def plan_table(
         key_columns=key,
         kinds=kinds,
         is_in_key_order=strategy.order is not None and strategy.order.names == key,
+        may_tie=strategy.may_tie(request.table),
         window=cursor,
         moves_bookmark=changes is not None or (window is not None and window.moves_bookmark),
         mark=changes.mark if changes else {},

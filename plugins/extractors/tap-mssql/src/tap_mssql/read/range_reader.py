@@ -154,7 +154,12 @@ class RangeReader:
                     raise Stopped(load.stream)
                 if range_.kind == "scan":
                     self._rate.wait(batch.num_rows)
-                elif is_keyed and rows < expected and time.monotonic() - began > self._limits.query_seconds * 0.9:
+                elif (
+                    is_keyed
+                    and not load.opened.may_tie
+                    and rows < expected
+                    and time.monotonic() - began > self._limits.query_seconds * 0.9
+                ):
                     break
             else:
                 return QueryResult(range_, rows, time.monotonic() - began)

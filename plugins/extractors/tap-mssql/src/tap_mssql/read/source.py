@@ -68,6 +68,7 @@ class LoadPlan:
     key_columns: tuple[str, ...]
     kinds: tuple[Kind, ...] = ("keys",)
     is_in_key_order: bool = False
+    may_tie: bool = False  # rows may be equal in the order of ranges: between two of them no range can end
     window: Cursor | None = None
     moves_bookmark: bool = True
     row_bytes: int | None = None
