@@ -19,8 +19,14 @@ COLUMNS = "Id int NOT NULL PRIMARY KEY, V nvarchar(20) NULL, Amount decimal(9, 2
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counterpart]:
-    with counterpart("sqlserver", tmp_path_factory.mktemp("changes"), "--scale", "0.001") as running:
+def faults(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What goes wrong at the server: sandbox.sqlserver.engine.faults."""
+    return tmp_path_factory.mktemp("faults") / "faults.json"
+
+
+@pytest.fixture(scope="module")
+def server(faults: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counterpart]:
+    with counterpart("sqlserver", tmp_path_factory.mktemp("changes"), "--scale", "0.001", "--faults", str(faults)) as running:
         execute(running, "ALTER DATABASE CURRENT SET CHANGE_TRACKING = ON (CHANGE_RETENTION = 2 DAYS, AUTO_CLEANUP = ON)")
         yield running
 
@@ -162,6 +168,45 @@ def test_a_table_whose_changes_are_not_all_known_is_read_whole_and_says_why(
     assert any(why in note for note in ran.document(delta.stream)["notes"])
     delta.does(f"DELETE FROM dbo.{name} WHERE Id = 2", f"INSERT INTO dbo.{name} VALUES (20, N't', 2)")
     assert delta.mode(delta.run()) == "merge"
+
+
+def wrong(faults: Path, **rule: Any) -> None:
+    faults.write_text(json.dumps({"statements": [rule]}))
+
+
+@pytest.mark.parametrize("evolve", [True, False])
+def test_changes_that_are_forgotten_while_they_are_read_are_never_staged(
+    evolve: bool, server: Counterpart, faults: Path, tmp_path: Path
+) -> None:
+    """The stream begins again with the whole table, or fails and does so the next time. A snapshot forgets nothing meanwhile."""
+    name = f"Forgotten{evolve}"
+    delta = Delta(server, tmp_path, name, f"INSERT INTO dbo.{name} {THREE}")
+    delta.run()
+    delta.does(f"DELETE FROM dbo.{name} WHERE Id = 1", f"UPDATE dbo.{name} SET V = N'x' WHERE Id = 2")
+    forget = f"EXEC sp_sandbox_age_changes 3; EXEC sys.sp_flush_CT_internal_table_on_demand 'dbo.{name}'"
+    wrong(faults, match=rf"^SELECT \[Id\], .*FROM \[dbo\]\.\[{name}\]", run=forget, times=1)
+    if not evolve:
+        ran = delta.tap.run(delta.state, snapshot="never")
+        assert ran.code == 3 and delta.stream not in ran.streams and "are no longer known" in ran.said, ran.said
+    assert delta.mode(delta.run(on_schema_drift="evolve", snapshot="never")) == "overwrite"
+
+
+def test_a_cut_link_and_a_broken_run_lose_no_change_and_no_delete(server: Counterpart, faults: Path, tmp_path: Path) -> None:
+    delta = Delta(server, tmp_path, "Cut", f"INSERT INTO dbo.Cut {THREE}")
+    delta.run()
+    delta.does("DELETE FROM dbo.Cut WHERE Id < 3", "INSERT INTO dbo.Cut VALUES (4, N'd', 4)")
+    deleted = r"^SELECT \[Id\] FROM CHANGETABLE\(CHANGES \[dbo\]\.\[Cut\]"
+    wrong(faults, match=deleted, close="between rows", after_rows=1, times=1)
+    assert len(delta.run().deleted[delta.stream]) == 2
+    delta.does("DELETE FROM dbo.Cut WHERE Id = 3", "UPDATE dbo.Cut SET V = N'e' WHERE Id = 4")
+    wrong(faults, match=deleted, error=8134, times=1)
+    broken = delta.tap.run(delta.state)
+    assert broken.code == 3 and delta.stream not in broken.streams, broken.said
+    delta.does("UPDATE dbo.Cut SET V = N'f' WHERE Id = 4")
+    ran = good(delta.tap.run(delta.state))
+    delta.take(ran)
+    assert any("read by an earlier run" in note for note in ran.document(delta.stream)["notes"]), ran.said
+    delta.run()
 
 
 def test_a_database_that_was_restored_is_read_whole(tmp_path: Path) -> None:
