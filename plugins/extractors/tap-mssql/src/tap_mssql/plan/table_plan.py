@@ -35,6 +35,13 @@ class TablePlan(LoadPlan):
         assert self.changed_since is not None
         return self.changed_since
 
+    def may_end_at(self, until: str | None) -> bool:
+        """Not where that is a version that the database has not come to, as one that was restored: it would be given anew."""
+        window = self.window
+        if window is None or window.column is not None or window.to is None or until is None:
+            return True
+        return int(until) <= int(window.to)
+
     @property
     def key_items(self) -> tuple[SelectItem, ...]:
         """The select list of deleted rows: their keys, in the schema's order."""

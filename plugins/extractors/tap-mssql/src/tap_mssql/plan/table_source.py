@@ -47,8 +47,8 @@ class TableSource(Source):
         """The table's version. Raises Drifted, also where changes are no longer all known, and what the driver raises."""
         request = plan.request
         found = drift.refuse(self._session, request, known)
-        if plan.changed_since is not None:
-            tracking.refuse_expired(self._session, request.stream, request.table, plan.changed_since, request.whole())
+        if plan.changed_since is not None and request.since is not None:
+            tracking.refuse_expired(self._session, request.stream, request.table, request.since, request.whole())
         return found
 
     def table_rows(self, plan: TablePlan) -> int | None:

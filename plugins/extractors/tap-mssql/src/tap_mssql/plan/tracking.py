@@ -130,11 +130,16 @@ def _why_whole(since: Since, table: Table, current: int, least: int, begun: int 
         return f"its primary key was ({', '.join(since.key)}) and is ({', '.join(table.key)})"
     if since.version > current:
         return f"the database is at version {current}, before the bookmark's {since.version}, as one that was restored"
-    if since.begun is not None and begun is not None and since.begun != begun:
-        return "change tracking was switched off and on again"
+    if _began_anew(since, begun):
+        return f"its changes are tracked anew since version {begun} (TRUNCATE TABLE, or tracking was switched off and on again)"
     if since.version < least:
         return f"changes are known since version {least}, and the bookmark is at {since.version} (retention, or TRUNCATE TABLE)"
     return ""
+
+
+def _began_anew(since: Since, begun: int | None) -> bool:
+    """Whether tracking began another time since; TRUNCATE TABLE resets it (learn.microsoft.com, sys.change_tracking_tables)."""
+    return since.begun is not None and begun is not None and since.begun != begun
 
 
 def _is_old(read_at: str, now: datetime, minutes: int | None) -> bool:
@@ -144,13 +149,20 @@ def _is_old(read_at: str, now: datetime, minutes: int | None) -> bool:
     return now - datetime.fromisoformat(read_at) > timedelta(minutes=minutes) / 2
 
 
-def refuse_expired(session: Session, stream: str, table: Table, since: int, whole: Any) -> None:
-    """Raises Drifted where changes since a version are no longer all there; `whole` is the request that reads the table whole."""
-    least = session.exactly_one(f"SELECT CHANGE_TRACKING_MIN_VALID_VERSION({table.object_id})")[0]
-    if least is None or int(least) > since:
+def refuse_expired(session: Session, stream: str, table: Table, since: Since, whole: Any) -> None:
+    """Raises Drifted where changes since a bookmark are no longer all there; `whole`: the request that reads the whole table."""
+    least, begun = session.exactly_one(_validity(table))
+    if least is None or int(least) > since.version or _began_anew(since, begun):
         session.confirm()
         why = "its changes are no longer tracked" if least is None else f"changes before version {least} are no longer known"
-        raise Drifted(stream, f"{table.schema}.{table.name}", [why], lambda: whole)
+        raise Drifted(stream, f"{table.schema}.{table.name}", [why], lambda: whole, is_same_shape=True)
+
+
+def _validity(table: Table) -> str:
+    """One row: the least version since which changes are known, and the one at which tracking began."""
+    number = table.object_id
+    begun = f"(SELECT begin_version FROM sys.change_tracking_tables WHERE object_id = {number})"
+    return f"SELECT CHANGE_TRACKING_MIN_VALID_VERSION({number}), {begun}"
 
 
 def changes(table: Table, since: int) -> str:
@@ -175,6 +187,9 @@ def count_deleted(table: Table, since: int) -> str:
 
 
 def exact_rows(session: Session, table: Table, to: int) -> int | None:
-    """The table's rows at a version, counted; None where rows changed since."""
+    """The table's rows at a version, counted; None where rows changed since, or where that is not known any more."""
     rows = int(session.exactly_one(statements.count(table, (), ""), may_scan=True)[0])
-    return rows if session.one(f"SELECT TOP (1) 1 FROM {changes(table, to)}", may_scan=True) is None else None
+    if session.one(f"SELECT TOP (1) 1 FROM {changes(table, to)}", may_scan=True) is not None:
+        return None
+    least = session.exactly_one(_validity(table))[0]
+    return rows if least is not None and int(least) <= to else None

@@ -20,7 +20,7 @@ from tap_mssql.read.source import LoadPlan, Source
 def refuse_emptied(load: Load, source: Source) -> None:
     """Raises Drifted for a table that was emptied between two ranges: it would be staged by halves."""
     finished, plan = load.ranges.finished, load.opened
-    if len(finished) < 2 or plan.window or plan.ranges or not any(each.rows for each in finished):
+    if len(finished) < 2 or plan.is_part or not any(each.rows for each in finished):
         return
     if source.boundary(plan, Range(), 1) is None:
         raise Drifted(load.stream, f"{plan.source_schema}.{plan.source_table}", ["it was emptied"], lambda: load.request)

@@ -84,6 +84,16 @@ class LoadPlan:
     on_delete: OnDelete = "apply"
 
     @property
+    def is_part(self) -> bool:
+        """Whether some rows of the table are left out: those outside a window, or unchanged since a version, or in no range."""
+        window = self.window
+        return bool(self.ranges) or (window is not None and (window.column is not None or window.from_ is not None))
+
+    def may_end_at(self, until: str | None) -> bool:
+        """Whether an earlier run's load, which was to be of that end, can still be gone on with: here always."""
+        return True
+
+    @property
     def key_schema(self) -> pa.Schema:
         """The key columns, in the schema's order: what is read of a deleted row."""
         return pa.schema([f for f in self.schema if f.name in self.key_columns])
