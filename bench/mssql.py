@@ -110,7 +110,7 @@ def _run(program: Program, table: Table, server: launch.Counterpart, series: Ser
     """Runs it once and adds to its series; says in words what came out."""
     with tempfile.TemporaryDirectory(prefix="run-", dir=data.CACHE) as name:
         folder = Path(name)
-        env = {**_environment(server), "HOME": str(folder)}
+        env = {**environment(server), "HOME": str(folder)}
         try:
             run = program(table, folder, env)
         except programs.NotPrepared as error:
@@ -131,8 +131,8 @@ def _run(program: Program, table: Table, server: launch.Counterpart, series: Ser
     return f"{measured.cpu:.2f} CPU s {series.void}"
 
 
-def _environment(server: launch.Counterpart) -> dict[str, str]:
-    """The driver's system libraries are where scripts/setup put them, on a machine that lacks them."""
+def environment(server: launch.Counterpart) -> dict[str, str]:
+    """Of every program. The driver's system libraries are where scripts/setup put them, on a machine that lacks them."""
     libraries = launch.ROOT / ".cache/driver-libraries"
     return {
         **({"LD_LIBRARY_PATH": str(libraries)} if libraries.is_dir() else {}),

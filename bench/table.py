@@ -58,8 +58,9 @@ def bounds(document: dict[str, Any]) -> str:
 
 def filled(text: str, results: Path = RESULTS) -> str:
     """A document's text with the tables between its marks renewed from the results of the benchmarks."""
-    mssql, rest = (json.loads((results / f"{name}.json").read_text()) for name in ("mssql", "rest"))
-    for name, table in (("programs", programs(mssql)), ("bounds", bounds(mssql)), ("rest", bounds(rest))):
+    mssql, rest, changes = (json.loads((results / f"{name}.json").read_text()) for name in ("mssql", "rest", "changes"))
+    tables = {"programs": programs(mssql), "bounds": bounds(mssql), "rest": bounds(rest), "changes": bounds(changes)}
+    for name, table in tables.items():
         before, mark, rest_of_it = text.partition(f"<!-- {name} -->\n")
         _, end, after = rest_of_it.partition(f"<!-- /{name} -->")
         text = f"{before}{mark}{table}\n{end}{after}"

@@ -17,7 +17,7 @@ def main(table: str, key: str, file: str, batch_rows: str) -> None:
     """One row group per batch, zstd level 1: what the tap writes."""
     name = ".".join(f"[{part}]" for part in table.split("."))
     order = ", ".join(f"[{part}]" for part in key.split(","))
-    with mssql_python.connect(_connection_string(), autocommit=True) as connection, connection.cursor() as cursor:
+    with mssql_python.connect(connection_string(), autocommit=True) as connection, connection.cursor() as cursor:
         cursor.execute(f"SELECT * FROM {name} ORDER BY {order}")
         with cursor.arrow_reader(batch_size=int(batch_rows)) as reader:
             writer = pq.ParquetWriter(file, reader.schema, compression="zstd", compression_level=1)
@@ -26,7 +26,8 @@ def main(table: str, key: str, file: str, batch_rows: str) -> None:
             writer.close()
 
 
-def _connection_string() -> str:
+def connection_string() -> str:
+    """As the variables say."""
     env = os.environ
     os.environ["SSL_CERT_FILE"] = env["TAP_MSSQL_SERVER_CERTIFICATE"]
     pairs = {

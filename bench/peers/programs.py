@@ -53,6 +53,23 @@ def ours(table: Table, folder: Path, env: Environment) -> Run:
     return Run(_pipe(TAP, config, TARGET, target, table, folder), folder, parquet_rows)
 
 
+def log_based(table: Table, folder: Path, env: Environment, state: str = "{}") -> Run:
+    """The same of a LOG_BASED stream, from a state on."""
+    batch = {"encoding": {"format": "parquet", "compression": "zstd"}, "storage": {"root": f"file://{folder}/spool"}}
+    options = [{"pattern": f"{table.schema}.{table.name}", "replication_method": "LOG_BASED"}]
+    config = {**_login(env), "server_certificate": env["TAP_MSSQL_SERVER_CERTIFICATE"], "batch_config": batch}
+    config["stream_options"] = options
+    target = {"destination_path": f"{folder}/out", "source": "sqlserver"}
+    (folder / "state.json").write_text(state)
+    return Run(_pipe(TAP, config, TARGET, target, table, folder, folder / "state.json"), folder, parquet_rows)
+
+
+def changes_by_hand(table: Table, folder: Path, version: int) -> Run:
+    """The bare driver and the query of Microsoft's documentation into bare Parquet."""
+    names = _names(table, folder)
+    return Run([str(PYTHON), str(PEERS / "changes_by_hand.py"), *names[:2], str(folder), str(version)], folder, parquet_rows)
+
+
 def published(table: Table, folder: Path, env: Environment) -> Run:
     """tap-mssql 2.6.5 piped into target-jsonl 0.1.4, each with its defaults."""
     return Run(_pipe(OLD_TAP, _login(env), OLD_TARGET, {"destination_path": f"{folder}"}, table, folder), folder, json_rows)
@@ -120,13 +137,20 @@ def _login(env: Environment) -> dict[str, Any]:
 
 
 def _pipe(
-    tap: Path, config: dict[str, Any], target: Path, target_config: dict[str, Any], table: Table, folder: Path
+    tap: Path,
+    config: dict[str, Any],
+    target: Path,
+    target_config: dict[str, Any],
+    table: Table,
+    folder: Path,
+    state: Path | None = None,
 ) -> list[str]:
     _private(folder / "tap.json", config)
     _private(folder / "target.json", target_config)
     _private(folder / "catalog.json", _catalog(tap, folder, table))
+    given = f" --state '{state}'" if state else ""
     line = (
-        f"'{tap}' --config '{folder}/tap.json' --catalog '{folder}/catalog.json' | "
+        f"'{tap}' --config '{folder}/tap.json' --catalog '{folder}/catalog.json'{given} | "
         f"'{target}' --config '{folder}/target.json' >'{folder}/state.jsonlines'"
     )
     return ["bash", "-o", "pipefail", "-c", line]

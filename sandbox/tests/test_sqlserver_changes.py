@@ -116,6 +116,8 @@ def test_truncation_and_retention_move_the_least_version_that_is_valid(server: C
     assert least(server, "Valid") is not None and least(server, "Valid") <= begin
     execute(server, "TRUNCATE TABLE dbo.Valid")
     assert (least(server, "Valid"), version(server), changes(server, "Valid", begin)) == (begin + 1, begin + 1, {})
+    begun = "SELECT begin_version FROM sys.change_tracking_tables WHERE object_id = OBJECT_ID(N'dbo.Valid')"
+    assert rows(server, begun) == [(begin + 1,)], "truncation resets it"
     execute(
         server,
         "INSERT INTO dbo.Valid VALUES (2, N'b')",

@@ -96,7 +96,7 @@ def test_a_published_tap_is_a_source_by_yaml_alone(three: Pipeline) -> None:
     [load] = [row for row in ledger if row["source"] == "files"]
     assert (load["stream"], load["table_name"], load["mode"]) == (STREAM, TABLE, "merge")
     assert load["rows"] == load["delta_rows"] == len(ORDERS)
-    assert re.search(rf"^files +{STREAM} .* yes$", run.text, re.MULTILINE), run.text
+    assert re.search(rf"^files/{STREAM} .* yes$", run.text, re.MULTILINE), run.text
 
     bookmarks = json.loads(load["bookmark"])
     three.run("bookmarks")

@@ -76,11 +76,15 @@ class Ran:
     messages: list[dict[str, Any]]
     said: str
     tables: dict[str, pa.Table] = field(default_factory=dict)
+    deleted: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # keys of deleted rows, by stream
 
     def __post_init__(self) -> None:
         """Parts are read at once: the next run of the same tap takes them away."""
         for stream in self.streams:
-            self.tables[stream] = pa.concat_tables(pq.read_table(path, partitioning=None) for path in self.paths(stream))
+            deletes = {file["path"] for file in self.document(stream)["files"] if file["deletes"]}
+            parts = {path: pq.read_table(path, partitioning=None) for path in self.paths(stream)}
+            self.tables[stream] = pa.concat_tables(part for path, part in parts.items() if path.name not in deletes)
+            self.deleted[stream] = [row for path, part in parts.items() if path.name in deletes for row in part.to_pylist()]
 
     @property
     def rows(self) -> dict[str, set[Any]]:

@@ -40,14 +40,14 @@ def ran(server: Counterpart, folder: Path, batch: bool, place: str, method: str,
 
 @PATHS
 @pytest.mark.parametrize("place", ["stream", "metadata"])
-@pytest.mark.parametrize("method", ["LOG_BASED", "INCREMENTL", "log_based"])
+@pytest.mark.parametrize("method", ["CDC", "INCREMENTL", "logbased"])
 def test_a_method_that_is_not_known_is_refused_by_name(
     server: Counterpart, tmp_path: Path, batch: bool, place: str, method: str
 ) -> None:
     refused = ran(server, tmp_path, batch, place, method)
     assert refused.code == 2 and not refused.streams and not refused.records("big-Many"), refused.said
     assert f"stream big-Many: replication method {method.upper()}" in refused.said
-    assert "FULL_TABLE or INCREMENTAL" in refused.said and "Nothing was read" in refused.said
+    assert "FULL_TABLE, INCREMENTAL or LOG_BASED" in refused.said and "Nothing was read" in refused.said
     assert "Traceback" not in refused.said
 
 

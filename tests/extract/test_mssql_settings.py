@@ -85,8 +85,8 @@ def test_defaults_are_gentle() -> None:
             "replicaton_key: there is no such setting; did you mean replication_key?",
         ),
         (
-            {"stream_options": {"a.b": {"replication_method": "LOG_BASED"}}},
-            "stream_options[a.b].replication_method: must be FULL_TABLE or INCREMENTAL, not 'LOG_BASED'",
+            {"stream_options": {"a.b": {"replication_method": "CDC"}}},
+            "stream_options[a.b].replication_method: must be FULL_TABLE, INCREMENTAL or LOG_BASED, not 'CDC'",
         ),
         (
             {"stream_options": {"a.b": {"replication_method": "full_table", "lookback": 4}}},

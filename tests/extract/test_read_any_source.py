@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from singer_arrow.documents import Cursor
 from tap_mssql.errors import Drifted, ReadFailed
 from tap_mssql.read.limits import ReadLimits
 from tap_mssql.read.load import Load
@@ -125,6 +126,19 @@ def test_streams_are_read_in_ranges_side_by_side_and_proven(tmp_path: Path, data
         assert load.document.columns["id"].sum == str(sum(range(ROWS)))
         assert table(load).equals(database.sql(f"SELECT * FROM {load.stream} ORDER BY id").to_arrow_table())
         assert dt.datetime.fromisoformat(load.document.started_at) <= dt.datetime.fromisoformat(load.document.ended_at)
+
+
+@pytest.mark.parametrize(
+    ("window", "is_part"),
+    [(None, False), (Cursor(None, None, "7"), False), (Cursor(None, "3", "7"), True), (Cursor("id", None, "7"), True)],
+    ids=["whole", "whole as of a version", "changes", "by replication key"],
+)
+def test_whether_a_load_is_of_every_row_and_would_show_an_emptied_table(window: Cursor | None, is_part: bool) -> None:
+    plan = LoadPlan(
+        source_schema="main", source_table="t", schema=pa.schema([]), source_types={}, mode="overwrite", key_columns=(),
+        window=window,
+    )  # fmt: skip
+    assert plan.is_part is is_part
 
 
 def test_a_later_run_reads_only_what_a_broken_one_left(tmp_path: Path, database: duckdb.DuckDBPyConnection) -> None:

@@ -43,11 +43,20 @@ class Drifted(TapError):
     """A table that is not what was discovered any more.
 
     `changes` says in words what is different. `successor` gives the request of a load that reads the table as it is now, and may
-    raise ReadFailed; None for a table that is gone.
+    raise ReadFailed; None for a table that is gone. `is_same_shape`: its columns are as they were, so that reading it again needs
+    no setting.
     """
 
-    def __init__(self, stream: str, table: str, changes: Sequence[str], successor: Callable[[], Any] | None) -> None:
+    def __init__(
+        self,
+        stream: str,
+        table: str,
+        changes: Sequence[str],
+        successor: Callable[[], Any] | None,
+        is_same_shape: bool = False,
+    ) -> None:
         self.successor = successor
+        self.is_same_shape = is_same_shape
         super().__init__(
             f"stream {stream}: {table} changed while it was read: {'; '.join(changes)}",
             action="run again to read the table as it is now, or set on_schema_drift to evolve",

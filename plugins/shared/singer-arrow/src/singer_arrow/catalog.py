@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-INCREMENTAL, FULL_TABLE = "INCREMENTAL", "FULL_TABLE"
+INCREMENTAL, FULL_TABLE, LOG_BASED = "INCREMENTAL", "FULL_TABLE", "LOG_BASED"
 Entry = Mapping[str, Any]  # of a catalog, as JSON
 
 

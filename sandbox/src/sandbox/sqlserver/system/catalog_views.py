@@ -20,10 +20,10 @@ VIEWS = [
     SELECT * EXCLUDE (definition, temporal_type, is_memory_optimized, is_external, lock_escalation)
     FROM mssys.objects WHERE type = 'SN'""",
     """CREATE OR REPLACE VIEW mssys.change_tracking_tables AS
-    SELECT object_id, with_columns AS is_track_columns_updated_on,
-           greatest(begin_version, cleanup_version,
-                    coalesce((SELECT c.version FROM mssys.change_commits c WHERE c.txn = truncated_by), 0)) AS min_valid_version,
-           begin_version, cleanup_version FROM mssys.tracked""",
+    SELECT object_id, with_columns AS is_track_columns_updated_on, greatest(begun, cleanup_version) AS min_valid_version,
+           begun AS begin_version, cleanup_version
+    FROM (SELECT *, greatest(begin_version, coalesce(
+              (SELECT c.version FROM mssys.change_commits c WHERE c.txn = truncated_by), 0)) AS begun FROM mssys.tracked)""",
     "CREATE OR REPLACE VIEW mssys.all_objects AS SELECT * FROM mssys.objects",
     "CREATE OR REPLACE VIEW mssys.all_columns AS SELECT * FROM mssys.columns",
     "CREATE OR REPLACE VIEW mssys.sql_modules AS SELECT object_id, definition FROM mssys.objects WHERE type = 'V '",

@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from singer_arrow import settings
 from singer_arrow.bookmarks import OnNewColumn
+from singer_arrow.documents import OnDelete
 from singer_arrow.settings import Secret, no_secret
 from tap_mssql.config import patterns, stream_options
 from tap_mssql.config.stream_options import StreamOptions
@@ -103,9 +104,19 @@ class Settings(settings.Settings, kw_only=True, frozen=True):
         ),
     ] = ()
     default_replication_method: Annotated[
-        Literal["FULL_TABLE", "INCREMENTAL"],
-        Meta(description="Method of streams that name neither a method nor a replication key."),
+        Literal["FULL_TABLE", "INCREMENTAL", "LOG_BASED", "auto"],
+        Meta(
+            description="Method of streams that name neither a method nor a replication key. LOG_BASED: what SQL Server's Change "
+            "Tracking says. auto: LOG_BASED where it is on, INCREMENTAL by a rowversion, else FULL_TABLE."
+        ),
     ] = "FULL_TABLE"
+    deletes: Annotated[
+        OnDelete,
+        Meta(
+            description="What becomes in Delta of rows that a LOG_BASED stream finds deleted: they go, or stay with the time "
+            "in the column _deleted_at."
+        ),
+    ] = "apply"
     on_schema_drift: Annotated[
         Literal["fail", "evolve"],
         Meta(description="What to do when a table changes after discovery: fail, or read it again with its new columns."),

@@ -27,8 +27,10 @@ class StreamOptions(settings.Settings, frozen=True, kw_only=True):
         Text, Meta(description="Pattern of schema.table: `*` is any text, `?` any character.", examples=["Sales.*"])
     ]
     replication_method: Annotated[
-        Literal["FULL_TABLE", "INCREMENTAL"] | None,
-        Meta(description="Whole table each time, or only what its replication key says is new."),
+        Literal["FULL_TABLE", "INCREMENTAL", "LOG_BASED"] | None,
+        Meta(
+            description="Whole table each time, only what its replication key says is new, or what Change Tracking says changed."
+        ),
     ] = None
     replication_key: Annotated[Text | None, Meta(description="Column whose values only grow; makes the stream INCREMENTAL.")] = (
         None
@@ -47,6 +49,7 @@ class StreamOptions(settings.Settings, frozen=True, kw_only=True):
     on_new_column: Annotated[
         Literal["", "backfill", "null"], Meta(description="The tap's `on_new_column` for these streams.")
     ] = ""  # None would be what the text null stands for
+    deletes: Annotated[Literal["", "apply", "mark"], Meta(description="The tap's `deletes` for these streams.")] = ""
     end_value: Annotated[Text | None, Meta(description="Backfill: only rows with a replication key up to this value.")] = None
 
     @classmethod
@@ -64,9 +67,10 @@ class StreamOptions(settings.Settings, frozen=True, kw_only=True):
         key = values.get("key")
         if key and len({name.lower() for name in key}) < len(key):
             yield "key", "names a column twice"
-        if values.get("replication_method") == "FULL_TABLE":
+        method = values.get("replication_method")
+        if method in ("FULL_TABLE", "LOG_BASED"):
             for name in INCREMENTAL_ONLY:
-                if values.get(name):
+                if values.get(name) and (method, name) != ("LOG_BASED", "on_new_column"):
                     yield name, "has a meaning for replication_method INCREMENTAL only; remove it"
 
 

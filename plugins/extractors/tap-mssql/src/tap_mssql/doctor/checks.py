@@ -15,6 +15,8 @@ from typing import Any, Literal
 
 from singer_arrow.findings import Finding
 from tap_mssql.config.settings import Settings
+from tap_mssql.plan import stream_choice
+from tap_mssql.plan.tracking import switch_on
 from tap_mssql.server import discovery, handshake
 from tap_mssql.server.connection import Connection
 from tap_mssql.server.discovery import Table
@@ -145,6 +147,27 @@ def permissions(settings: Settings, connection: Connection, tables: Sequence[Tab
     readable = len(tables) - len(lines)
     what = f"{readable} of {len(tables)} selected streams can be read whole"
     return [Finding("permissions", "ok" if readable else "warning", what), *lines, *_masked(connection, tables)]
+
+
+def tracking(settings: Settings, connection: Connection, tables: Sequence[Table]) -> list[Finding]:
+    """A finding for each stream that the settings make LOG_BASED and that this login cannot read so."""
+    chosen = [stream_choice.choose(table, settings, None) for table in tables]
+    found = []
+    for table in (choice.table for choice in chosen if choice.is_log_based):
+        name = discovery.text(table.quoted)
+        least, may = _row(
+            connection,
+            f"SELECT CHANGE_TRACKING_MIN_VALID_VERSION({table.object_id}), HAS_PERMS_BY_NAME({name}, 'OBJECT', "
+            "'VIEW CHANGE TRACKING')",
+        )
+        if may == 0:
+            text, fix = "this login may not view what changed in it", f"GRANT VIEW CHANGE TRACKING ON {table.quoted}"
+        elif least is None:
+            text, fix = "it is LOG_BASED, and its changes are not tracked", switch_on(table)
+        else:
+            continue
+        found.append(Finding(table.stream, "failed", text, f"{fix}, or read it by another method"))
+    return found
 
 
 def _masked(connection: Connection, tables: Sequence[Table]) -> list[Finding]:

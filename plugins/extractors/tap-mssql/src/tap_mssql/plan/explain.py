@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from tap_mssql.config.settings import Settings
-from tap_mssql.plan import strategy
+from tap_mssql.plan import strategy, tracking
 from tap_mssql.plan.select_list import arrow_schema, select_list
 from tap_mssql.plan.table_request import TableRequest
+from tap_mssql.server.session import Session
 
 ROWS_PER_SECOND = 150_000  # of one connection, of rows of BYTES_PER_ROW: a guess, for want of a measurement
 BYTES_PER_ROW = 150
@@ -76,6 +77,15 @@ def step(request: TableRequest, settings: Settings) -> Step:
             *request.column_notes,
         ],
     )
+
+
+def of_changes(step: Step, request: TableRequest, session: Session) -> Step:
+    """The step of a LOG_BASED stream, with what the server says of its changes. Raises SelectionRefused for a table without."""
+    found, lines = tracking.told(session, request.stream, request.table, request.since)
+    step = replace(step, mode="overwrite", bookmark=None, warnings=[*step.warnings, *lines])
+    if found.since is None:
+        return step
+    return replace(step, mode="merge", bookmark=str(found.since), rows=None, bytes=None, seconds=None, ranges=None)
 
 
 def as_json(steps: Sequence[Step]) -> str:

@@ -12,14 +12,19 @@ import pyarrow as pa
 
 from singer_arrow import bookmarks, catalog, names, types
 from singer_arrow.bookmarks import OnNewColumn
-from singer_arrow.catalog import FULL_TABLE, INCREMENTAL, Entry
+from singer_arrow.catalog import FULL_TABLE, INCREMENTAL, LOG_BASED, Entry
+from singer_arrow.documents import OnDelete
 from singer_arrow.errors import ArrowSingerError, SelectionRefused
 from tap_mssql.config.settings import Settings
 from tap_mssql.config.stream_options import StreamOptions
 from tap_mssql.plan.select_list import select_list
 from tap_mssql.plan.table_request import TableRequest
+from tap_mssql.plan.tracking import Since
+from tap_mssql.plan.window import UNIQUE
 from tap_mssql.server.discovery import Table
 from tap_mssql.server.sql_types import SqlColumn
+
+AUTO = "AUTO"  # of default_replication_method
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class StreamChoice:
     replication_method: str
     deselected: frozenset[str] = frozenset()
     on_new_column: OnNewColumn = "backfill"
+    deletes: OnDelete = "apply"
 
     @property
     def stream(self) -> str:
@@ -88,12 +94,23 @@ class StreamChoice:
             )
         return column
 
+    @property
+    def is_log_based(self) -> bool:
+        """Whether only what the server says has changed is read."""
+        return self.replication_method == LOG_BASED
+
     def request(self, state: Mapping[str, Any]) -> TableRequest:
         """What a load reads after the stream's state (its bookmark). Raises SelectionRefused for what can't be read as asked."""
-        if self.replication_method not in (FULL_TABLE, INCREMENTAL):
+        if self.replication_method not in (FULL_TABLE, INCREMENTAL, LOG_BASED):
             raise SelectionRefused(
                 f"stream {self.stream}: replication method {self.replication_method} is not supported",
-                action=f"set replication-method to {FULL_TABLE} or {INCREMENTAL} in the catalog",
+                action=f"set replication-method to {FULL_TABLE}, {INCREMENTAL} or {LOG_BASED} in the catalog",
+            )
+        if self.is_log_based and self.table.has_primary_key and set(self.key) != set(self.table.key):
+            raise SelectionRefused(
+                f"stream {self.stream} is LOG_BASED, whose deleted rows are known by the table's primary key "
+                f"({', '.join(self.table.key)}), and its key is ({', '.join(self.key)})",
+                action="leave its key to the table, or read it by another method",
             )
         request = TableRequest(
             stream=self.stream,
@@ -110,6 +127,9 @@ class StreamChoice:
             known_columns=bookmarks.known_columns(state),
             on_new_column=self.options.on_new_column or self.on_new_column,
             column_notes=self._other_replication_key(state),
+            is_log_based=self.is_log_based,
+            since=Since.of(state) if self.is_log_based else None,
+            on_delete=(self.options.deletes or self.deletes) if self.is_log_based else "apply",
         )
         if not request.columns:
             raise SelectionRefused(f"stream {self.stream}: none of its columns can be read", action="deselect the stream")
@@ -136,6 +156,8 @@ class StreamChoice:
     def _other_replication_key(self, state: Mapping[str, Any]) -> tuple[str, ...]:
         """What is said where the bookmark is of another replication key than the stream has now."""
         before = state.get("replication_key")
+        if self.is_log_based and before:
+            return (f"it was read by the replication key {before}, and is LOG_BASED: this load reads the stream whole",)
         if not before or self.replication_column is None or before == self.replication_key:
             return ()
         return (f"the replication key was {before} and is {self.replication_key}: this load reads the stream whole",)
@@ -159,9 +181,18 @@ def choose(table: Table, settings: Settings, entry: Entry | None) -> StreamChoic
         method = method or _given(entry, "replication_method") or root.get(name)
     method = method or (INCREMENTAL if replication_key else settings.default_replication_method)
     method = str(method).strip().upper()
-    return StreamChoice(
-        table, options, tuple(key), replication_key, method, catalog.deselected(entry or {}), settings.on_new_column
-    )
+    if method == AUTO:
+        method, replication_key = _by_itself(table)
+    deselected = catalog.deselected(entry or {})
+    return StreamChoice(table, options, tuple(key), replication_key, method, deselected, settings.on_new_column, settings.deletes)
+
+
+def _by_itself(table: Table) -> tuple[str, str | None]:
+    """The best method of a table, and its replication key: what the server tracks, a rowversion, else the whole table."""
+    version = next((column.name for column in table.columns if column.type in UNIQUE), None)
+    if table.is_tracked and table.has_primary_key:
+        return LOG_BASED, None
+    return (INCREMENTAL, version) if version and table.key else (FULL_TABLE, None)
 
 
 def _given(entry: Entry | None, name: str) -> Any:

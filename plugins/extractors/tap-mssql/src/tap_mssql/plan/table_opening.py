@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from singer_arrow.errors import SelectionRefused
 from tap_mssql.config.settings import Settings
-from tap_mssql.plan import drift, statements, strategy, window
+from tap_mssql.plan import drift, statements, strategy, tracking, window
 from tap_mssql.plan.select_list import arrow_schema, select_list
 from tap_mssql.plan.table_plan import TablePlan, plan_table
 from tap_mssql.plan.table_request import TableRequest
@@ -27,6 +27,13 @@ def open_table(session: Session, request: TableRequest, settings: Settings) -> T
     for note in request.column_notes:
         log.warning("stream %s: %s", request.stream, note)
     chosen = strategy.choose(request.table, request.replication_key)
+    if request.is_log_based:
+        changes = tracking.look(session, request.stream, request.table, request.since)
+        for note in changes.notes:
+            log.warning("stream %s: %s", request.stream, note)
+        if changes.since is None:
+            request = request.whole()
+        return plan_table(request, items, chosen, None, changes)
     return plan_table(request, items, chosen, _window(request, session) if request.replication_key else None)
 
 

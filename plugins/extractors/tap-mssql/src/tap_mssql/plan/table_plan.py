@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from singer_arrow.documents import Cursor
-from tap_mssql.plan import key_ranges, statements
+from tap_mssql.plan import key_ranges, statements, tracking
 from tap_mssql.plan.key_order import KeyOrder
 from tap_mssql.plan.select_list import SelectItem, arrow_schema, row_bytes
 from tap_mssql.plan.strategy import Strategy
 from tap_mssql.plan.table_request import TableRequest
+from tap_mssql.plan.tracking import Changes
 from tap_mssql.plan.window import Window
 from tap_mssql.read.ranges import Kind, Range
 from tap_mssql.read.source import LoadPlan
+from tap_mssql.server.sql_types import SqlColumn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +27,30 @@ class TablePlan(LoadPlan):
     items: tuple[SelectItem, ...]
     strategy: Strategy
     replication_window: Window | None
+    changed_since: int | None = None  # of a load of changes: the version of the one before
+
+    @property
+    def since(self) -> int:
+        """The version that changes are read from."""
+        assert self.changed_since is not None
+        return self.changed_since
+
+    def may_end_at(self, until: str | None) -> bool:
+        """Not where that is a version that the database has not come to, as one that was restored: it would be given anew."""
+        window = self.window
+        if window is None or window.column is not None or window.to is None or until is None:
+            return True
+        return int(until) <= int(window.to)
+
+    @property
+    def key_items(self) -> tuple[SelectItem, ...]:
+        """The select list of deleted rows: their keys, in the schema's order."""
+        return tuple(item for item in self.items if item.name in self.key_columns)
+
+    @property
+    def key_items_columns(self) -> list[SqlColumn]:
+        """The key's columns."""
+        return [column for column in self.request.columns if column.name in self.key_columns]
 
     @property
     def order(self) -> KeyOrder | None:
@@ -37,9 +63,7 @@ class TablePlan(LoadPlan):
         if range_.kind == "nulls":
             assert window is not None
             return window.nulls
-        within = (
-            self._in_ranges if window is None else window.predicate if self.strategy.by_replication_key else window.with_nulls
-        )
+        within = self._within if window is None else window.predicate if self.strategy.by_replication_key else window.with_nulls
         if range_.kind == "scan" or self.order is None:
             return within
         return statements.all_of(self.order.between(range_.lower, range_.upper), within)
@@ -50,7 +74,13 @@ class TablePlan(LoadPlan):
         between, window = self.order.between(range_.lower, range_.upper), self._window
         if window and self.strategy.by_replication_key:
             return statements.all_of(between, window.predicate)
-        return statements.all_of(between, self._in_ranges)
+        return statements.all_of(between, self._within)
+
+    @property
+    def _within(self) -> str:
+        """The condition on all rows of a load without a replication key: those that changed, or a repair's; or empty text."""
+        table = self.request.table
+        return self._in_ranges if self.changed_since is None else tracking.is_changed(table, self.changed_since)
 
     @property
     def _in_ranges(self) -> str:
@@ -66,12 +96,23 @@ class TablePlan(LoadPlan):
         return replace(self.replication_window, to=self.window.to)
 
 
-def plan_table(request: TableRequest, items: Sequence[SelectItem], strategy: Strategy, window: Window | None) -> TablePlan:
+def plan_table(
+    request: TableRequest,
+    items: Sequence[SelectItem],
+    strategy: Strategy,
+    window: Window | None,
+    changes: Changes | None = None,
+) -> TablePlan:
     """The plan of a load. Pure."""
     key = request.key
     kinds: tuple[Kind, ...] = ("scan",) if strategy.order is None else ("keys",)
     if window and window.includes_nulls and strategy.by_replication_key:
         kinds = ("keys", "nulls")
+    cursor = Cursor(window.column.name, window.from_, window.to) if window else None
+    if changes:
+        since = None if changes.since is None else str(changes.since)
+        cursor = Cursor(None, since, str(changes.to))
+        kinds = () if changes.is_idle else kinds if since is None else (*kinds, "deletes")
     return TablePlan(
         source_schema=request.table.schema,
         source_table=request.table.name,
@@ -81,13 +122,18 @@ def plan_table(request: TableRequest, items: Sequence[SelectItem], strategy: Str
         key_columns=key,
         kinds=kinds,
         is_in_key_order=strategy.order is not None and strategy.order.names == key,
-        window=Cursor(window.column.name, window.from_, window.to) if window else None,
-        moves_bookmark=window is not None and window.moves_bookmark,
+        window=cursor,
+        moves_bookmark=changes is not None or (window is not None and window.moves_bookmark),
+        mark=changes.mark if changes else {},
+        most_rows=changes.keys if changes else None,
+        is_idle=changes is not None and changes.is_idle,
+        on_delete=request.on_delete,
+        changed_since=changes.since if changes else None,
         ranges=request.ranges,
         table_rows=request.table.row_estimate,
         row_bytes=None if statements.unbounded(request.columns) else row_bytes(request.columns, 0),
-        identity=_identity(request, items, strategy, window),
-        notes=(*request.column_notes, *(f"left out: {text}" for text in request.left_out)),
+        identity=_identity(request, items, strategy, window, changes),
+        notes=(*request.column_notes, *(changes.notes if changes else ()), *(f"left out: {text}" for text in request.left_out)),
         collations=request.key_collations,
         comment=request.table.description,
         comments={column.name: column.description for column in request.columns if column.description},
@@ -98,7 +144,9 @@ def plan_table(request: TableRequest, items: Sequence[SelectItem], strategy: Str
     )
 
 
-def _identity(request: TableRequest, items: Sequence[SelectItem], strategy: Strategy, window: Window | None) -> dict[str, Any]:
+def _identity(
+    request: TableRequest, items: Sequence[SelectItem], strategy: Strategy, window: Window | None, changes: Changes | None
+) -> dict[str, Any]:
     columns = [[i.name, i.source_type, i.expression, "" if i.field.nullable else "NOT NULL"] for i in items]
     return {
         "the table": request.table.object_id,
@@ -106,5 +154,6 @@ def _identity(request: TableRequest, items: Sequence[SelectItem], strategy: Stra
         "its key": list(request.key),
         "the order it is read in": list(strategy.order.names) if strategy.order else [],
         "the load's mode": [request.mode, *map(str, request.ranges)] if request.ranges else request.mode,
+        "the version that changes are read from": changes.since if changes else None,
         "the replication key's window": {**window.identity, "end_value": request.end_value} if window else None,
     }

@@ -9,8 +9,9 @@ import pyarrow as pa
 
 from singer_arrow import bookmarks
 from singer_arrow.bookmarks import Columns, OnNewColumn
-from singer_arrow.documents import KeyRange, Mode
+from singer_arrow.documents import KeyRange, Mode, OnDelete
 from tap_mssql.errors import Drifted, ReadFailed
+from tap_mssql.plan.tracking import Since
 from tap_mssql.server.discovery import Table
 from tap_mssql.server.sql_types import SqlColumn
 
@@ -24,6 +25,7 @@ class TableRequest:
     `key` identifies rows for merging; `set_key` is the one that the settings name, where they do. `bookmark` is the replication
     key's, as text, and `known_columns` are those it came with. `left_out` says which columns are not read, and why;
     `column_notes` what became of the columns since the last load. `ranges` of a repair: only their rows are read.
+    `is_log_based`: the server says what changed, `since` what the bookmark holds; `on_delete`: what deleted rows become in Delta.
     """
 
     stream: str
@@ -41,6 +43,9 @@ class TableRequest:
     on_new_column: OnNewColumn = "backfill"
     column_notes: tuple[str, ...] = ()
     ranges: tuple[KeyRange, ...] = ()
+    is_log_based: bool = False
+    since: Since | None = None
+    on_delete: OnDelete = "apply"
 
     @property
     def estimated_rows(self) -> int:
@@ -65,7 +70,7 @@ class TableRequest:
     @property
     def is_incremental(self) -> bool:
         """Whether only what a replication key says is new is read."""
-        return self.replication_key is not None
+        return self.replication_key is not None or self.is_log_based
 
     @property
     def is_backfill(self) -> bool:
@@ -77,6 +82,8 @@ class TableRequest:
         """What the load does to the Delta table: without a bookmark there is nothing it could be added to."""
         if self.ranges:
             return "repair"
+        if self.is_log_based:
+            return "overwrite" if self.since is None else "merge"
         if self.replication_key is None or self.bookmark is None:
             return "overwrite"
         return "merge" if self.key else "append"
@@ -86,15 +93,20 @@ class TableRequest:
 
         Raises SelectionRefused where they do not fit those that the last load had.
         """
-        if self.bookmark is None:
+        if self.bookmark is None and self.since is None:
             return self
         now = bookmarks.columns_of(schema)
         changes = bookmarks.compare(self.stream, self.known_columns, now, self.on_new_column, self.is_backfill)
-        return replace(self, bookmark=None if changes.reads_whole else self.bookmark, column_notes=changes.notes)
+        found = self.whole() if changes.reads_whole else self
+        return replace(found, column_notes=changes.notes)
+
+    def whole(self) -> TableRequest:
+        """The request for the whole table, whatever the bookmark says."""
+        return replace(self, bookmark=None, since=None)
 
     def repairing(self, ranges: Sequence[KeyRange]) -> TableRequest:
         """The request that reads some ranges of keys again, whatever the replication key says."""
-        return replace(self, replication_key=None, bookmark=None, lookback=0, ranges=tuple(ranges))
+        return replace(self, replication_key=None, bookmark=None, lookback=0, ranges=tuple(ranges), is_log_based=False)
 
     def adapted(self, now: Table) -> TableRequest:
         """The request for the table as it is now: the selected columns, and those that were not there to be selected.

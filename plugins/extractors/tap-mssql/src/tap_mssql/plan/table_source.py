@@ -12,7 +12,7 @@ import pyarrow as pa
 from singer_arrow.errors import ValueRefused
 from tap_mssql.config.settings import Settings
 from tap_mssql.errors import ReadFailed, Stopped
-from tap_mssql.plan import drift, statements
+from tap_mssql.plan import drift, statements, tracking
 from tap_mssql.plan.select_list import in_declared_types, row_bytes
 from tap_mssql.plan.table_opening import open_table
 from tap_mssql.plan.table_plan import TablePlan
@@ -23,6 +23,7 @@ from tap_mssql.server.retry import DRIVER_ERRORS, retrying
 from tap_mssql.server.session import Session
 
 T = TypeVar("T")
+COUNTED_ROWS = 1_000_000  # of tables whose rows are counted to be compared with Delta's
 _ISOLATION = {
     "SNAPSHOT": "snapshot, one per range",
     "READ COMMITTED": "read committed: rows changed while a range was read may be seen before or after the change",
@@ -43,11 +44,25 @@ class TableSource(Source):
         return open_table(self._session, request, self._settings)
 
     def version(self, plan: TablePlan, known: str) -> str:
-        """The table's version. Raises Drifted, and what the driver raises."""
-        return drift.refuse(self._session, plan.request, known)
+        """The table's version. Raises Drifted, also where changes are no longer all known, and what the driver raises."""
+        request = plan.request
+        found = drift.refuse(self._session, request, known)
+        if plan.changed_since is not None and request.since is not None:
+            tracking.refuse_expired(self._session, request.stream, request.table, request.since, request.whole())
+        return found
+
+    def table_rows(self, plan: TablePlan) -> int | None:
+        """Of a load of changes, unless the table is large: counting it would cost the server more than the load."""
+        small = (plan.request.table.row_estimate or 0) <= COUNTED_ROWS
+        if plan.changed_since is None or plan.window is None or plan.window.to is None or not small:
+            return None
+        return tracking.exact_rows(self._session, plan.request.table, int(plan.window.to))
 
     def count(self, plan: TablePlan, range_: Range, rows_only: bool = False) -> RangeCount:
         """Counts a range's rows, and looks for its longest and its finest values."""
+        if range_.kind == "deletes":
+            found = self._session.exactly_one(tracking.count_deleted(plan.request.table, plan.since), may_scan=True)
+            return RangeCount(int(found[0]), row_bytes(plan.key_items_columns, 0))
         columns = () if rows_only else plan.request.columns
         sql = statements.count(plan.request.table, columns, plan.condition(range_))
         row = self._session.exactly_one(sql, may_scan=rows_only or range_.kind != "keys")
@@ -68,12 +83,16 @@ class TableSource(Source):
     def rows(self, plan: TablePlan, range_: Range, batch_rows: int) -> Generator[pa.RecordBatch, None, None]:
         """A range's rows in the declared types. Raises ReadFailed naming the column whose values do not fit its type."""
         order = plan.order if range_.kind == "keys" else None
-        expressions = [item.expression for item in plan.items]
-        sql = statements.rows(plan.request.table, expressions, plan.condition(range_), order)
+        items = plan.key_items if range_.kind == "deletes" else plan.items
+        expressions = [item.expression for item in items]
+        if range_.kind == "deletes":
+            sql = tracking.deleted(plan.request.table, plan.since, expressions)
+        else:
+            sql = statements.rows(plan.request.table, expressions, plan.condition(range_), order)
         with closing(self._session.batches(sql, batch_rows, may_scan=order is None)) as batches:
             for batch in batches:
                 try:
-                    yield in_declared_types(batch, plan.items)
+                    yield in_declared_types(batch, items)
                 except ValueRefused as error:
                     raise ReadFailed(
                         f"stream {plan.request.stream}, {error.what}", action="deselect the column to read the others"

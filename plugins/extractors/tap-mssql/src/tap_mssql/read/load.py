@@ -42,6 +42,7 @@ class Load:
         self.error: TapError | ArrowSingerError | None = None
         self.successor: LoadRequest | None = None  # what to read instead, when the table changed
         self.restarts = 0
+        self.why_again = ""  # the note of a load that began again
         self.readers = 0  # that work on it
         self.is_over = False
         self.began = time.monotonic()
@@ -91,7 +92,7 @@ class Load:
         self.plan, self.version, self.notes = plan, "", []
         self.load_id, self.started_at = names.load_id(self.run_id, PROGRAM, self.stream, started), utc_text(started)
         if self.restarts:
-            self.notes.append("the table changed while it was read: the load began again with its new columns (on_schema_drift)")
+            self.notes.append(self.why_again)
 
     def finish(self, finished: FinishedRange) -> None:
         """Takes a range that was read and compared, and keeps it for a later run."""
@@ -104,10 +105,10 @@ class Load:
             self.error = self.error or error
             self.ranges.waiting.clear()
 
-    def replace(self, successor: LoadRequest) -> None:
-        """Lets the load begin again with the table as it is now, once its readers have left it."""
+    def replace(self, successor: LoadRequest, why: str) -> None:
+        """Lets the load begin again with the table as it is now, once its readers have left it; its notes say why."""
         with self._lock:
-            self.successor = successor
+            self.successor, self.why_again = successor, why
             self.ranges.waiting.clear()
 
     def restart(self) -> None:
@@ -120,5 +121,7 @@ class Load:
     def writer(self, range_: Range, limits: PartLimits) -> PartWriter:
         """A writer for one range's parts."""
         plan = self.opened
+        if range_.kind == "deletes":
+            return PartWriter(self.folder, self.load_id, plan.key_schema, plan.source_types, [], False, limits, range_.number)
         key = list(plan.key_columns) if plan.is_in_key_order else []
         return PartWriter(self.folder, self.load_id, plan.schema, plan.source_types, key, bool(key), limits, range_.number)

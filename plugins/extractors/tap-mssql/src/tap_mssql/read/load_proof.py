@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+import msgspec
+
 from singer_arrow import documents
 from singer_arrow.documents import LoadDocument
 from singer_arrow.facts import merged, utc_text
@@ -18,25 +20,29 @@ from tap_mssql.read.source import LoadPlan, Source
 def refuse_emptied(load: Load, source: Source) -> None:
     """Raises Drifted for a table that was emptied between two ranges: it would be staged by halves."""
     finished, plan = load.ranges.finished, load.opened
-    if len(finished) < 2 or plan.window or plan.ranges or not any(each.rows for each in finished):
+    if len(finished) < 2 or plan.is_part or not any(each.rows for each in finished):
         return
     if source.boundary(plan, Range(), 1) is None:
         raise Drifted(load.stream, f"{plan.source_schema}.{plan.source_table}", ["it was emptied"], lambda: load.request)
 
 
-def complete(load: Load, isolation: str) -> None:
+def complete(load: Load, source: Source) -> None:
     """Proves that the ranges make the whole, and writes the load document: from here on the load exists for a target.
 
-    Raises ReadFailed where they do not.
+    Raises ReadFailed where they do not. Where there was nothing to read there is no load, and no document.
     """
     plan = load.opened
+    if plan.is_idle:
+        load.spool.clear()
+        return
     try:
         ranges = in_order(load.ranges.finished)
     except ValueError as error:
         raise ReadFailed(f"stream {load.stream}: {error}", safe=ReadFailed.SAFE, action="report this as a bug") from None
-    files = [part for each in ranges for part in each.files]
-    if not files:
-        files = load.writer(Range(), PartLimits()).close()
+    deletes = [each for each in ranges if each.range.kind == "deletes"]
+    ranges = [each for each in ranges if each.range.kind != "deletes"]
+    files = [part for each in ranges for part in each.files] or load.writer(Range(), PartLimits()).close()
+    files += [msgspec.structs.replace(part, deletes=True) for each in deletes for part in each.files]
     document = LoadDocument(
         load_id=load.load_id,
         run_id=load.run_id,
@@ -52,11 +58,15 @@ def complete(load: Load, isolation: str) -> None:
         rows=sum(each.rows for each in ranges),
         source_rows=sum(each.source_rows for each in ranges),
         table_rows=plan.table_rows,
+        snapshot_rows=source.table_rows(plan),
+        deletes=sum(each.rows for each in deletes),
+        source_deletes=sum(each.source_rows for each in deletes) if deletes else None,
+        on_delete=plan.on_delete,
         columns={f.name: merged(f.type, [each.columns[f.name] for each in ranges]) for f in plan.schema},
         ranges=list(plan.ranges) or None,
         started_at=load.started_at,
         ended_at=utc_text(datetime.now(UTC)),
-        notes=[f"isolation: {isolation}", *load.notes, *plan.notes, *_notes(plan, ranges)],
+        notes=[f"isolation: {source.isolation}", *load.notes, *plan.notes, *_notes(plan, ranges)],
     )
     documents.write(documents.document_path(load.folder, load.load_id), document)
     load.document = document

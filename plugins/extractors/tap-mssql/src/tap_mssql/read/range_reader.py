@@ -67,7 +67,8 @@ class RangeReader:
         """The beginning of a range that is longer than one query should be; the rest waits for the next reader."""
         rows, plan = self._rows_of_next(load), load.opened
         is_whole = range_.lower is None and range_.upper is None and plan.window is None
-        if range_.kind != "keys" or (is_whole and 0 < load.request.estimated_rows <= rows // 2):
+        is_short = plan.most_rows is not None and range_.lower is None and plan.most_rows <= rows
+        if range_.kind != "keys" or is_short or (is_whole and 0 < load.request.estimated_rows <= rows // 2):
             return range_
         bound = self._source.boundary(plan, range_, rows, is_exact=False)
         return range_ if bound is None else load.ranges.cut(range_, bound, rows)

@@ -10,12 +10,14 @@ import msgspec
 from singer_arrow.documents import ColumnFacts, PartFile
 
 Bound = tuple[str, ...]  # the exact text of one row's key, a text per column
-Kind = Literal["keys", "nulls", "scan"]
+Kind = Literal["keys", "nulls", "scan", "deletes"]
 Place = tuple[int, ...]
 
 
 class Range(msgspec.Struct, frozen=True, kw_only=True):
     """Rows with `lower < key <= upper` (`keys`), without a replication key (`nulls`), or all of them in one go (`scan`).
+
+    `deletes` are no rows, but the keys of those that the database deleted.
 
     The places of a load's ranges sort as their keys do: 1, 2, 3, and 2.1 for what is cut off the second one later.
     """
@@ -40,7 +42,7 @@ class Range(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         if self.kind != "keys":
-            return {"nulls": "rows without a replication key", "scan": "all rows"}[self.kind]
+            return {"nulls": "rows without a replication key", "scan": "all rows", "deletes": "deleted rows"}[self.kind]
         return f"keys after {_text(self.lower, 'the beginning')} up to {_text(self.upper, 'the end')}"
 
 

@@ -50,6 +50,8 @@ def _why_not(earlier: SavedPlan, load: Load, hours: float) -> str:
     """Why the load can't use what an earlier run read; empty text where it can."""
     if not is_fresh(earlier, hours):
         return f"it began at {earlier.started_at}, more than {hours:g} hours ago (resume_hours)"
+    if not load.opened.may_end_at(earlier.until):
+        return f"the database has not come to {earlier.until}, where it was to end: it was restored"
     differences = earlier.differences(_saved(load))
     return f"{', '.join(differences)} changed" if differences else ""
 
@@ -65,5 +67,6 @@ def _ranges_left(plan: LoadPlan, kept: Sequence[FinishedRange]) -> list[Range]:
     left = missing(r for r in done if r.kind == "keys") if "keys" in plan.kinds else []
     found = {r.kind for r in done}
     left += [Range(kind="nulls", place=(0,))] if "nulls" in plan.kinds and "nulls" not in found else []
+    left += [Range(kind="deletes", place=(0,))] if "deletes" in plan.kinds and "deletes" not in found else []
     left += [Range(kind="scan")] if "scan" in plan.kinds and "scan" not in found else []
     return left

@@ -140,7 +140,7 @@ class Scheduler:
     def _complete(self, load: Load, source: Source) -> None:
         with self._ending(load):
             source.retry(load.request, "the end", lambda: load_proof.refuse_emptied(load, source), self._stopping)
-            load_proof.complete(load, source.isolation)
+            load_proof.complete(load, source)
 
     # --- what ends a load ----------------------------------------------------------------------------------------------
 
@@ -164,11 +164,13 @@ class Scheduler:
             load.fail(ReadFailed(what, action="report this as a bug, with the lines above"))
 
     def _on_drift(self, load: Load, error: Drifted) -> None:
-        if load.restarts >= self._limits.restarts or error.successor is None:
+        most = max(self._limits.restarts, int(error.is_same_shape))
+        if load.restarts >= most or error.successor is None:
             load.fail(error)
             return
-        log.warning("%s. The load begins again with the table as it is now (on_schema_drift: evolve).", error.what)
+        how = "and reads it whole" if error.is_same_shape else "with the table as it is now (on_schema_drift: evolve)"
+        log.warning("%s. The load begins again %s.", error.what, how)
         try:
-            load.replace(error.successor())
+            load.replace(error.successor(), f"{error.what}: the load began again {how}")
         except (TapError, ArrowSingerError) as refused:
             load.fail(refused)

@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
 
-from singer_arrow.documents import Cursor, KeyRange, Mode
+from singer_arrow.documents import Cursor, KeyRange, Mode, OnDelete
 from tap_mssql.read.ranges import Bound, Kind, Range
 
 T = TypeVar("T")
@@ -48,13 +48,16 @@ class LoadRequest(Protocol):
 class LoadPlan:
     """How a stream is read: the same for all its ranges.
 
-    `kinds`: the ranges that make the whole, `("keys",)`, `("keys", "nulls")` or `("scan",)`. `source_types`: the columns' types
+    `kinds`: the ranges that make the whole, `("keys",)`, `("keys", "nulls")` or `("scan",)`, of changes
+    also `"deletes"`. `source_types`: the columns' types
     as the database declares them. `is_in_key_order`: ranges of keys are in the order of `key_columns`, so that parts can say from
     which key to which they go. `row_bytes`: memory one row may take; None where counting must tell. `window.to` is fixed when the
     load begins, and stays when a later run goes on with it. `identity`: what two runs must have in common, in words and JSON
     values, for one to use what the other read. `notes` travel in the load document. `collations`: by which the database compares
     text columns of the key, by name. `comment` and, by column, `comments`: how the database describes the table and its columns.
     `ranges`: what a repair reads again. `table_rows`: of the whole table, as the database estimates; None where it does not.
+    `mark`: what the bookmark holds besides the end of the window. `is_idle`: there is nothing to read, and no load. `on_delete`:
+    what becomes of deleted rows in Delta. `most_rows`: the load has no more, as far as is known beforehand.
     """
 
     source_schema: str
@@ -75,6 +78,25 @@ class LoadPlan:
     comments: dict[str, str] = field(default_factory=dict)
     ranges: tuple[KeyRange, ...] = ()
     table_rows: int | None = None
+    mark: dict[str, Any] = field(default_factory=dict)
+    most_rows: int | None = None
+    is_idle: bool = False
+    on_delete: OnDelete = "apply"
+
+    @property
+    def is_part(self) -> bool:
+        """Whether some rows of the table are left out: those outside a window, or unchanged since a version, or in no range."""
+        window = self.window
+        return bool(self.ranges) or (window is not None and (window.column is not None or window.from_ is not None))
+
+    def may_end_at(self, until: str | None) -> bool:
+        """Whether an earlier run's load, which was to be of that end, can still be gone on with: here always."""
+        return True
+
+    @property
+    def key_schema(self) -> pa.Schema:
+        """The key columns, in the schema's order: what is read of a deleted row."""
+        return pa.schema([f for f in self.schema if f.name in self.key_columns])
 
 
 @dataclass(frozen=True)
@@ -119,6 +141,10 @@ class Source(Protocol):
 
     def rows(self, plan: Any, range_: Range, batch_rows: int) -> Generator[pa.RecordBatch, None, None]:
         """A range's rows in the plan's schema, `keys` in key order; closing the generator stops the query. Raises ReadFailed."""
+
+    def table_rows(self, plan: Any) -> int | None:
+        """The rows of the whole table as of the end of a load's window, counted; None where that is not known any more."""
+        return None
 
     def snapshot(self) -> AbstractContextManager[object]:
         """One state of the database, where it has such a thing."""

@@ -59,7 +59,7 @@ def _figures(session: Session, request: TableRequest, settings: Settings) -> Sou
     try:
         if request.is_backfill:
             return _described(request, problem=LIMITED)
-        table = _Table(session, replace(request, replication_key=None, bookmark=None), settings)
+        table = _Table(session, request.repairing(()), settings)
         # Columns that this login may not read are left out, or refused, as when they are loaded.
         table = replace(table, request=table.attempt(lambda: open_table(session, table.request, settings)).request)
         bounds = table.bounds()
@@ -87,6 +87,7 @@ def _described(
         ],
         ranges=list(ranges),
         problem=problem,
+        on_delete=request.on_delete,
     )
 
 

@@ -40,6 +40,7 @@ class Table:
     byte_estimate: int | None = None
     description: str = ""
     is_synonym: bool = False
+    is_tracked: bool = False  # its changes are, where that was asked for
 
     @property
     def stream(self) -> str:
@@ -101,15 +102,22 @@ def table(connection: Connection, object_id: int) -> Table | None:
 
 def denied(connection: Connection, table: Table) -> frozenset[str]:
     """The columns that this login may not SELECT; all of them where it may not read the table."""
-    name = _text(table.quoted)
-    checks = [f"HAS_PERMS_BY_NAME({name}, 'OBJECT', 'SELECT', {_text(c.name)}, 'COLUMN')" for c in table.columns]
+    name = text(table.quoted)
+    checks = [f"HAS_PERMS_BY_NAME({name}, 'OBJECT', 'SELECT', {text(c.name)}, 'COLUMN')" for c in table.columns]
     with connection.execute(f"SELECT {', '.join(checks)}") as cursor:
         answers = cursor.fetchone()
     return frozenset(c.name for c, answer in zip(table.columns, answers, strict=True) if answer == 0)
 
 
-def _text(text: str) -> str:
-    return "N'" + text.replace("'", "''") + "'"
+def text(value: str) -> str:
+    """A text in SQL."""
+    return "N'" + value.replace("'", "''") + "'"
+
+
+def tracked(connection: Connection) -> frozenset[int]:
+    """The object ids of the tables whose changes the server tracks, as far as this login may see it."""
+    with connection.execute("SELECT object_id FROM sys.change_tracking_tables") as cursor:
+        return frozenset(int(number) for (number,) in cursor.fetchall())
 
 
 def _rows(connection: Connection, query: str) -> Iterator[Sequence[Any]]:

@@ -32,7 +32,7 @@ def _discovered(choice: StreamChoice, settings: Settings) -> dict[str, Any]:
     schema = stream_choice.discovered_schema(choice.table, settings)
     method = choice.replication_method
     more = table_metadata(choice.table)
-    if choice.is_incremental:  # by the settings, which come before what a catalog says
+    if choice.is_incremental or choice.is_log_based:  # by the settings, which come before what a catalog says
         more["forced-replication-method"] = method
     return catalog.entry(choice.stream, schema, choice.key, choice.replication_key, method, more)
 
@@ -72,6 +72,9 @@ def sync(run: Run, chosen: Sequence[StreamChoice], state: State, write: Callable
             if load.error is not None:
                 failed.append(load.error)
                 continue
+            if load.document is None:
+                log.info("stream %s: nothing has changed", load.stream)
+                continue
             for message in messages(load, bookmarks.setdefault(load.stream, {})):
                 write(message)
             write({"type": "STATE", "value": state})
@@ -92,6 +95,11 @@ def messages(load: Load, bookmark: dict[str, Any]) -> list[Message]:
 def move(bookmark: dict[str, Any], load: Load) -> None:
     """Moves a stream's bookmark to where its load ends, with the columns that it read; a backfill leaves it."""
     plan = load.opened
-    if plan.window and plan.moves_bookmark:
-        columns = columns_of(plan.schema)
-        bookmark.update(replication_key=plan.window.column, replication_key_value=plan.window.to, columns=columns)
+    if not plan.window or not plan.moves_bookmark:
+        return
+    bookmark.clear()
+    bookmark.update(columns=columns_of(plan.schema), **plan.mark)
+    if plan.window.column is None:
+        bookmark["change_version"] = int(plan.window.to or 0)
+    else:
+        bookmark.update(replication_key=plan.window.column, replication_key_value=plan.window.to)

@@ -7,6 +7,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from tap_mssql.server import discovery
 from tap_mssql.server.connection import Connection, connect
 from tap_mssql.server.discovery import Table
 from tap_mssql.server.retry import retrying
+from tap_mssql.server.session import Session
 
 RESTARTS = 3  # of a load whose table changes while it is read (on_schema_drift: evolve)
 RUN_ID = os.environ.get("MELTANO_RUN_ID") or str(uuid.uuid4())
@@ -49,6 +51,15 @@ class Run:
         finally:
             connection.close()
 
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """A session for questions, which connects with the first one, and is closed afterwards."""
+        session = Session(self.settings, "READ COMMITTED")
+        try:
+            yield session
+        finally:
+            session.close()
+
     @cached_property
     def tables(self) -> list[Table]:
         """The database's tables and views that `streams` and `filter_dbs` let through."""
@@ -56,6 +67,9 @@ class Run:
             with attempt, self.connection() as connection:
                 self._isolation = _isolation(connection, self.settings)
                 found = discovery.discover(connection, self.settings)
+                if self.settings.default_replication_method == "auto":
+                    tracked = discovery.tracked(connection)
+                    found = [replace(table, is_tracked=table.object_id in tracked) for table in found]
         return found
 
     def figures(self, choices: Sequence[StreamChoice]) -> SourceFigures:

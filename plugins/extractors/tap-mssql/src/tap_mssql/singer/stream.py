@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from singer_arrow import syncing
+from singer_arrow.catalog import FULL_TABLE
+from singer_arrow.errors import SelectionRefused
 from tap_mssql.config.settings import Settings
 from tap_mssql.plan import stream_choice
 from tap_mssql.plan.stream_choice import json_schema
@@ -49,7 +51,7 @@ class TableStream(Stream):
         self.replication_key = self.choice.replication_key
         # What is forced in a discovered catalog could not be chosen any more.
         self.forced_replication_method = (
-            None if entry is None and not self.choice.is_incremental else self.choice.replication_method
+            None if entry is None and self.choice.replication_method == FULL_TABLE else self.choice.replication_method
         )
 
     def apply_catalog(self, catalog: Any) -> None:
@@ -72,6 +74,11 @@ class TableStream(Stream):
         if self.ABORT_AT_RECORD_COUNT is not None:
             yield from self._reader.sample(self.choice.request({}), self.ABORT_AT_RECORD_COUNT)
             return
+        if self.choice.is_log_based:
+            raise SelectionRefused(
+                f"stream {self.name} is LOG_BASED, and RECORDs cannot say what was deleted",
+                action="set batch_config, as meltano.yml does, or choose another replication-method",
+            )
         with self._reader.read(self) as load:
             yield from syncing.marked(self.tap_state, self.name, record_output.of_parts(load))
             batch_output.move(self.stream_state, load)
@@ -81,7 +88,8 @@ class TableStream(Stream):
     ) -> Iterable[tuple[BaseBatchFileEncoding, list[str]]]:
         """The parts of a complete load, in one message, after its load document is durable; the bookmark moves with them."""
         with self._reader.read(self) as load:
-            assert load.document is not None
+            if load.document is None:
+                return
             batch_output.move(self.stream_state, load)
             yield PARQUET, [(load.folder / part.path).absolute().as_uri() for part in load.document.files]
 

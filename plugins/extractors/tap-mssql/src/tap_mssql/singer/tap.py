@@ -102,11 +102,14 @@ class TapMssql(Tap):
 
         streams, refused = tap.selected()
         steps = []
-        for name, stream in streams.items():
-            try:
-                steps.append(explain.step(stream.choice.request(stream.stream_state), tap.settings))
-            except SelectionRefused as error:
-                refused[name] = error
+        with tap.run.session() as session:
+            for name, stream in streams.items():
+                try:
+                    request = stream.choice.request(stream.stream_state)
+                    step = explain.step(request, tap.settings)
+                    steps.append(explain.of_changes(step, request, session) if request.is_log_based else step)
+                except SelectionRefused as error:
+                    refused[name] = error
         if steps:
             sys.stdout.write(explain.as_json(steps) if as_json else explain.as_table(steps))
             sys.stdout.flush()

@@ -1,0 +1,195 @@
+"""Change tracking: what a load of changes begins with, whether that still holds, and the statements that read it.
+
+https://learn.microsoft.com/sql/relational-databases/track-changes/work-with-change-tracking-sql-server
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from singer_arrow.errors import SelectionRefused
+from singer_arrow.facts import utc_text
+from tap_mssql.errors import Drifted
+from tap_mssql.plan import statements
+from tap_mssql.server.discovery import Table, text
+from tap_mssql.server.session import Session
+from tap_mssql.server.sql_types import quote
+
+log = logging.getLogger("tap-mssql")
+CT = "[changed keys]"  # what CHANGETABLE is called in statements; with a space, hardly a table's name
+
+
+@dataclass(frozen=True)
+class Since:
+    """What the bookmark of a stream holds of the load before: its version, and the table, key and tracking that it is of."""
+
+    version: int
+    object_id: int | None
+    key: tuple[str, ...]
+    begun: int | None
+    read_at: str
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any]) -> Since | None:
+        """From a bookmark; None for one that is not of change tracking."""
+        if state.get("change_version") is None:
+            return None
+        key = tuple(map(str, state.get("key_columns") or ()))
+        begun, number = state.get("tracked_since"), state.get("object_id")
+        return cls(int(state["change_version"]), number, key, begun, str(state.get("read_at") or ""))
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a load of a tracked table reads: `since` None for the whole table, else what changed since that version.
+
+    `to`: the version that it is of. `keys`: how many changed, None where all rows are read. `is_idle`: nothing changed, and
+    nothing need be read. `mark` is for the bookmark, `notes` say why a table is read whole again.
+    """
+
+    since: int | None
+    to: int
+    is_idle: bool
+    mark: dict[str, Any]
+    notes: tuple[str, ...] = ()
+    keys: int | None = None
+
+
+def look(session: Session, stream: str, table: Table, since: Since | None) -> Changes:
+    """The changes that a load reads. Raises SelectionRefused where the table is not tracked, and what the driver raises.
+
+    The documented order: the version now, then whether the changes since the bookmark's are all still kept; once more after
+    reading (`refuse_expired`).
+    """
+    now = session.exactly_one(_facts(table))
+    current, least, begun, minutes = (None if value is None else int(value) for value in now[:4])
+    _refuse_untracked(stream, table, current, least, may_view=now[4] != 0)
+    assert current is not None and least is not None
+    why = "" if since is None else _why_whole(since, table, current, least, begun)
+    at = datetime.now(UTC)
+    mark = {"object_id": table.object_id, "key_columns": list(table.key), "tracked_since": begun, "read_at": utc_text(at)}
+    if since is None or why:
+        return Changes(None, current, False, mark, (f"{why}: this load reads the stream whole",) if why else ())
+    keys = int(session.exactly_one(f"SELECT COUNT_BIG(*) FROM {changes(table, since.version)}", may_scan=True)[0])
+    return Changes(since.version, current, not keys and not _is_old(since.read_at, at, minutes), mark, (), keys)
+
+
+def told(session: Session, stream: str, table: Table, since: Since | None) -> tuple[Changes, list[str]]:
+    """The changes that a load would read, and what a person wants to know of them. Raises as `look` does."""
+    found = look(session, stream, table, since)
+    current, least, _, minutes = session.exactly_one(_facts(table))[:4]
+    kept = "" if minutes is None else f", for {int(minutes) / 1440:g} days"
+    lines = [f"changes are kept since version {least}{kept}; the database is at version {current}"]
+    if found.since is not None:
+        lines.append(f"{found.keys:,} keys changed since the bookmark's version {found.since}")
+    return found, [*lines, *found.notes]
+
+
+def _facts(table: Table) -> str:
+    """One row: current and least valid version, when tracking began, minutes that changes are kept, and the permission."""
+    number = table.object_id
+    unit = "CASE retention_period_units WHEN 1 THEN 1 WHEN 2 THEN 60 ELSE 1440 END"
+    return (
+        f"SELECT CHANGE_TRACKING_CURRENT_VERSION(), CHANGE_TRACKING_MIN_VALID_VERSION({number}), "
+        f"(SELECT begin_version FROM sys.change_tracking_tables WHERE object_id = {number}), "
+        f"(SELECT retention_period * {unit} FROM sys.change_tracking_databases WHERE database_id = DB_ID()), "
+        f"HAS_PERMS_BY_NAME({text(table.quoted)}, 'OBJECT', 'VIEW CHANGE TRACKING')"
+    )
+
+
+def switch_on(table: Table) -> str:
+    """The SQL that lets the server track a table."""
+    return (
+        "ALTER DATABASE CURRENT SET CHANGE_TRACKING = ON (CHANGE_RETENTION = 7 DAYS, AUTO_CLEANUP = ON); "
+        f"ALTER TABLE {table.quoted} ENABLE CHANGE_TRACKING"
+    )
+
+
+def _refuse_untracked(stream: str, table: Table, current: int | None, least: int | None, may_view: bool) -> None:
+    if table.has_primary_key and not may_view:
+        raise SelectionRefused(
+            f"stream {stream} is LOG_BASED, and this login may not view which rows of {table.quoted} changed",
+            action=f"GRANT VIEW CHANGE TRACKING ON {table.quoted} to it, or read the stream by another method",
+        )
+    if table.has_primary_key and current is not None and least is not None:
+        return
+    what = "the database does not track changes" if current is None else "changes of its table are not tracked"
+    how = f"type at the server: {switch_on(table)}" if table.has_primary_key else "give the table a primary key, which that needs"
+    raise SelectionRefused(f"stream {stream} is LOG_BASED, and {what}", action=f"{how}; or read the stream by another method")
+
+
+def _why_whole(since: Since, table: Table, current: int, least: int, begun: int | None) -> str:
+    """Why the bookmark cannot be gone on from; empty text where it can."""
+    if since.object_id is not None and since.object_id != table.object_id:
+        return "the table was made anew"
+    if since.key and since.key != table.key:
+        return f"its primary key was ({', '.join(since.key)}) and is ({', '.join(table.key)})"
+    if since.version > current:
+        return f"the database is at version {current}, before the bookmark's {since.version}, as one that was restored"
+    if _began_anew(since, begun):
+        return f"its changes are tracked anew since version {begun} (TRUNCATE TABLE, or tracking was switched off and on again)"
+    if since.version < least:
+        return f"changes are known since version {least}, and the bookmark is at {since.version} (retention, or TRUNCATE TABLE)"
+    return ""
+
+
+def _began_anew(since: Since, begun: int | None) -> bool:
+    """Whether tracking began another time since; TRUNCATE TABLE resets it (learn.microsoft.com, sys.change_tracking_tables)."""
+    return since.begun is not None and begun is not None and since.begun != begun
+
+
+def _is_old(read_at: str, now: datetime, minutes: int | None) -> bool:
+    """Whether a bookmark is older than half of what changes are kept for: then it moves, though nothing has changed."""
+    if not read_at or not minutes:
+        return True
+    return now - datetime.fromisoformat(read_at) > timedelta(minutes=minutes) / 2
+
+
+def refuse_expired(session: Session, stream: str, table: Table, since: Since, whole: Any) -> None:
+    """Raises Drifted where changes since a bookmark are no longer all there; `whole`: the request that reads the whole table."""
+    least, begun = session.exactly_one(_validity(table))
+    if least is None or int(least) > since.version or _began_anew(since, begun):
+        session.confirm()
+        why = "its changes are no longer tracked" if least is None else f"changes before version {least} are no longer known"
+        raise Drifted(stream, f"{table.schema}.{table.name}", [why], lambda: whole, is_same_shape=True)
+
+
+def _validity(table: Table) -> str:
+    """One row: the least version since which changes are known, and the one at which tracking began."""
+    number = table.object_id
+    begun = f"(SELECT begin_version FROM sys.change_tracking_tables WHERE object_id = {number})"
+    return f"SELECT CHANGE_TRACKING_MIN_VALID_VERSION({number}), {begun}"
+
+
+def changes(table: Table, since: int) -> str:
+    """The changes since a version, for FROM."""
+    return f"CHANGETABLE(CHANGES {table.quoted}, {since}) AS {CT}"
+
+
+def is_changed(table: Table, since: int) -> str:
+    """The condition on rows that are there and came or changed since a version."""
+    same = " AND ".join(f"{CT}.{quote(name)} = {table.quoted}.{quote(name)}" for name in table.key)
+    return f"EXISTS (SELECT 1 FROM {changes(table, since)} WHERE {same})"
+
+
+def deleted(table: Table, since: int, expressions: Sequence[str]) -> str:
+    """The keys of rows that were deleted since a version, as expressions over the key columns."""
+    return f"SELECT {', '.join(expressions)} FROM {changes(table, since)} WHERE {CT}.SYS_CHANGE_OPERATION = 'D'"
+
+
+def count_deleted(table: Table, since: int) -> str:
+    """How many they are: one row."""
+    return deleted(table, since, ["COUNT_BIG(*)"])
+
+
+def exact_rows(session: Session, table: Table, to: int) -> int | None:
+    """The table's rows at a version, counted; None where rows changed since, or where that is not known any more."""
+    rows = int(session.exactly_one(statements.count(table, (), ""), may_scan=True)[0])
+    if session.one(f"SELECT TOP (1) 1 FROM {changes(table, to)}", may_scan=True) is not None:
+        return None
+    least = session.exactly_one(_validity(table))[0]
+    return rows if least is not None and int(least) <= to else None
