@@ -189,8 +189,8 @@ class Settings(settings.Settings, kw_only=True, frozen=True, rename=_VARIABLES):
     alert_webhook: Annotated[
         Secret,
         Meta(
-            description="URL that a run tells, by a POST of JSON, that it failed, and that it is well again (docs/operations.md). "
-            "Chat programs take it as it is.",
+            description="URL that a run tells, by a POST of JSON, that it failed, and that it is well again "
+            "(docs/operations.md). Chat programs take it as it is.",
             examples=["https://hooks.example.com/services/…"],
         ),
     ] = no_secret()

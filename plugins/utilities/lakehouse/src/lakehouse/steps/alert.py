@@ -70,9 +70,9 @@ def alert_of(code: int, run_id: str, target: str, before: Failing | None, told: 
 
 def masked(text: str, environment: Mapping[str, str]) -> str:
     """A text without the values of variables that are secret, plain or as in a URL."""
-    values = {value for name, value in environment.items() if _SECRET.search(name) and len(value) >= _LEAST}
-    for value in sorted({each for value in values for each in (value, quote(value, safe=""))}, key=len, reverse=True):
-        text = text.replace(value, "***")
+    secrets = {value for name, value in environment.items() if _SECRET.search(name) and len(value) >= _LEAST}
+    for secret in sorted({*secrets, *(quote(each, safe="") for each in secrets)}, key=len, reverse=True):
+        text = text.replace(secret, "***")
     return text
 
 
