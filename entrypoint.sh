@@ -252,6 +252,16 @@ convert() { as convert owe 5 "$lakehouse" convert; }
 # usage: verify [--brief]
 verify() { as verify owe 6 "$lakehouse" report "$@"; }
 
+# usage: ended    as the script ends: a run tells its webhook, and what is private goes
+ended() {
+  local code=$?
+  if [ -n "$reported" ] && [ -n "${ALERT_WEBHOOK-}" ]; then
+    sed -n 's/^\t//p' "$private/exits" >"$private/said" 2>/dev/null || :
+    as alert "$lakehouse" alert --code "$code" --notes "$private" </dev/null || :
+  fi
+  rm -rf "$private"
+}
+
 # usage: private_folder    a folder for files with secrets, gone when the script ends
 private_folder() {
   [ -z "${private-}" ] || return 0
@@ -259,7 +269,7 @@ private_folder() {
     say "user $(id -u) cannot write into ${TMPDIR:-/tmp}. Nothing was done. In a container that is read-only add: --tmpfs /tmp"
     exit 2
   }
-  trap 'rm -rf "$private"' EXIT
+  trap ended EXIT
 }
 
 readonly tap=$project/.meltano/extractors/tap-mssql/venv/bin/tap-mssql
@@ -379,6 +389,7 @@ begin() {
   local today
   private_folder
   reported=$private
+  export LIGHTHOUSE_EXITS=$private/exits
   TZ=UTC printf -v today '%(%F)T' -1
   say "$today, times are UTC; into ${LAKEHOUSE_TARGET:-lighthouse}"
 }

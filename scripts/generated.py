@@ -11,6 +11,7 @@ import configuration_page
 import msgspec
 
 from lakehouse.run_report.document import RunReport
+from lakehouse.steps.alert import Alert
 from singer_arrow import schemas
 from singer_arrow.documents import (
     DeltaFigures,
@@ -41,6 +42,7 @@ FILES: dict[str, Callable[[], str]] = {
     f"{SCHEMAS}/reconciliation.json": _schema(Reconciliation),
     f"{SCHEMAS}/log-line.json": _schema(LogLine),
     f"{SCHEMAS}/run-report.json": _schema(RunReport),
+    f"{SCHEMAS}/alert.json": _schema(Alert),
     "docs/configuration.md": lambda: configuration_page.page(ROOT),
 }
 

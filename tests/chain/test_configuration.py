@@ -70,6 +70,8 @@ OTHERS: dict[str, dict[str, str]] = {
 }
 ALONE = {
     "ON_FAILURE=go must be deliver or stop": {"ON_FAILURE": "go"},
+    "LOG_FORMAT=xml must be text or json": {"LOG_FORMAT": "xml"},
+    "ALERT_WEBHOOK must be a URL": {"ALERT_WEBHOOK": "hooks.example.com"},
     "LAKEHOUSE_NEW_CLUSTER and DATABRICKS_CLUSTER_ID are both set": {"LAKEHOUSE_NEW_CLUSTER": '{"spark_version": "x"}'},
     "LAKEHOUSE_VACUUM_HOURS has no effect": {"LAKEHOUSE_VACUUM_HOURS": "720"},
 }

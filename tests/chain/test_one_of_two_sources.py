@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from chain_kit import Pipeline
 from lakehouse_kit import fits
+from webhook_kit import webhook
 
 from lighthouse.unreached import unreached
 from singer_arrow import exits
@@ -25,7 +26,10 @@ def test_with_a_wrong_password_for_one_source_the_other_is_in_delta_and_the_run_
 ) -> None:
     one = pipeline(f"without_{failing}")
     in_lines = {"LOG_FORMAT": "json"} if failing == "api" else {}  # the other way round as text
-    result = one.run(**ONE_TABLE, **WRONG[failing], **in_lines)
+    with webhook() as hook:
+        result = one.run(**ONE_TABLE, **WRONG[failing], **in_lines, ALERT_WEBHOOK=hook.url)
+    assert [(each["event"], each["code"]) for each in hook.heard] == [("failure", 3)]
+    assert "refused" in hook.heard[0]["text"]
     assert result.code == 3, result.text
     assert {row["source"] for row in one.ledger()} == {"sqlserver", "api"} - {failing}, result.text
     assert ("human_resources_department" in one.tables()) == (failing == "api")

@@ -145,6 +145,10 @@ def test_exit_codes_are_those_of_the_help() -> None:
     assert exit_codes(README) == [int(code) for code in re.findall(r"(?:^exit:|,) (\d+) ", line)]
 
 
+def test_every_exit_code_has_what_to_look_at_and_what_to_do() -> None:
+    assert exit_codes(ROOT / "docs/operations.md") == exit_codes(README)
+
+
 def test_every_command_of_the_help_is_a_function_and_documented() -> None:
     commands = re.findall(r"^  ([a-z]+) ", entrypoint_help(), re.MULTILINE)
     text, readme = (ROOT / "entrypoint.sh").read_text(), README.read_text()

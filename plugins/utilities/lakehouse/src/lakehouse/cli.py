@@ -29,6 +29,7 @@ CODES = {  # what a command ends with when the workspace gives it no usable answ
     "doctor": Exit.EXTRACT,
     "status": Exit.CONVERT,
     "accept": Exit.CONVERT,
+    "alert": Exit.CONVERT,
 }
 
 

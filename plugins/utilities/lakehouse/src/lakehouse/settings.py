@@ -35,6 +35,7 @@ _VARIABLES = authentication.VARIABLES | {
     "vacuum_hours": "LAKEHOUSE_VACUUM_HOURS",
     "on_failure": "ON_FAILURE",
     "keep_reports": "LAKEHOUSE_KEEP_REPORTS",
+    "alert_webhook": "ALERT_WEBHOOK",
     "log_format": "LOG_FORMAT",
     "log_level": "LOG_LEVEL",
 }
@@ -185,6 +186,14 @@ class Settings(settings.Settings, kw_only=True, frozen=True, rename=_VARIABLES):
         int,
         Meta(ge=0, description="Reports of runs that stay in `output/reports`, as HTML and JSON: the newest; 0 writes none."),
     ] = 30
+    alert_webhook: Annotated[
+        Secret,
+        Meta(
+            description="URL that a run tells, by a POST of JSON, that it failed, and that it is well again "
+            "(docs/operations.md). Chat programs take it as it is.",
+            examples=["https://hooks.example.com/services/…"],
+        ),
+    ] = no_secret()
     log_format: Annotated[
         Literal["text", "json"],
         Meta(
@@ -217,6 +226,9 @@ class Settings(settings.Settings, kw_only=True, frozen=True, rename=_VARIABLES):
             )
         if "target" in values and not _target(values["target"]):
             yield _VARIABLES["target"], "must be a schema, catalog.schema, or an absolute path"
+        webhook = values.get("alert_webhook")
+        if webhook and not _host_of(webhook.reveal()):
+            yield _VARIABLES["alert_webhook"], "must be a URL that begins with https:// or http://"
         yield from _compute(values)
         hours = values.get("vacuum_hours") or 0
         if 0 < hours < WEEK:
@@ -253,6 +265,12 @@ def _compute(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             _VARIABLES["new_cluster"],
             "and DATABRICKS_CLUSTER_ID are both set, and the job runs on one of them; unset the other",
         )
+
+
+def _host_of(url: str) -> str | None:
+    """The host of an HTTP URL; None for what is none."""
+    parts = urlsplit(url)
+    return parts.hostname if parts.scheme in ("http", "https") else None
 
 
 def _host(text: str) -> str:
