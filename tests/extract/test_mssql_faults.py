@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from mssql_kit import Tap, equal, execute, good, same, select
+from mssql_kit import TAP, Tap, equal, execute, good, same, select
 
 from sandbox.launch import Counterpart, counterpart
 from sandbox.proxy import Break, planned, proxy
@@ -73,6 +74,23 @@ def test_a_link_that_goes_silent_is_given_up_and_read_again(tap: Tap, truth: pa.
     equal(ran.table("big-Keyed"), truth)
     assert between.broken == 2
     assert "silent for too long" in ran.said
+
+
+@pytest.mark.parametrize("error", [208, 229])
+def test_a_server_that_does_not_show_how_large_tables_are_is_read_all_the_same(
+    error: int, tap: Tap, faults: Faults, truth: pa.Table
+) -> None:
+    """They are only estimates; the doctor says that they are unknown."""
+    faults(statements=[{"match": r"sys\.allocation_units", "error": error, "times": None}])
+    ran = good(tap.run())
+    equal(ran.table("big-Keyed"), truth)
+    steps, said = tap.plan()
+    assert steps["big-Keyed"]["rows"] is None and steps["big-Keyed"]["ranges"] is None, said
+    config = tap.folder / "doctor.json"
+    config.write_text(json.dumps(tap.config()))
+    done = subprocess.run([TAP, "--config", config, "--doctor", "--json"], capture_output=True, text=True)
+    [sizes] = [each for each in json.loads(done.stdout) if each["name"] == "sizes"]
+    assert (sizes["status"], done.returncode) == ("warning", 0), done.stdout
 
 
 @pytest.mark.parametrize("snapshot", ["always", "never"])

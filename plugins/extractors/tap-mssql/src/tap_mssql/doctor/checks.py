@@ -188,6 +188,14 @@ def _masked(connection: Connection, tables: Sequence[Table]) -> list[Finding]:
     ]
 
 
+def sizes(tables: Sequence[Table]) -> list[Finding]:
+    """A finding where the server does not show how large its tables are."""
+    if any(table.row_estimate is not None for table in tables) or all(table.is_view for table in tables):
+        return []
+    text = "unknown: the server does not show them; plan has no estimates, and a large table may be begun late"
+    return [Finding("sizes", "warning", text, "let this login see sys.partitions and sys.allocation_units, or leave it so")]
+
+
 def _of_table(settings: Settings, connection: Connection, table: Table) -> list[Finding]:
     denied = discovery.denied(connection, table)
     names = [c.name for c in table.columns]

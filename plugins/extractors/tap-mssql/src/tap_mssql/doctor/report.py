@@ -62,7 +62,11 @@ def _inside(settings: Settings, connection: Connection) -> tuple[list[Finding], 
 
     def streams() -> list[Finding]:
         tables.extend(discovery.discover(connection, settings))
-        return [*checks.permissions(settings, connection, tables), *checks.tracking(settings, connection, tables)]
+        return [
+            *checks.permissions(settings, connection, tables),
+            *checks.tracking(settings, connection, tables),
+            *checks.sizes(tables),
+        ]
 
     for check in (checks.database, checks.versions, checks.isolation, checks.clock):
         findings += _findings_of(check.__name__, lambda check=check: [check(settings, connection)])  # type: ignore[misc]

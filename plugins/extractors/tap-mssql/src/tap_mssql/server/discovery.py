@@ -12,10 +12,13 @@ from singer_arrow.errors import SelectionRefused
 from tap_mssql.config import patterns
 from tap_mssql.config.settings import Settings
 from tap_mssql.server.connection import Connection
-from tap_mssql.server.discovery_sql import ELSEWHERE, SYNONYM, TABLE, TABLES, WITH_SYNONYMS
+from tap_mssql.server.diagnosis import diagnose
+from tap_mssql.server.discovery_sql import ELSEWHERE, ESTIMATES, NO_ESTIMATES, query
+from tap_mssql.server.retry import DRIVER_ERRORS
 from tap_mssql.server.sql_types import SqlColumn, quote
 
 log = logging.getLogger("tap-mssql")
+HIDDEN = frozenset({208, 229, 297})  # errors of catalog views that a server lacks, or does not show this login
 BATCH_ROWS = 2048  # the driver sets aside a description's whole length for each row of a batch
 
 
@@ -67,7 +70,7 @@ def discover(connection: Connection, settings: Settings) -> list[Table]:
 
     Raises SelectionRefused when a pattern chooses nothing, or two of them would be one stream.
     """
-    found = tables(_rows(connection, WITH_SYNONYMS if settings.include_synonyms else TABLES))
+    found = _described(connection, of_synonyms=settings.include_synonyms)
     if settings.include_synonyms:
         _warn_of_synonyms_elsewhere(connection)
     if not found:
@@ -94,10 +97,21 @@ def _warn_of_synonyms_elsewhere(connection: Connection) -> None:
 
 def table(connection: Connection, object_id: int) -> Table | None:
     """One table, view or synonym as it is now; None when it is gone or this login may not see it any more."""
-    for query in (TABLE, SYNONYM):
-        for found in tables(_rows(connection, query.format(object_id=int(object_id)))):
+    for is_synonym in (False, True):
+        for found in _described(connection, of_synonyms=is_synonym, of_tables=not is_synonym, object_id=object_id):
             return found
     return None
+
+
+def _described(connection: Connection, **which: Any) -> list[Table]:
+    """What the catalog says of tables; without estimates of their sizes where the server does not show these."""
+    try:
+        return tables(_rows(connection, query(**which, estimates=ESTIMATES)))
+    except DRIVER_ERRORS as error:
+        if diagnose(error).number not in HIDDEN:
+            raise
+        log.info("the server does not show how large its tables are: %s", error)
+        return tables(_rows(connection, query(**which, estimates=NO_ESTIMATES)))
 
 
 def denied(connection: Connection, table: Table) -> frozenset[str]:

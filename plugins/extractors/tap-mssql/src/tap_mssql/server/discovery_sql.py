@@ -7,6 +7,19 @@ columns: learn.microsoft.com, "System catalog views".
 from __future__ import annotations
 
 # 0 and 1 are the heap or clustered index: the rows themselves. LOB pages (type 2) hang at the partition, others at its B-tree.
+ESTIMATES = """
+LEFT JOIN (SELECT object_id, SUM(rows) AS row_estimate FROM sys.partitions WHERE index_id IN (0, 1) GROUP BY object_id) AS r
+     ON r.object_id = o.base_id
+LEFT JOIN (SELECT p.object_id, SUM(a.used_pages) * 8192 AS byte_estimate
+           FROM sys.partitions AS p
+           JOIN sys.allocation_units AS a ON a.container_id = CASE WHEN a.type = 2 THEN p.partition_id ELSE p.hobt_id END
+           WHERE p.index_id IN (0, 1) GROUP BY p.object_id) AS z ON z.object_id = o.base_id
+"""
+# Where a server lacks these views, or denies them: they only tell how large tables are.
+NO_ESTIMATES = """
+LEFT JOIN (SELECT 0 AS object_id, CONVERT(bigint, NULL) AS row_estimate) AS r ON r.object_id = o.base_id
+LEFT JOIN (SELECT 0 AS object_id, CONVERT(bigint, NULL) AS byte_estimate) AS z ON z.object_id = o.base_id
+"""
 _QUERY = """
 SELECT s.name, o.name, o.object_id, RTRIM(o.type), o.is_synonym, o.modify_date, r.row_estimate, z.byte_estimate,
        CONVERT(nvarchar(1000), d.value),
@@ -31,12 +44,7 @@ LEFT JOIN (SELECT ic.object_id, ic.column_id, ic.index_id, ic.key_ordinal, i.is_
            JOIN sys.indexes AS i ON i.object_id = ic.object_id AND i.index_id = ic.index_id
            WHERE ic.key_ordinal > 0 AND i.type IN (1, 2, 7) AND i.is_disabled = 0 AND i.is_hypothetical = 0) AS k
      ON k.object_id = c.object_id AND k.column_id = c.column_id
-LEFT JOIN (SELECT object_id, SUM(rows) AS row_estimate FROM sys.partitions WHERE index_id IN (0, 1) GROUP BY object_id) AS r
-     ON r.object_id = o.base_id
-LEFT JOIN (SELECT p.object_id, SUM(a.used_pages) * 8192 AS byte_estimate
-           FROM sys.partitions AS p
-           JOIN sys.allocation_units AS a ON a.container_id = CASE WHEN a.type = 2 THEN p.partition_id ELSE p.hobt_id END
-           WHERE p.index_id IN (0, 1) GROUP BY p.object_id) AS z ON z.object_id = o.base_id
+{estimates}
 ORDER BY s.name, o.name, o.object_id, c.column_id
 """
 
@@ -58,7 +66,9 @@ SELECT SCHEMA_NAME(y.schema_id), y.name, y.base_object_name FROM sys.synonyms AS
 WHERE PARSENAME(y.base_object_name, 4) IS NOT NULL OR COALESCE(PARSENAME(y.base_object_name, 3), DB_NAME()) <> DB_NAME()
 """
 
-TABLES = _QUERY.format(objects=_OBJECTS)
-WITH_SYNONYMS = _QUERY.format(objects=f"{_OBJECTS} UNION ALL {_SYNONYMS}")
-TABLE = _QUERY.format(objects=f"{_OBJECTS} AND object_id = {{object_id}}")
-SYNONYM = _QUERY.format(objects=f"{_SYNONYMS} AND y.object_id = {{object_id}}")
+
+def query(of_synonyms: bool = False, of_tables: bool = True, object_id: int | None = None, estimates: str = ESTIMATES) -> str:
+    """The query of tables and views, of synonyms, or of both; of one object where its id is given."""
+    one = "" if object_id is None else f" AND {{}}object_id = {int(object_id)}"
+    objects = [*([_OBJECTS + one.format("")] if of_tables else []), *([_SYNONYMS + one.format("y.")] if of_synonyms else [])]
+    return _QUERY.format(objects=" UNION ALL ".join(objects), estimates=estimates)

@@ -105,6 +105,7 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
     ),
     _permanent(229, r"permission was denied", "this login lacks a permission", "GRANT SELECT to it, or deselect the stream"),
     _permanent(4413, r"because of binding errors", "the view is broken at the server", "repair the view, or deselect the stream"),
+    _permanent(297, r"not have permission to perform this action", "this login lacks a permission", "ask for it at the server"),
     _permanent(208, r"Invalid object name", "the table does not exist, or no longer", "discover again, or deselect the stream"),
     _permanent(207, r"Invalid column name", "the column does not exist, or no longer", "discover again, or deselect the column"),
     _permanent(
