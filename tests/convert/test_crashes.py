@@ -36,7 +36,7 @@ POINTS = [
     "ledger-compacting", "ledger-compacted", "published-last", "lease-given-back",
 ]  # fmt: skip
 ALL_ON_SPARK = bool(os.environ.get("LIGHTHOUSE_ALL_CRASHES"))  # takes minutes more, and is run before a release
-ON_SPARK = tuple(POINTS) if ALL_ON_SPARK else ("append-written", "merge-written", "ledger-written")
+ON_SPARK = tuple(POINTS) if ALL_ON_SPARK else ("append-written", "merge-written")
 # Loads of the log before: with 19 the ledger reaches the 24 rows at which it is written anew.
 EARLIER = {"sail": 19, "spark": 19 if ALL_ON_SPARK else 3}
 AT_ONCE = 3

@@ -372,7 +372,7 @@ def test_the_method_that_suits_a_table_is_found_by_itself(server: Counterpart, t
     assert ran.document("dbo-AutoTracked")["cursor"]["column"] is None
 
 
-HISTORIES = int(os.environ.get("LIGHTHOUSE_HISTORIES", "2"))  # 300 before a release
+HISTORIES = int(os.environ.get("LIGHTHOUSE_HISTORIES", "1"))  # 300 before a release
 
 
 @pytest.mark.parametrize("seed", range(HISTORIES))

@@ -69,6 +69,7 @@ def step(request: TableRequest, settings: Settings) -> Step:
         bytes=size,
         seconds=None if seconds is None else round(seconds, 1),
         warnings=[
+            *_nulls(request),
             *chosen.warnings,
             *casts,
             *([] if settings.keep_100ns else cut),
@@ -77,6 +78,14 @@ def step(request: TableRequest, settings: Settings) -> Step:
             *request.column_notes,
         ],
     )
+
+
+def _nulls(request: TableRequest) -> list[str]:
+    """What is said of a stream without a key whose replication key may be NULL."""
+    by = request.replication_key
+    if by is None or not by.nullable or request.key:
+        return []
+    return [f"replication key {by.name} may be NULL, and there is no key: rows without a value are read by the first load only"]
 
 
 def of_changes(step: Step, request: TableRequest, session: Session) -> Step:

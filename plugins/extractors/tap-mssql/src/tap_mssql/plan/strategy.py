@@ -32,13 +32,9 @@ def choose(table: Table, replication_key: SqlColumn | None) -> Strategy:
 
     With a replication key: an index that it leads, else the table's key, with the window as a condition on each range.
     """
-    warnings = []
+    warnings: list[str] = []
     if replication_key is not None:
         name = replication_key.name
-        if replication_key.nullable:
-            warnings.append(
-                f"replication key {replication_key.name} may be NULL: rows without a value are read by the first load only"
-            )
         if any(index[:1] == (name,) for index in table.indexes):
             tie = tuple(c for c in _columns(table, table.key) if c.name != replication_key.name)
             return Strategy(

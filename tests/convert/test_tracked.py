@@ -62,6 +62,7 @@ def deleted_rows_go_and_changed_rows_are_as_at_the_source(lake: Lake) -> Scenari
     assert (told[only_deletes.load_id]["status"], held(lake, "Apply")) == ("applied", {4: None})
 
 
+@on("path", "sail")
 def loads_that_wait_are_applied_together_and_the_last_word_counts(lake: Lake) -> Scenario:
     loads = [
         load(lake, "Together", 0, 1, {1: "a", 2: "b"}),
