@@ -29,7 +29,7 @@ AGAINST_WHOLE, AGAINST_BY_HAND, PEAK_MB = 0.04, 1.2, 150
 
 
 def main() -> None:
-    """A whole load, the changes, and then both ways of reading these, round by round."""
+    """Whole loads, loads of a table that nobody changed, the changes, and then both ways of reading these, round by round."""
     table = data.lineitem(SIZE)
     folder = data.CACHE / "changes"
     shutil.rmtree(folder, ignore_errors=True)  # it was changed the last time
@@ -39,6 +39,7 @@ def main() -> None:
         for _ in range(min(RUNS, 3)):
             whole, state = whole_load(table, server)
             wholes.append(whole)
+        unchanged = [of_changes(table, server, state, (0, 0)) for _ in range(RUNS)]
         changed = change(table, server)
         ours, by_hand = [], []
         for _ in range(RUNS):
@@ -58,9 +59,10 @@ def main() -> None:
             Figure(f"changes.{what}_against_by_hand", median(ours, what) / median(by_hand, what), AGAINST_BY_HAND)
             for what in ("cpu", "wall")
         ),
+        Figure("unchanged.cpu_against_changes", median(unchanged, "cpu") / median(ours, "cpu")),
         Figure("changes.peak_mb", watched.total, PEAK_MB),
     ]
-    series = {"whole": wholes, "changes": ours, "by_hand": by_hand}
+    series = {"whole": wholes, "unchanged": unchanged, "changes": ours, "by_hand": by_hand}
     raw = {name: {what: [getattr(run, what) for run in runs] for what in ("cpu", "wall")} for name, runs in series.items()}
     report("changes", figures, raw)
 

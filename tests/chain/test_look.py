@@ -35,6 +35,15 @@ def test_plan_is_json_where_asked_for(looked_at: Pipeline) -> None:
     assert detail["rows"] > 2_000 and detail["bytes"] > 100_000 and detail["ranges"] == 1
 
 
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_plan_says_why_a_stream_would_not_be_read_and_tells_of_the_others(form: tuple[str, ...], looked_at: Pipeline) -> None:
+    wanted = json.dumps([{"pattern": "Person.Person", "replication_method": "LOG_BASED"}])
+    told = looked_at.run("plan", *form, TAP_MSSQL_STREAM_OPTIONS=wanted)
+    assert told.code == 3, told.text
+    assert "stream Person-Person is LOG_BASED, and the database does not track changes" in told.text, told.text
+    assert "ENABLE CHANGE_TRACKING" in told.text and "Person-Address" in told.text and "PurchaseOrderDetail" in told.text
+
+
 def test_doctor_looks_at_all_three_counterparts(looked_at: Pipeline) -> None:
     well = looked_at.run("doctor")
     assert well.code == 0, well.text

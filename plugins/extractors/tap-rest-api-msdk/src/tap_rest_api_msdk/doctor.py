@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
 
+from singer_arrow import batch
 from singer_arrow.errors import Failure
 from singer_arrow.findings import Finding, tell
 from tap_rest_api_msdk import config, connect, pages
@@ -31,8 +30,7 @@ CLOCK_SECONDS = 5
 
 def main(arguments: Sequence[str]) -> int:
     """Prints the findings, as a table or with `--json`. Returns 0, or 3 when something failed. Raises SettingsRefused."""
-    given = Path(arguments[arguments.index("--config") + 1]) if "--config" in arguments[:-1] else None
-    parsed = config.parse(json.loads(given.read_text()) if given else {})
+    parsed = config.parse(batch.given(arguments, "--config") or {})
     return tell(list(examine(parsed)), "--json" in arguments)
 
 

@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from singer_arrow import batch
@@ -42,18 +41,11 @@ class Step:
 
 def main(arguments: Sequence[str]) -> int:
     """Prints the steps, as a table or with `--json`. Returns 0, or 3 where a stream could not be looked at."""
-    given, catalog, state = (_file(arguments, option) for option in ("--config", "--catalog", "--state"))
-    steps = list(plan(config.parse(given or {}), catalog, batch.bookmarks(state or {})))
+    wanted, catalog, state = (batch.given(arguments, option) for option in ("--config", "--catalog", "--state"))
+    steps = list(plan(config.parse(wanted or {}), catalog, batch.bookmarks(state or {})))
     sys.stdout.write(as_json(steps) if "--json" in arguments else as_table(steps))
     sys.stdout.flush()
     return 3 if any(each.problem for each in steps) else 0
-
-
-def _file(arguments: Sequence[str], option: str) -> dict[str, Any] | None:
-    """The JSON of the file behind an option; None where it is not given."""
-    if option not in arguments[:-1]:
-        return None
-    return dict(json.loads(Path(arguments[arguments.index(option) + 1]).read_text() or "{}"))
 
 
 def plan(given: TapConfig, catalog: Mapping[str, Any] | None, bookmarks: Mapping[str, Any]) -> Iterator[Step]:

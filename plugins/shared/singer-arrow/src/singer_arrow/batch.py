@@ -48,6 +48,13 @@ def command(arguments: Sequence[str]) -> Command | None:
     return Command(config, files.get("--catalog"), dict(files.get("--state") or {}), len(rest) < len(arguments))
 
 
+def given(arguments: Sequence[str], option: str) -> dict[str, Any] | None:
+    """The JSON of the file behind an option; None where it is not given. Raises OSError, ValueError."""
+    if option not in arguments[:-1]:
+        return None
+    return dict(json.loads(Path(arguments[arguments.index(option) + 1]).read_text() or "{}"))
+
+
 def folder(batch_config: Mapping[str, Any]) -> Path:
     """The folder of batch_config. Raises SelectionRefused for one that is no local folder."""
     storage = batch_config.get("storage") or {}

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 VERSION = 1
 Mode = Literal["overwrite", "append", "merge", "repair"]
 Status = Literal["applied", "already", "superseded", "refused", "damaged", "failed", "blocked"]
+DONE = ("applied", "already", "superseded")  # the statuses of loads that are in Delta, or needless there
 LedgerStatus = Literal["applied", "superseded", "refused"]
 
 Version = Annotated[int, Meta(extra_json_schema={"const": VERSION})]

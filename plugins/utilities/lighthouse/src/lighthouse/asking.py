@@ -13,6 +13,7 @@ from lighthouse import resolve
 from lighthouse.project import Plugin, Project
 
 CONFIGURATION, FAILED = 2, 3
+QUIET = {"LOGLEVEL": "WARNING"}  # the Singer SDK's: what it does is no part of an answer
 
 
 @dataclass(frozen=True)
@@ -72,4 +73,4 @@ def code_of(told: list[Told]) -> int:
 
 def _started(command: list[str], environment: Mapping[str, str]) -> subprocess.Popen[str]:
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True)
+    return subprocess.Popen(command, env=QUIET | dict(environment), stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True)

@@ -82,8 +82,11 @@ def plan(catalogs: Path, as_json: bool) -> None:
 
 
 def _tell(told: list[Told], objects: list[dict[str, Any]], as_json: bool) -> None:
-    """Ends with what programs said, as one list or for people; of one that failed with words alone, these are said, too."""
+    """Ends with what programs said, as one list or for people; what those that failed said beside it is on standard error."""
     click.echo(json.dumps(objects, ensure_ascii=False, indent=2) if as_json else for_people(told), nl=as_json)
+    for each in told:
+        if each.code and each.errors and (as_json or each.out):
+            click.echo(each.errors.rstrip(), err=True)
     sys.exit(code_of(told))
 
 

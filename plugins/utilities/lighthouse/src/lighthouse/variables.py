@@ -8,15 +8,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from lighthouse.project import Project
 from lighthouse.words import Problem, nearest
 
-OTHERS = (
-    "DATABRICKS",
-    "LAKEHOUSE",
-    "ARM",
-    "GOOGLE",
-    "ON",
-    "LOG",
-    "ALERT",
-)  # what begins so is the lakehouse's, or the Databricks SDK's
+# What begins so is the lakehouse's, or the Databricks SDK's.
+OTHERS = ("DATABRICKS", "LAKEHOUSE", "ARM", "GOOGLE", "ON", "LOG", "ALERT")
 FILES = ("DATABRICKS_CONFIG_FILE", "DATABRICKS_OIDC_TOKEN_FILE")  # theirs, whose names end in _FILE by themselves
 _OF_THE_SDK = re.compile(  # databricks-sdk, Config: the lakehouse does not read them itself, and they are no misspellings
     r"DATABRICKS_(ACCOUNT_ID|DEBUG_HEADERS|PASSWORD|USERNAME|METADATA_SERVICE_URL|OIDC_TOKEN_(ENV|FILE|FILEPATH)|RATE_LIMIT"

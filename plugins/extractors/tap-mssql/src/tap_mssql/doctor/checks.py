@@ -16,7 +16,7 @@ from typing import Any, Literal
 from singer_arrow.findings import Finding
 from tap_mssql.config.settings import Settings
 from tap_mssql.plan import stream_choice
-from tap_mssql.plan.tracking import switch_on
+from tap_mssql.plan.tracking import Facts, facts_sql, why_not
 from tap_mssql.server import discovery, handshake
 from tap_mssql.server.connection import Connection
 from tap_mssql.server.discovery import Table
@@ -154,19 +154,8 @@ def tracking(settings: Settings, connection: Connection, tables: Sequence[Table]
     chosen = [stream_choice.choose(table, settings, None) for table in tables]
     found = []
     for table in (choice.table for choice in chosen if choice.is_log_based):
-        name = discovery.text(table.quoted)
-        least, may = _row(
-            connection,
-            f"SELECT CHANGE_TRACKING_MIN_VALID_VERSION({table.object_id}), HAS_PERMS_BY_NAME({name}, 'OBJECT', "
-            "'VIEW CHANGE TRACKING')",
-        )
-        if may == 0:
-            text, fix = "this login may not view what changed in it", f"GRANT VIEW CHANGE TRACKING ON {table.quoted}"
-        elif least is None:
-            text, fix = "it is LOG_BASED, and its changes are not tracked", switch_on(table)
-        else:
-            continue
-        found.append(Finding(table.stream, "failed", text, f"{fix}, or read it by another method"))
+        if refusal := why_not(table, Facts.of(_row(connection, facts_sql(table)))):
+            found.append(Finding(table.stream, "failed", f"it is LOG_BASED, and {refusal[0]}", refusal[1]))
     return found
 
 

@@ -48,8 +48,8 @@ class TablePlan(LoadPlan):
         return tuple(item for item in self.items if item.name in self.key_columns)
 
     @property
-    def key_items_columns(self) -> list[SqlColumn]:
-        """The key's columns."""
+    def columns_of_key(self) -> list[SqlColumn]:
+        """The key's columns, in the request's order."""
         return [column for column in self.request.columns if column.name in self.key_columns]
 
     @property

@@ -62,7 +62,7 @@ class TableSource(Source):
         """Counts a range's rows, and looks for its longest and its finest values."""
         if range_.kind == "deletes":
             found = self._session.exactly_one(tracking.count_deleted(plan.request.table, plan.since), may_scan=True)
-            return RangeCount(int(found[0]), row_bytes(plan.key_items_columns, 0))
+            return RangeCount(int(found[0]), row_bytes(plan.columns_of_key, 0))
         columns = () if rows_only else plan.request.columns
         sql = statements.count(plan.request.table, columns, plan.condition(range_))
         row = self._session.exactly_one(sql, may_scan=rows_only or range_.kind != "keys")

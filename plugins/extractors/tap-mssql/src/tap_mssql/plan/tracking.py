@@ -9,7 +9,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from singer_arrow.errors import SelectionRefused
 from singer_arrow.facts import utc_text
@@ -59,37 +59,27 @@ class Changes:
     keys: int | None = None
 
 
-def look(session: Session, stream: str, table: Table, since: Since | None) -> Changes:
-    """The changes that a load reads. Raises SelectionRefused where the table is not tracked, and what the driver raises.
+class Facts(NamedTuple):
+    """What the server says of a table's changes.
 
-    The documented order: the version now, then whether the changes since the bookmark's are all still kept; once more after
-    reading (`refuse_expired`).
+    `current`: the database's version; `least`: that since which changes are known; `begun`: that at which tracking began;
+    `minutes`: for how long changes are kept. None where changes are not tracked, or that is not for this login to see.
     """
-    now = session.exactly_one(_facts(table))
-    current, least, begun, minutes = (None if value is None else int(value) for value in now[:4])
-    _refuse_untracked(stream, table, current, least, may_view=now[4] != 0)
-    assert current is not None and least is not None
-    why = "" if since is None else _why_whole(since, table, current, least, begun)
-    at = datetime.now(UTC)
-    mark = {"object_id": table.object_id, "key_columns": list(table.key), "tracked_since": begun, "read_at": utc_text(at)}
-    if since is None or why:
-        return Changes(None, current, False, mark, (f"{why}: this load reads the stream whole",) if why else ())
-    keys = int(session.exactly_one(f"SELECT COUNT_BIG(*) FROM {changes(table, since.version)}", may_scan=True)[0])
-    return Changes(since.version, current, not keys and not _is_old(since.read_at, at, minutes), mark, (), keys)
+
+    current: int | None
+    least: int | None
+    begun: int | None
+    minutes: int | None
+    may_view: bool
+
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> Facts:
+        """From the row of `facts_sql`."""
+        current, least, begun, minutes = (None if value is None else int(value) for value in row[:4])
+        return cls(current, least, begun, minutes, may_view=row[4] != 0)
 
 
-def told(session: Session, stream: str, table: Table, since: Since | None) -> tuple[Changes, list[str]]:
-    """The changes that a load would read, and what a person wants to know of them. Raises as `look` does."""
-    found = look(session, stream, table, since)
-    current, least, _, minutes = session.exactly_one(_facts(table))[:4]
-    kept = "" if minutes is None else f", for {int(minutes) / 1440:g} days"
-    lines = [f"changes are kept since version {least}{kept}; the database is at version {current}"]
-    if found.since is not None:
-        lines.append(f"{found.keys:,} keys changed since the bookmark's version {found.since}")
-    return found, [*lines, *found.notes]
-
-
-def _facts(table: Table) -> str:
+def facts_sql(table: Table) -> str:
     """One row: current and least valid version, when tracking began, minutes that changes are kept, and the permission."""
     number = table.object_id
     unit = "CASE retention_period_units WHEN 1 THEN 1 WHEN 2 THEN 60 ELSE 1440 END"
@@ -101,25 +91,60 @@ def _facts(table: Table) -> str:
     )
 
 
-def switch_on(table: Table) -> str:
-    """The SQL that lets the server track a table."""
-    return (
-        "ALTER DATABASE CURRENT SET CHANGE_TRACKING = ON (CHANGE_RETENTION = 7 DAYS, AUTO_CLEANUP = ON); "
-        f"ALTER TABLE {table.quoted} ENABLE CHANGE_TRACKING"
-    )
+def look(session: Session, stream: str, table: Table, since: Since | None) -> Changes:
+    """The changes that a load reads. Raises SelectionRefused where the table is not tracked, and what the driver raises.
+
+    The documented order: the version now, then whether the changes since the bookmark's are all still kept; once more after
+    reading (`refuse_expired`).
+    """
+    return _changes(session, table, since, _facts(session, stream, table))
 
 
-def _refuse_untracked(stream: str, table: Table, current: int | None, least: int | None, may_view: bool) -> None:
-    if table.has_primary_key and not may_view:
-        raise SelectionRefused(
-            f"stream {stream} is LOG_BASED, and this login may not view which rows of {table.quoted} changed",
-            action=f"GRANT VIEW CHANGE TRACKING ON {table.quoted} to it, or read the stream by another method",
-        )
-    if table.has_primary_key and current is not None and least is not None:
-        return
-    what = "the database does not track changes" if current is None else "changes of its table are not tracked"
-    how = f"type at the server: {switch_on(table)}" if table.has_primary_key else "give the table a primary key, which that needs"
-    raise SelectionRefused(f"stream {stream} is LOG_BASED, and {what}", action=f"{how}; or read the stream by another method")
+def told(session: Session, stream: str, table: Table, since: Since | None) -> tuple[Changes, list[str]]:
+    """The changes that a load would read, and what a person wants to know of them. Raises as `look` does."""
+    facts = _facts(session, stream, table)
+    found = _changes(session, table, since, facts)
+    kept = "" if facts.minutes is None else f", for {facts.minutes / 1440:g} days"
+    lines = [f"changes are kept since version {facts.least}{kept}; the database is at version {facts.current}"]
+    if found.since is not None:
+        lines.append(f"{found.keys:,} keys changed since the bookmark's version {found.since}")
+    return found, [*lines, *found.notes]
+
+
+def _facts(session: Session, stream: str, table: Table) -> Facts:
+    """Of a table whose changes can be read. Raises SelectionRefused for another one."""
+    facts = Facts.of(session.exactly_one(facts_sql(table)))
+    if refusal := why_not(table, facts):
+        raise SelectionRefused(f"stream {stream} is LOG_BASED, and {refusal[0]}", action=refusal[1])
+    return facts
+
+
+def why_not(table: Table, facts: Facts) -> tuple[str, str] | None:
+    """Why the changes of a table cannot be read, and what to do; None where they can."""
+    other = "; or read the stream by another method"
+    if not table.has_primary_key:
+        return "its table has no primary key, which that needs", f"give the table a primary key{other}"
+    if not facts.may_view:
+        what = f"this login may not view which rows of {table.quoted} changed"
+        return what, f"GRANT VIEW CHANGE TRACKING ON {table.quoted} to it{other}"
+    if facts.current is not None and facts.least is not None:
+        return None
+    what = "the database does not track changes" if facts.current is None else "changes of its table are not tracked"
+    on = "ALTER DATABASE CURRENT SET CHANGE_TRACKING = ON (CHANGE_RETENTION = 7 DAYS, AUTO_CLEANUP = ON); "
+    on = on if facts.current is None else ""
+    return what, f"type at the server: {on}ALTER TABLE {table.quoted} ENABLE CHANGE_TRACKING{other}"
+
+
+def _changes(session: Session, table: Table, since: Since | None, facts: Facts) -> Changes:
+    current, least, begun, minutes, _ = facts
+    assert current is not None and least is not None
+    why = "" if since is None else _why_whole(since, table, current, least, begun)
+    at = datetime.now(UTC)
+    mark = {"object_id": table.object_id, "key_columns": list(table.key), "tracked_since": begun, "read_at": utc_text(at)}
+    if since is None or why:
+        return Changes(None, current, False, mark, (f"{why}: this load reads the stream whole",) if why else ())
+    keys = int(session.exactly_one(f"SELECT COUNT_BIG(*) FROM {changes(table, since.version)}", may_scan=True)[0])
+    return Changes(since.version, current, not keys and not _is_old(since.read_at, at, minutes), mark, (), keys)
 
 
 def _why_whole(since: Since, table: Table, current: int, least: int, begun: int | None) -> str:
@@ -151,18 +176,11 @@ def _is_old(read_at: str, now: datetime, minutes: int | None) -> bool:
 
 def refuse_expired(session: Session, stream: str, table: Table, since: Since, whole: Any) -> None:
     """Raises Drifted where changes since a bookmark are no longer all there; `whole`: the request that reads the whole table."""
-    least, begun = session.exactly_one(_validity(table))
-    if least is None or int(least) > since.version or _began_anew(since, begun):
+    _, least, begun, *_ = Facts.of(session.exactly_one(facts_sql(table)))
+    if least is None or least > since.version or _began_anew(since, begun):
         session.confirm()
         why = "its changes are no longer tracked" if least is None else f"changes before version {least} are no longer known"
         raise Drifted(stream, f"{table.schema}.{table.name}", [why], lambda: whole, is_same_shape=True)
-
-
-def _validity(table: Table) -> str:
-    """One row: the least version since which changes are known, and the one at which tracking began."""
-    number = table.object_id
-    begun = f"(SELECT begin_version FROM sys.change_tracking_tables WHERE object_id = {number})"
-    return f"SELECT CHANGE_TRACKING_MIN_VALID_VERSION({number}), {begun}"
 
 
 def changes(table: Table, since: int) -> str:
@@ -191,5 +209,5 @@ def exact_rows(session: Session, table: Table, to: int) -> int | None:
     rows = int(session.exactly_one(statements.count(table, (), ""), may_scan=True)[0])
     if session.one(f"SELECT TOP (1) 1 FROM {changes(table, to)}", may_scan=True) is not None:
         return None
-    least = session.exactly_one(_validity(table))[0]
-    return rows if least is not None and int(least) <= to else None
+    least = Facts.of(session.exactly_one(facts_sql(table))).least
+    return rows if least is not None and least <= to else None

@@ -17,24 +17,25 @@ from tap_mssql.read.ranges import FinishedRange, Range, in_order
 from tap_mssql.read.source import LoadPlan, Source
 
 
-def refuse_emptied(load: Load, source: Source) -> None:
-    """Raises Drifted for a table that was emptied between two ranges: it would be staged by halves."""
+def at_the_end(load: Load, source: Source) -> int | None:
+    """The rows of the whole table at the end of the load's window, where the source counts them.
+
+    Raises Drifted for a table that was emptied between two ranges: it would be staged by halves. And what the driver raises.
+    """
     finished, plan = load.ranges.finished, load.opened
-    if len(finished) < 2 or plan.is_part or not any(each.rows for each in finished):
-        return
-    if source.boundary(plan, Range(), 1) is None:
+    had_rows = len(finished) > 1 and not plan.is_part and any(each.rows for each in finished)
+    if had_rows and source.boundary(plan, Range(), 1) is None:
         raise Drifted(load.stream, f"{plan.source_schema}.{plan.source_table}", ["it was emptied"], lambda: load.request)
+    return source.table_rows(plan)
 
 
-def complete(load: Load, source: Source) -> None:
+def complete(load: Load, isolation: str, table_rows: int | None) -> None:
     """Proves that the ranges make the whole, and writes the load document: from here on the load exists for a target.
 
-    Raises ReadFailed where they do not. Where there was nothing to read there is no load, and no document.
+    `table_rows`: of the whole table at the end of the window, where the source counted them. Raises ReadFailed where the ranges
+    do not make the whole.
     """
     plan = load.opened
-    if plan.is_idle:
-        load.spool.clear()
-        return
     try:
         ranges = in_order(load.ranges.finished)
     except ValueError as error:
@@ -58,7 +59,7 @@ def complete(load: Load, source: Source) -> None:
         rows=sum(each.rows for each in ranges),
         source_rows=sum(each.source_rows for each in ranges),
         table_rows=plan.table_rows,
-        snapshot_rows=source.table_rows(plan),
+        snapshot_rows=table_rows,
         deletes=sum(each.rows for each in deletes),
         source_deletes=sum(each.source_rows for each in deletes) if deletes else None,
         on_delete=plan.on_delete,
@@ -66,7 +67,7 @@ def complete(load: Load, source: Source) -> None:
         ranges=list(plan.ranges) or None,
         started_at=load.started_at,
         ended_at=utc_text(datetime.now(UTC)),
-        notes=[f"isolation: {source.isolation}", *load.notes, *plan.notes, *_notes(plan, ranges)],
+        notes=[f"isolation: {isolation}", *load.notes, *plan.notes, *_notes(plan, ranges)],
     )
     documents.write(documents.document_path(load.folder, load.load_id), document)
     load.document = document

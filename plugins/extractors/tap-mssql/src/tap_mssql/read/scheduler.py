@@ -138,9 +138,13 @@ class Scheduler:
         return True
 
     def _complete(self, load: Load, source: Source) -> None:
+        """Where there was nothing to read there is no load, and no document."""
         with self._ending(load):
-            source.retry(load.request, "the end", lambda: load_proof.refuse_emptied(load, source), self._stopping)
-            load_proof.complete(load, source)
+            if load.opened.is_idle:
+                load.spool.clear()
+                return
+            table_rows = source.retry(load.request, "the end", lambda: load_proof.at_the_end(load, source), self._stopping)
+            load_proof.complete(load, source.isolation, table_rows)
 
     # --- what ends a load ----------------------------------------------------------------------------------------------
 

@@ -10,9 +10,10 @@ import click
 from lakehouse.loads import read_local
 from lakehouse.settings import load_settings
 from lakehouse.steps.convert import Conversion
-from lakehouse.steps.verify import DONE, refuse_failures, show_results
+from lakehouse.steps.verify import refuse_failures, show_results
 from lakehouse.terminal import FINISH, say
 from singer_arrow import lines
+from singer_arrow.documents import DONE
 
 
 @click.command("convert")

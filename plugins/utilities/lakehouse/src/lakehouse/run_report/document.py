@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from lakehouse.loads import StagedLoad
 from singer_arrow.documents import (
+    DONE,
     VERSION,
     Count,
     Drift,
@@ -23,7 +24,6 @@ from singer_arrow.documents import (
     Version,
 )
 
-DONE = ("applied", "already", "superseded")
 STAGED = "staged"  # the status of a load that nothing is published about
 Seconds = Annotated[float, Meta(ge=0)]
 

@@ -19,10 +19,9 @@ from lakehouse.steps.convert import Conversion
 from lakehouse.steps.examine import Examination
 from lakehouse.steps.trial_loads import MODES, write_trial_loads
 from lakehouse.steps.upload import upload
-from lakehouse.steps.verify import DONE
 from lakehouse.workspace.jobs import Jobs
 from lakehouse.workspace.rest import Workspace
-from singer_arrow.documents import LoadResult
+from singer_arrow.documents import DONE, LoadResult
 from singer_arrow.findings import Finding
 
 FOLDER = "_accept"

@@ -18,12 +18,11 @@ from lakehouse.stages import open_stage
 from lakehouse.stages.base import Stage
 from lakehouse.steps.sent_again import forget, sent_again
 from lakehouse.steps.upload import is_for
-from lakehouse.steps.verify import DONE
 from lakehouse.terminal import detail
 from lakehouse.workspace.jobs import Jobs, Run
 from lakehouse.workspace.rest import Workspace
 from singer_arrow import lines
-from singer_arrow.documents import DeltaFigures, LoadResult, PublishedDocument
+from singer_arrow.documents import DONE, DeltaFigures, LoadResult, PublishedDocument
 
 JOB_FOLDER = "_job"
 QUIET_S = 15.0  # what a run of the pipeline waits before it says what it waits for

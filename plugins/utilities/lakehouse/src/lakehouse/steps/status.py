@@ -11,9 +11,8 @@ import msgspec
 from lakehouse.published import documents
 from lakehouse.stages.base import Stage
 from lakehouse.steps.states import LoadState
-from lakehouse.steps.verify import DONE
 from singer_arrow.bookmarks import position
-from singer_arrow.documents import LoadResult, PublishedDocument
+from singer_arrow.documents import DONE, LoadResult, PublishedDocument
 
 
 class JobRun(msgspec.Struct, frozen=True, kw_only=True):

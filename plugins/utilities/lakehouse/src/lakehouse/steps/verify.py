@@ -5,9 +5,8 @@ from __future__ import annotations
 from lakehouse.errors import ConvertError, TargetBusy, VerifyError
 from lakehouse.loads import StagedLoad
 from lakehouse.terminal import show_table
-from singer_arrow.documents import LoadResult, PublishedDocument
+from singer_arrow.documents import DONE, LoadResult, PublishedDocument
 
-DONE = ("applied", "already", "superseded")
 BUSY = "another job writes into this target"
 _NOT_COMMITTED = "The bookmarks of these streams stay where the ledger has them; the other loads are in Delta"
 _EACH = "settle each as its line says; entrypoint.sh loads lists them"
