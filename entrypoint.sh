@@ -372,12 +372,26 @@ status() { step 5 "$lakehouse" status "$@"; }
 # usage: drop LOAD...    the beginning of a load's id is enough
 drop() { step 5 "$lakehouse" drop "$@"; }
 
+# usage: logins    a source that lets nobody in is told before any is read, and left out of this run
+logins() {
+  attempt "$lighthouse" logins "$private/unread" >"$private/blocks"
+  read -ra blocks <"$private/blocks" || :
+  case $status in
+    0) ;;
+    3) owe_code 3 ;;
+    *) exit "$status" ;;
+  esac
+}
+
 # usage: run [--full-refresh]
 run() {
+  local barred
   begin
+  logins
+  barred=$owed
   if [ "$#" -eq 0 ]; then
     finish
-    owed=0 # what is still not in Delta, the steps below say again
+    owed=$barred # what is still not in Delta, the steps below say again
     bookmarks
   fi
   extract "$@"

@@ -47,6 +47,11 @@ def test_all_is_well(server: Counterpart, tmp_path: Path, capsys: pytest.Capture
         assert text in told
 
 
+def test_whoever_asks_for_the_login_alone_hears_nothing_of_what_comes_behind_it(server: Counterpart, tmp_path: Path) -> None:
+    found = report.examine(at(server), tmp_path, only_login=True)
+    assert [each.name for each in found] == ["network", "TLS", "login"]
+
+
 @pytest.mark.parametrize(
     ("changes", "failed", "fix", "not_reached"),
     [

@@ -52,6 +52,11 @@ def test_all_is_well(api: Counterpart, tmp_path: Path) -> None:
     assert "records on the first page" in found["Orders"]["text"] and "in all" in found["Orders"]["text"]
 
 
+def test_whoever_asks_for_the_login_alone_hears_nothing_of_what_comes_behind_it(api: Counterpart, tmp_path: Path) -> None:
+    assert [each["name"] for each in asked("--doctor", api, tmp_path, 0, "--login")] == ["network", "TLS", "login"]
+    assert [each["status"] for each in asked("--doctor", api, tmp_path, 3, "--login", password="wrong")][-1] == "failed"
+
+
 @pytest.mark.parametrize(
     ("changes", "failed", "text"),
     [

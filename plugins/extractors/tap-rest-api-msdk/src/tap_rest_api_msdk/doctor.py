@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -29,9 +29,20 @@ CLOCK_SECONDS = 5
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Prints the findings, as a table or with `--json`. Returns 0, or 3 when something failed. Raises SettingsRefused."""
-    parsed = config.parse(batch.given(arguments, "--config") or {})
-    return tell(list(examine(parsed)), "--json" in arguments)
+    """Prints the findings, as a table or with `--json`; with `--login` those up to the login. Returns 0, or 3 when one failed.
+
+    Raises SettingsRefused.
+    """
+    found = examine(config.parse(batch.given(arguments, "--config") or {}))
+    return tell(list(up_to_login(found) if "--login" in arguments else found), "--json" in arguments)
+
+
+def up_to_login(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Those that say whether the API lets us in; what comes behind them is not asked for."""
+    for each in findings:
+        yield each
+        if each.name == "login":
+            return
 
 
 def examine(given: TapConfig) -> Iterator[Finding]:

@@ -65,6 +65,20 @@ def left(exits: Path, names: tuple[str, ...]) -> None:
 
 
 @main.command()
+@click.argument("unread", type=click.Path(path_type=Path, dir_okay=False))
+def logins(unread: Path) -> None:
+    """Prints the blocks whose sources may be read; exit code 3 where one lets nobody in, which UNREAD then tells, too."""
+    project = _project()
+    refused = doctors.refused(project, os.environ)
+    with unread.open("a") as file:
+        for tap, why in refused.items():
+            click.echo(line("check", f"{tap}: {why}", "error"), err=True)
+            file.write(f"{tap}: {why}\n")
+    click.echo(" ".join(plugin.name for block in project.blocks if block.tap.name not in refused for plugin in block))
+    sys.exit(EXTRACT if refused else 0)
+
+
+@main.command()
 @click.option("--json", "as_json", is_flag=True, help="One list of all findings, each with the `part` it is of.")
 def doctor(as_json: bool) -> None:
     """Lets every program look at its counterpart, and prints what they find; exit code 3 where something failed."""

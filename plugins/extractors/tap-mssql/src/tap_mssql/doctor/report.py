@@ -20,13 +20,16 @@ from tap_mssql.server.retry import DRIVER_ERRORS
 AFTER_LOGIN = (4060, 978, 983)  # errors of a database, once the login itself was taken
 
 
-def main(settings: Settings, as_json_: bool = False, spool: Path | None = None) -> int:
+def main(settings: Settings, as_json_: bool = False, spool: Path | None = None, only_login: bool = False) -> int:
     """Prints the findings, as a table or as JSON. Returns 0, or 3 when something failed."""
-    return tell(examine(settings, spool), as_json_)
+    return tell(examine(settings, spool, only_login), as_json_)
 
 
-def examine(settings: Settings, spool: Path | None = None) -> list[Finding]:
-    """Checks everything that does not depend on something that failed. `spool` is the folder that parts are written to."""
+def examine(settings: Settings, spool: Path | None = None, only_login: bool = False) -> list[Finding]:
+    """Checks everything that does not depend on something that failed, or what it takes to log in.
+
+    `spool` is the folder that parts are written to.
+    """
     findings = [checks.network(settings)]
     tables: list[Table] = []
     if findings[0].status == "ok":
@@ -36,9 +39,11 @@ def examine(settings: Settings, spool: Path | None = None) -> list[Finding]:
         findings += login
         if connection is not None:
             with closing(connection):
+                if only_login:
+                    return findings
                 found, tables = _inside(settings, connection)
                 findings += found
-    if spool is not None:
+    if spool is not None and not only_login:
         findings.append(checks.spool(spool, tables))
     return findings
 

@@ -58,6 +58,7 @@ class TapMssql(Tap):
             click.Option(
                 ["--doctor"], is_flag=True, help="Checks network, TLS, login, permissions, clock and disk; exit 3 if one fails."
             ),
+            click.Option(["--login"], is_flag=True, help="--doctor, no further than the login."),
             click.Option(["--reconcile"], metavar="FILE", help="Writes what the tables hold now, range by range, into FILE."),
             click.Option(["--repair"], metavar="FILE", help="Reads the ranges again that differ, as FILE says."),
             click.Option(["--only"], multiple=True, metavar="STREAM", help="Of the selected streams, for --reconcile."),
@@ -71,6 +72,7 @@ class TapMssql(Tap):
         *,
         plan: bool = False,
         doctor: bool = False,
+        login: bool = False,
         reconcile: str | None = None,
         repair: str | None = None,
         only: Sequence[str] = (),
@@ -88,7 +90,7 @@ class TapMssql(Tap):
             from tap_mssql.doctor import report
 
             with tap.run.spool() as root:
-                raise SystemExit(report.main(tap.settings, as_json, root))
+                raise SystemExit(report.main(tap.settings, as_json, root, only_login=login))
         if reconcile or repair:
             from tap_mssql.singer import reconciling
 
