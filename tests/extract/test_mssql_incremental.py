@@ -67,15 +67,15 @@ def loads(server: Counterpart, tmp_path_factory: pytest.TempPathFactory) -> tupl
         if indexed:
             execute(server, f"CREATE INDEX ix ON dbo.{name} (c)")
         execute(server, f"INSERT INTO dbo.{name} VALUES (1, {first}), (2, {second}), (3, NULL)")
-    one = good(tap.run(range_rows=1, **settings))
+    one = good(tap.read(range_rows=1, **settings))
     first = {(d["mode"], d["cursor"]["from"]) for d in (one.document(f"dbo-{name}") for name in names())}
     assert first == {("overwrite", None)}, "the first load of an incremental stream replaces its table"
-    two = good(tap.run(one.state, **settings))
+    two = good(tap.read(one.state, **settings))
     documents = {name: two.document(f"dbo-{name}") for name in names()}
     assert {d["rows"] for d in documents.values()} == {2}, "the row with the bookmark's value, and the one without any"
     for name, (declared, _) in names().items():
         execute(server, f"INSERT INTO dbo.{name} VALUES (4, {CURSORS[declared][2]}), (5, NULL)")
-    return one, two, good(tap.run(two.state, **settings))
+    return one, two, good(tap.read(two.state, **settings))
 
 
 @pytest.mark.parametrize("name", names())
@@ -102,21 +102,21 @@ def rows_of(server: Counterpart, sql: str) -> list[tuple[Any, ...]]:
 def test_rowversion_takes_what_was_updated_and_nothing_of_open_transactions(server: Counterpart, tap: Tap) -> None:
     execute(server, "CREATE TABLE dbo.Versions (id int NOT NULL PRIMARY KEY, t int NULL, c rowversion)")
     execute(server, "INSERT INTO dbo.Versions (id, t) VALUES (1, 1), (2, 2)")
-    one = good(tap.run(**options("Versions")))
+    one = good(tap.read(**options("Versions")))
     assert ids(one, "dbo-Versions") == [1, 2]
     execute(server, "UPDATE dbo.Versions SET t = 3 WHERE id = 1", "INSERT INTO dbo.Versions (id, t) VALUES (3, 3)")
-    two = good(tap.run(one.state, **options("Versions")))
+    two = good(tap.read(one.state, **options("Versions")))
     assert ids(two, "dbo-Versions") == [1, 3]
-    assert ids(good(tap.run(two.state, **options("Versions"))), "dbo-Versions") == []
+    assert ids(good(tap.read(two.state, **options("Versions"))), "dbo-Versions") == []
     assert two.state["bookmarks"]["dbo-Versions"]["replication_key_value"].startswith("0x")
 
 
 def test_lookback_reads_a_window_again_and_only_that(server: Counterpart, tap: Tap) -> None:
     execute(server, "CREATE TABLE dbo.Late (id int NOT NULL PRIMARY KEY, c datetime2(3) NOT NULL)")
     execute(server, "INSERT INTO dbo.Late VALUES (1, '2024-01-01T00:00:00'), (2, '2024-01-01T01:00:00')")
-    one = good(tap.run(**options("Late")))
+    one = good(tap.read(**options("Late")))
     execute(server, "INSERT INTO dbo.Late VALUES (3, '2024-01-01T00:59:00'), (4, '2024-01-01T00:10:00')")  # committed late
-    two = good(tap.run(one.state, **options("Late", lookback=600)))
+    two = good(tap.read(one.state, **options("Late", lookback=600)))
     assert ids(two, "dbo-Late") == [2, 3]
     assert two.state == one.state
 
@@ -124,21 +124,21 @@ def test_lookback_reads_a_window_again_and_only_that(server: Counterpart, tap: T
 def test_a_backfill_reads_its_window_and_leaves_the_bookmark(server: Counterpart, tap: Tap) -> None:
     execute(server, "CREATE TABLE dbo.Back (id int NOT NULL PRIMARY KEY, c date NOT NULL)")
     execute(server, "INSERT INTO dbo.Back VALUES " + ", ".join(f"({n}, '2024-01-{n:02d}')" for n in range(1, 10)))
-    one = good(tap.run(**options("Back")))
-    back = good(tap.run(one.state, **options("Back", start_value="2024-01-03", end_value="2024-01-05")))
+    one = good(tap.read(**options("Back")))
+    back = good(tap.read(one.state, **options("Back", start_value="2024-01-03", end_value="2024-01-05")))
     assert ids(back, "dbo-Back") == [3, 4, 5]
     assert back.state == one.state
     assert back.document("dbo-Back")["mode"] == "merge"
-    alone = good(tap.run(**options("Back", start_value="2024-01-03")))
+    alone = good(tap.read(**options("Back", start_value="2024-01-03")))
     assert alone.document("dbo-Back")["mode"] == "overwrite", "without a bookmark there is nothing to add to"
 
 
 def test_without_a_key_rows_are_never_read_twice(server: Counterpart, tap: Tap) -> None:
     execute(server, "CREATE TABLE dbo.Log (id int NOT NULL, c datetime NOT NULL)", "INSERT INTO dbo.Log VALUES (1, '2024-01-01')")
-    one = good(tap.run(**options("Log")))
+    one = good(tap.read(**options("Log")))
     assert one.document("dbo-Log")["mode"] == "overwrite"
-    assert good(tap.run(one.state, **options("Log"))).document("dbo-Log")["mode"] == "append"
-    refused = tap.run(one.state, **options("Log", lookback=60))
+    assert good(tap.read(one.state, **options("Log"))).document("dbo-Log")["mode"] == "append"
+    refused = tap.read(one.state, **options("Log", lookback=60))
     assert refused.code == 2 and "lookback reads rows again" in refused.said and "key" in refused.said
     assert "Traceback" not in refused.said
 
@@ -148,7 +148,7 @@ def test_another_replication_key_reads_the_stream_whole_once_and_says_so(key: st
     name = f"Rekeyed{bool(key):d}"
     execute(server, f"CREATE TABLE dbo.{name} (id int NOT NULL {key}, c int NOT NULL, d int NOT NULL)")
     execute(server, f"INSERT INTO dbo.{name} VALUES (1, 9, 1), (2, 5, 2)")
-    one = good(tap.run(**options(name)))
+    one = good(tap.read(**options(name)))
     changed = options(name)
     changed["stream_options"][f"dbo.{name}"]["replication_key"] = "d"
     told = "the replication key was c and is d: this load reads the stream whole"
@@ -156,11 +156,13 @@ def test_another_replication_key_reads_the_stream_whole_once_and_says_so(key: st
     assert steps[f"dbo-{name}"]["mode"] == "overwrite" and told in steps[f"dbo-{name}"]["warnings"]
     if key:
         backfill = {"stream_options": {f"dbo.{name}": {"replication_key": "d", "start_value": "1"}}}
-        part = tap.run(one.state, **changed | backfill)
+        part = tap.read(one.state, **changed | backfill)
         assert part.code in (2, 3) and "load it once without them" in part.said, "a part in place of the whole table"
-    two = good(tap.run(one.state, **changed))
-    assert ids(two, f"dbo-{name}") == [1, 2] and told in two.document(f"dbo-{name}")["notes"] and told in two.said
-    three = good(tap.run(two.state, **changed))
+    two = good(tap.read(one.state, **changed))
+    assert (
+        ids(two, f"dbo-{name}") == ([1, 2] if key else [1]) and told in two.document(f"dbo-{name}")["notes"] and told in two.said
+    )
+    three = good(tap.read(two.state, **changed))
     assert three.document(f"dbo-{name}")["mode"] == ("merge" if key else "append") and told not in three.said
 
 
@@ -171,34 +173,81 @@ def test_a_bookmark_above_everything_the_source_has_stays_and_is_told(server: Co
         "INSERT INTO dbo.Restored VALUES (1, 5)",
     )
     state = {"bookmarks": {"dbo-Restored": {"replication_key": "c", "replication_key_value": "9"}}}
-    ran = good(tap.run(state, **options("Restored")))
+    ran = good(tap.read(state, **options("Restored")))
     assert ids(ran, "dbo-Restored") == [] and ran.state["bookmarks"]["dbo-Restored"]["replication_key_value"] == "9"
     assert "below the bookmark 9" in ran.said
 
 
 def test_a_replication_key_that_is_not_there_is_refused_by_name(server: Counterpart, tap: Tap) -> None:
     settings = {"streams": ["Sales.SalesTerritory"], "stream_options": {"Sales.SalesTerritory": {"replication_key": "Nope"}}}
-    ran = tap.run(**settings)
+    ran = tap.read(**settings)
     assert ran.code == 2 and "replication key 'Nope' is not one of its columns" in ran.said and "Traceback" not in ran.said
 
 
 @pytest.mark.parametrize("index", ["CREATE INDEX ix ON dbo.{} (c)", ""], ids=["indexed", "scanned"])
-@pytest.mark.parametrize("key", ["PRIMARY KEY", ""], ids=["keyed", "keyless"])
 def test_rows_without_a_value_come_with_each_load_of_a_keyed_stream_and_are_counted(
-    key: str, index: str, server: Counterpart, tap: Tap
+    index: str, server: Counterpart, tap: Tap
 ) -> None:
-    """Without a key they would be double: they are read once, and the notes say so."""
-    name = f"Nulls{bool(key):d}{bool(index):d}"
-    execute(server, f"CREATE TABLE dbo.{name} (id int NOT NULL {key}, c int NULL)", *([index.format(name)] if index else []))
-    execute(server, f"INSERT INTO dbo.{name} VALUES (1, 1), (2, NULL), (3, NULL)")
-    one = good(tap.run(**options(name)))
+    name = f"Nulls{bool(index):d}"
+    execute(server, f"CREATE TABLE dbo.{name} (id int NOT NULL PRIMARY KEY, c int NULL)")
+    execute(server, *([index.format(name)] if index else []), f"INSERT INTO dbo.{name} VALUES (1, 1), (2, NULL), (3, NULL)")
+    one = good(tap.read(**options(name)))
     assert ids(one, f"dbo-{name}") == [1, 2, 3]
-    told = "each load of this stream reads them" if key else "this first load has read them, later ones will not"
-    assert f"2 rows have no value in c: {told}" in one.document(f"dbo-{name}")["notes"]
+    assert "2 rows have no value in c: each load of this stream reads them" in one.document(f"dbo-{name}")["notes"]
     execute(server, f"INSERT INTO dbo.{name} VALUES (4, NULL), (5, 2)")
-    two = good(tap.run(one.state, **options(name)))
-    assert ids(two, f"dbo-{name}") == ([1, 2, 3, 4, 5] if key else [5])
-    assert any("3 rows have no value in c" in note for note in two.document(f"dbo-{name}")["notes"]) == bool(key)
+    two = good(tap.read(one.state, **options(name)))
+    assert ids(two, f"dbo-{name}") == [1, 2, 3, 4, 5]
+    assert any("3 rows have no value in c" in note for note in two.document(f"dbo-{name}")["notes"])
+
+
+def test_without_a_key_rows_without_a_value_end_the_load_or_are_left_out_by_a_setting(server: Counterpart, tap: Tap) -> None:
+    execute(server, "CREATE TABLE dbo.Void (id int NOT NULL, c int NULL)", "CREATE INDEX ix ON dbo.Void (c)")
+    execute(server, "INSERT INTO dbo.Void VALUES (1, 1), (2, NULL), (3, 2)")
+    refused = tap.read(**options("Void"))
+    told = "rows of its table have no value in replication key c"
+    assert refused.code == 2 and told in refused.said and "on_null_replication_key to skip" in refused.said
+    steps, said = tap.plan(**options("Void"))
+    assert not steps and told in said, "plan says so beforehand"
+    skipping = options("Void", on_null_replication_key="skip")
+    one = good(tap.read(**skipping))
+    left_out = "1 rows without a value in c are left out (on_null_replication_key: skip)"
+    assert ids(one, "dbo-Void") == [1] and left_out in one.document("dbo-Void")["notes"]
+    assert left_out in tap.plan(**skipping)[0]["dbo-Void"]["warnings"]
+    execute(server, "UPDATE dbo.Void SET c = 5 WHERE id = 2")
+    assert ids(good(tap.read(one.state, **options("Void"))), "dbo-Void") == [3], "with a value it is a row like any other"
+
+
+@pytest.mark.parametrize(("index", "declared"), [("CREATE INDEX ix ON dbo.{} (c)", "date"), ("", "int")])
+def test_without_a_key_the_greatest_value_waits_until_it_is_complete_and_comes_once(
+    index: str, declared: str, server: Counterpart, tap: Tap
+) -> None:
+    name, (first, second, third) = (
+        f"Waits{declared}",
+        ("0", "1", "2") if declared == "int" else ("'2026-01-01'", "'2026-01-02'", "'2026-01-03'"),
+    )
+    insert = f"INSERT INTO dbo.{name} VALUES "
+    execute(server, f"CREATE TABLE dbo.{name} (id int NOT NULL, c {declared} NOT NULL)", *([index.format(name)] if index else []))
+    told = "rows with the greatest c wait until there is a greater one"
+    assert told in str(tap.plan(**options(name))[0][f"dbo-{name}"]["warnings"])
+    state: dict[str, Any] = {}
+    # What is inserted before a load, and the ids that it brings: every one once, whatever shares its value.
+    for rows, read in (
+        (f"(1, {first}), (2, {second})", [1]),
+        (f"(3, {second})", []),
+        ("", []),
+        (f"(4, {third}), (5, {second})", [2, 3, 5]),
+        (f"(6, {third})", []),
+    ):
+        if rows:
+            execute(server, insert + rows)
+        ran = good(tap.read(state, **options(name)))
+        assert (ids(ran, f"dbo-{name}"), ran.document(f"dbo-{name}")["source_rows"]) == (read, len(read))
+        assert any(told in note for note in ran.document(f"dbo-{name}")["notes"])
+        state = ran.state
+    older = {"bookmarks": {f"dbo-{name}": {"replication_key": "c", "replication_key_value": second.strip("'")}}}
+    assert ids(good(tap.read(older, **options(name))), f"dbo-{name}") == [], "an older bookmark's value was read"
+    execute(server, insert.replace("VALUES", "SELECT 7,") + (f"DATEADD(day, 1, {third})" if declared == "date" else "3"))
+    assert ids(good(tap.read(older, **options(name))), f"dbo-{name}") == [4, 6]
 
 
 @pytest.mark.parametrize("declared", ["date", "smalldatetime", "int"])
@@ -206,9 +255,9 @@ def test_a_row_committed_later_with_the_bookmarks_own_value_is_read(declared: st
     name, value = f"Tied{declared}", "5" if declared == "int" else "'2026-11-24'"
     execute(server, f"CREATE TABLE dbo.{name} (id int NOT NULL PRIMARY KEY, c {declared} NOT NULL)")
     execute(server, f"INSERT INTO dbo.{name} VALUES (1, {value})")
-    one = good(tap.run(**options(name)))
+    one = good(tap.read(**options(name)))
     execute(server, f"INSERT INTO dbo.{name} VALUES (2, {value})")
-    two = good(tap.run(one.state, **options(name)))
+    two = good(tap.read(one.state, **options(name)))
     assert ids(two, f"dbo-{name}") == [1, 2] and two.state == one.state
 
 
@@ -218,7 +267,7 @@ def test_the_servers_descriptions_travel_with_each_load(server: Counterpart, tap
     column = f"{place}, @level2type = N'COLUMN', @level2name = N'c'"
     for where, text in ((place, "It''s told"), (column, "Peças 😀")):
         execute(server, f"EXEC sys.sp_addextendedproperty @name = N'MS_Description', @value = N'{text}', {where}")
-    document = good(tap.run(**options("Told"))).document("dbo-Told")
+    document = good(tap.read(**options("Told"))).document("dbo-Told")
     assert document["comment"] == "It's told"
     assert {each["name"]: each["comment"] for each in document["schema"]} == {"id": "", "c": "Peças 😀"}
 
@@ -226,7 +275,7 @@ def test_the_servers_descriptions_travel_with_each_load(server: Counterpart, tap
 def test_ties_of_the_replication_key_are_read_once_whatever_the_range(server: Counterpart, tap: Tap) -> None:
     execute(server, "CREATE TABLE dbo.Ties (id int NOT NULL PRIMARY KEY, c int NOT NULL)", "CREATE INDEX ix ON dbo.Ties (c)")
     execute(server, "INSERT INTO dbo.Ties VALUES " + ", ".join(f"({n}, {n // 20})" for n in range(200)))
-    ran = good(tap.run(range_rows=7, **options("Ties")))
+    ran = good(tap.read(range_rows=7, **options("Ties")))
     same(ran.table("dbo-Ties"), select(server, "SELECT * FROM dbo.Ties"))
 
 
@@ -253,7 +302,7 @@ def test_columns_that_change_between_two_loads_are_read_on_or_whole_or_refused_a
             *({"pattern": f"dbo.Shape{name}", "on_new_column": setting} for name, (_, setting, *_) in SHAPES.items()),
         ],
     }
-    one = good(tap.run(**settings))
+    one = good(tap.read(**settings))
     assert one.state["bookmarks"]["dbo-Shapenew"]["columns"] == {"id": "int32", "a": "int32", "c": "int32"}
     for name, (change, *_) in SHAPES.items():
         execute(server, f"ALTER TABLE dbo.Shape{name} {change}", f"INSERT INTO dbo.Shape{name} (id, c) VALUES (3, 3)")
@@ -263,7 +312,7 @@ def test_columns_that_change_between_two_loads_are_read_on_or_whole_or_refused_a
     }
     assert any("this load reads the stream whole" in warning for warning in steps["dbo-Shapenew"]["warnings"])
     assert "column a was int32 and is int16" in said and "The other 4 would be read" in said
-    two = tap.run(one.state, **settings)
+    two = tap.read(one.state, **settings)
     assert two.code == 3 and "1 of 5 streams failed" in two.said and "The other 4 are complete and staged" in two.said
     for name, (_, _, ids_, mode, told) in SHAPES.items():
         stream = f"dbo-Shape{name}"
@@ -275,13 +324,13 @@ def test_columns_that_change_between_two_loads_are_read_on_or_whole_or_refused_a
         assert (two.rows[stream], document["mode"]) == (ids_, mode)
         assert columns == {each["name"]: each["type"] for each in document["schema"]}
         assert any(told in note for note in document["notes"]) and (not told or told in two.said)
-    three = good(tap.run(two.state, **settings | {"streams": ["dbo.Shape*", "!dbo.Shapenarrowed"]}))
+    three = good(tap.read(two.state, **settings | {"streams": ["dbo.Shape*", "!dbo.Shapenarrowed"]}))
     assert {frozenset(rows) for rows in three.rows.values()} == {frozenset({3})}, "what was told once is settled"
 
 
 def test_a_stream_that_cannot_be_read_as_asked_stops_no_other(server: Counterpart, tap: Tap) -> None:
     execute(server, "CREATE TABLE dbo.Well (id int NOT NULL PRIMARY KEY)", "CREATE TABLE dbo.Ill (id int NOT NULL PRIMARY KEY)")
     options = {"dbo.Ill": {"replication_key": "nope"}}
-    ran = tap.run(streams=["dbo.Well", "dbo.Ill"], stream_options=options)
+    ran = tap.read(streams=["dbo.Well", "dbo.Ill"], stream_options=options)
     assert ran.code == 3 and ran.streams == {"dbo-Well"}
     assert "replication key 'nope' is not one of its columns" in ran.said and "The other 1 are complete and staged" in ran.said

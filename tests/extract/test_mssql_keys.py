@@ -129,7 +129,7 @@ def test_a_query_whose_time_is_up_does_not_end_a_range_between_two_equal_values(
     """Without a key, equal values of the replication key are one row to an index that it leads: all of them, or none."""
     values = ", ".join(f"({n // 40}, {n})" for n in range(120))
     execute(server, "CREATE TABLE dbo.Tied (R int NOT NULL, id int)", "CREATE INDEX ByR ON dbo.Tied (R)")
-    execute(server, f"INSERT INTO dbo.Tied VALUES {values}")
+    execute(server, f"INSERT INTO dbo.Tied VALUES {values}, (9, 120)")  # the greatest value waits
     options = {"dbo.Tied": {"replication_key": "R"}}
     tap = Tap(server, tmp_path, {"streams": ["dbo.Tied"], "stream_options": options})
     ran = good(tap.run(max_query_seconds=0.001, cursor_array_size=7))

@@ -132,6 +132,13 @@ class Settings(settings.Settings, kw_only=True, frozen=True):
             "leave it NULL in older rows (in YAML with quotes: 'null')."
         ),
     ] = "backfill"
+    on_null_replication_key: Annotated[
+        Literal["fail", "skip"],
+        Meta(
+            description="What an incremental stream without a key does about rows that have no value in the replication key, "
+            "which no load could tell from those it has read: fail, or leave them out, counted in the notes."
+        ),
+    ] = "fail"
     keep_100ns: Annotated[bool, Meta(description="Adds the exact text beside datetime2(7) and datetimeoffset(7).")] = False
     keep_offset: Annotated[bool, Meta(description="Adds the offset as text beside datetimeoffset.")] = False
 

@@ -12,7 +12,7 @@ from msgspec import Meta
 from singer_arrow import settings
 
 Text = Annotated[str, Meta(min_length=1)]
-INCREMENTAL_ONLY = ("replication_key", "lookback", "start_value", "end_value", "on_new_column")
+INCREMENTAL_ONLY = ("replication_key", "lookback", "start_value", "end_value", "on_new_column", "on_null_replication_key")
 
 
 class StreamOptions(settings.Settings, frozen=True, kw_only=True):
@@ -49,6 +49,9 @@ class StreamOptions(settings.Settings, frozen=True, kw_only=True):
     on_new_column: Annotated[
         Literal["", "backfill", "null"], Meta(description="The tap's `on_new_column` for these streams.")
     ] = ""  # None would be what the text null stands for
+    on_null_replication_key: Annotated[
+        Literal["", "fail", "skip"], Meta(description="The tap's `on_null_replication_key` for these streams.")
+    ] = ""
     deletes: Annotated[Literal["", "apply", "mark"], Meta(description="The tap's `deletes` for these streams.")] = ""
     end_value: Annotated[Text | None, Meta(description="Backfill: only rows with a replication key up to this value.")] = None
 

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from tap_mssql.config.settings import Settings
-from tap_mssql.plan import strategy, tracking
+from tap_mssql.plan import strategy, table_opening, tracking
 from tap_mssql.plan.select_list import arrow_schema, select_list
 from tap_mssql.plan.table_request import TableRequest
+from tap_mssql.plan.window import UNIQUE
 from tap_mssql.server.session import Session
 
 ROWS_PER_SECOND = 150_000  # of one connection, of rows of BYTES_PER_ROW: a guess, for want of a measurement
@@ -69,7 +70,7 @@ def step(request: TableRequest, settings: Settings) -> Step:
         bytes=size,
         seconds=None if seconds is None else round(seconds, 1),
         warnings=[
-            *_nulls(request),
+            *_without_key(request),
             *chosen.warnings,
             *casts,
             *([] if settings.keep_100ns else cut),
@@ -80,12 +81,27 @@ def step(request: TableRequest, settings: Settings) -> Step:
     )
 
 
-def _nulls(request: TableRequest) -> list[str]:
-    """What is said of a stream without a key whose replication key may be NULL."""
+def _without_key(request: TableRequest) -> list[str]:
+    """What is said of an incremental stream without a key."""
     by = request.replication_key
-    if by is None or not by.nullable or request.key:
+    if by is None or not request.may_double:
         return []
-    return [f"replication key {by.name} may be NULL, and there is no key: rows without a value are read by the first load only"]
+    waits = [table_opening.waiting(by)] if by.type not in UNIQUE else []
+    then = "are left out" if request.skips_nulls else "end its load (on_null_replication_key)"
+    return [
+        *waits,
+        *([f"replication key {by.name} may be NULL, and there is no key: rows without a value {then}"] if by.nullable else []),
+    ]
+
+
+def of_nulls(step: Step, request: TableRequest, session: Session) -> Step:
+    """The step of an INCREMENTAL stream, with what an index says of rows without a value; no table is scanned for it.
+
+    Raises SelectionRefused where a load would, for such rows.
+    """
+    if not strategy.choose(request.table, request.replication_key).by_replication_key:
+        return step
+    return replace(step, warnings=[*step.warnings, *table_opening.nulls(request, session)])
 
 
 def of_changes(step: Step, request: TableRequest, session: Session) -> Step:

@@ -21,6 +21,12 @@ def maximum(table: Table, column: SqlColumn) -> str:
     return f"SELECT {column.bookmark_expression(f'MAX({quote(column.name)})')} FROM {table.quoted}"
 
 
+def without_value(table: Table, column: SqlColumn, counted: bool) -> str:
+    """The rows that have no value in a column, counted: one row; or else whether there is one: no row where not."""
+    what = "COUNT_BIG(*)" if counted else "TOP (1) 1"
+    return f"SELECT {what} FROM {table.quoted} WHERE {quote(column.name)} IS NULL"
+
+
 def is_below(column: SqlColumn, value: str, other: str) -> str:
     """Whether a value is below another one, in the column's own order: one row, `1` or `0`."""
     return f"SELECT CASE WHEN {column.literal(value)} < {column.literal(other)} THEN '1' ELSE '0' END"

@@ -20,7 +20,7 @@ from tap_mssql.config.stream_options import StreamOptions
 from tap_mssql.plan.select_list import select_list
 from tap_mssql.plan.table_request import TableRequest
 from tap_mssql.plan.tracking import Since
-from tap_mssql.plan.window import UNIQUE
+from tap_mssql.plan.window import OPEN, UNIQUE
 from tap_mssql.server.discovery import Table
 from tap_mssql.server.sql_types import SqlColumn
 
@@ -42,6 +42,7 @@ class StreamChoice:
     deselected: frozenset[str] = frozenset()
     on_new_column: OnNewColumn = "backfill"
     deletes: OnDelete = "apply"
+    on_null_replication_key: str = "fail"
 
     @property
     def stream(self) -> str:
@@ -121,6 +122,8 @@ class StreamChoice:
             set_key=self.options.key,
             replication_key=self.replication_column,
             bookmark=self._bookmark(state),
+            bookmark_is_open=state.get(OPEN) is True,
+            skips_nulls=(self.options.on_null_replication_key or self.on_null_replication_key) == "skip",
             lookback=self.options.lookback or 0,
             start_value=self.options.start_value,
             end_value=self.options.end_value,
@@ -183,8 +186,17 @@ def choose(table: Table, settings: Settings, entry: Entry | None) -> StreamChoic
     method = str(method).strip().upper()
     if method == AUTO:
         method, replication_key = _by_itself(table)
-    deselected = catalog.deselected(entry or {})
-    return StreamChoice(table, options, tuple(key), replication_key, method, deselected, settings.on_new_column, settings.deletes)
+    return StreamChoice(
+        table,
+        options,
+        tuple(key),
+        replication_key,
+        method,
+        catalog.deselected(entry or {}),
+        settings.on_new_column,
+        settings.deletes,
+        settings.on_null_replication_key,
+    )
 
 
 def _by_itself(table: Table) -> tuple[str, str | None]:

@@ -14,6 +14,7 @@ from tap_mssql.plan.table_request import TableRequest
 from tap_mssql.plan.window import UNIQUE, Window
 from tap_mssql.server import discovery
 from tap_mssql.server.session import Session
+from tap_mssql.server.sql_types import SqlColumn
 
 log = logging.getLogger("tap-mssql")
 
@@ -58,20 +59,44 @@ def _permitted(request: TableRequest, session: Session, settings: Settings) -> T
     return replace(request, columns=left, left_out=(*request.left_out, *reasons))
 
 
+def nulls(request: TableRequest, session: Session) -> tuple[str, ...]:
+    """What is said of rows without a replication key, of a stream without a key. Raises SelectionRefused where they are not
+    to be left out: which of them an earlier load has read, nothing would tell."""
+    column = request.replication_key
+    if column is None or not request.may_double or not column.nullable:
+        return ()
+    found = session.one(statements.without_value(request.table, column, request.skips_nulls), may_scan=True)
+    if not request.skips_nulls and found is not None:
+        raise SelectionRefused(
+            f"stream {request.stream} has no key, and rows of its table have no value in replication key {column.name}: "
+            "when they come again, nothing tells them from those that were read",
+            safe="Nothing of this stream was read, Delta is as it was",
+            action="give the stream a key in stream_options, or another replication key; or set on_null_replication_key to "
+            "skip, which leaves such rows out",
+        )
+    count = int(found[0]) if found else 0
+    return (f"{count:,} rows without a value in {column.name} are left out (on_null_replication_key: skip)",) if count else ()
+
+
 def _window(request: TableRequest, session: Session) -> Window:
     """The bounds of an incremental load. What is committed later has a value from the bookmark on, or `lookback` catches it.
 
     A stream with a key reads the bookmark's own value again, since a row that was committed meanwhile may have it too (of a
-    rowversion none has), and every row without a value: its merge takes what came before for the same row.
+    rowversion none has), and every row without a value: its merge takes what came before for the same row. Without a key both
+    would be double. So the greatest value waits until there is a greater one, and its rows come together with the next load.
     """
     column = request.replication_key
     assert column is not None
+    notes = nulls(request, session)
     if request.is_backfill:
         top = request.end_value or _text(session, statements.maximum(request.table, column))
         return Window(column, request.start_value, top, includes_from=True, moves_bookmark=False)
     top = _text(session, statements.maximum(request.table, column))
+    waits = request.may_double and column.type not in UNIQUE
+    if waits:
+        notes = (*notes, waiting(column))
     if request.bookmark is None:
-        return Window(column, None, top, includes_nulls=column.nullable)
+        return Window(column, None, top, includes_nulls=bool(request.key) and column.nullable, excludes_to=waits, notes=notes)
     below = _text(session, statements.is_below(column, top, request.bookmark)) if top is not None else "1"
     if below == "1":
         log.warning(
@@ -79,6 +104,9 @@ def _window(request: TableRequest, session: Session) -> Window:
             request.stream, column.name, top, request.bookmark,
         )  # fmt: skip
         top = request.bookmark
+    if waits:
+        is_open = request.bookmark_is_open or _text(session, statements.is_below(column, request.bookmark, top or "")) == "1"
+        return Window(column, request.bookmark, top, includes_from=request.bookmark_is_open, excludes_to=is_open, notes=notes)
     from_ = request.bookmark
     if request.lookback:
         earlier = window.before(column, request.bookmark, request.lookback)
@@ -90,7 +118,12 @@ def _window(request: TableRequest, session: Session) -> Window:
         from_ = _text(session, f"SELECT {earlier}") or request.bookmark
     is_keyed = request.mode == "merge"
     may_tie = is_keyed and column.type not in UNIQUE
-    return Window(column, from_, top, includes_from=may_tie, includes_nulls=is_keyed and column.nullable)
+    return Window(column, from_, top, includes_from=may_tie, includes_nulls=is_keyed and column.nullable, notes=notes)
+
+
+def waiting(column: SqlColumn) -> str:
+    """What is said of a stream without a key, whose greatest value waits."""
+    return f"no key: rows with the greatest {column.name} wait until there is a greater one, so that none is missed or double"
 
 
 def _text(session: Session, sql: str) -> str | None:

@@ -23,7 +23,8 @@ class TableRequest:
     """A LoadRequest (read/source.py) of a SQL Server table.
 
     `key` identifies rows for merging; `set_key` is the one that the settings name, where they do. `bookmark` is the replication
-    key's, as text, and `known_columns` are those it came with. `left_out` says which columns are not read, and why;
+    key's, as text (`bookmark_is_open`: the rows that have that value are not read yet), `known_columns` are those it came with.
+    `skips_nulls`: without a key, rows without a replication key are no rows. `left_out` says which columns are not read, and why;
     `column_notes` what became of the columns since the last load. `ranges` of a repair: only their rows are read.
     `is_log_based`: the server says what changed, `since` what the bookmark holds; `on_delete`: what deleted rows become in Delta.
     """
@@ -36,6 +37,8 @@ class TableRequest:
     left_out: tuple[str, ...] = ()
     replication_key: SqlColumn | None = None
     bookmark: str | None = None
+    bookmark_is_open: bool = False
+    skips_nulls: bool = False
     lookback: int = 0
     start_value: str | None = None
     end_value: str | None = None
@@ -71,6 +74,11 @@ class TableRequest:
     def is_incremental(self) -> bool:
         """Whether only what a replication key says is new is read."""
         return self.replication_key is not None or self.is_log_based
+
+    @property
+    def may_double(self) -> bool:
+        """Whether rows that are read twice would be twice in Delta: there is no key to merge by."""
+        return self.replication_key is not None and not self.key
 
     @property
     def is_backfill(self) -> bool:

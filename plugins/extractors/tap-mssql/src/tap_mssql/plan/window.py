@@ -8,6 +8,7 @@ from typing import Any
 from tap_mssql.server.sql_types import SqlColumn, quote
 
 UNIQUE = frozenset({"timestamp", "rowversion"})  # no two rows of a database have the same value
+OPEN = "value_is_open"  # in a bookmark: the rows that have its own value are still to be read
 SECONDS = frozenset({"date", "datetime", "smalldatetime", "datetime2", "datetimeoffset", "time"})
 WHOLE = frozenset({"tinyint", "smallint", "int", "bigint", "decimal", "numeric", "money", "smallmoney", "float", "real"})
 
@@ -16,8 +17,8 @@ WHOLE = frozenset({"tinyint", "smallint", "int", "bigint", "decimal", "numeric",
 class Window:
     """`from_ < column <= to`, exact text or None for an open end; `from_` itself too when it is included.
 
-    NULLs belong to no window: the first load reads them, and so do the later ones of a stream with a key. `moves_bookmark` is
-    false for a backfill.
+    `excludes_to`: the upper end itself waits, since rows with that value may still come (`is_open`). NULLs belong to no window:
+    each load of a stream with a key reads them. `moves_bookmark` is false for a backfill.
     """
 
     column: SqlColumn
@@ -26,6 +27,8 @@ class Window:
     includes_from: bool = False
     includes_nulls: bool = False
     moves_bookmark: bool = True
+    excludes_to: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def predicate(self) -> str:
@@ -36,7 +39,7 @@ class Window:
         above = (
             [f"{name} {'>=' if self.includes_from else '>'} {self.column.literal(self.from_)}"] if self.from_ is not None else []
         )
-        return " AND ".join([*above, f"{name} <= {self.column.literal(self.to)}"])
+        return " AND ".join([*above, f"{name} {'<' if self.excludes_to else '<='} {self.column.literal(self.to)}"])
 
     @property
     def nulls(self) -> str:
@@ -56,7 +59,13 @@ class Window:
             "from": self.from_,
             "includes_from": self.includes_from,
             "includes_nulls": self.includes_nulls,
+            "excludes_to": self.excludes_to,
         }
+
+    @property
+    def mark(self) -> dict[str, Any]:
+        """What the bookmark holds beside the end of the window."""
+        return {OPEN: True} if self.excludes_to else {}
 
 
 def before(column: SqlColumn, text: str, lookback: int) -> str | None:

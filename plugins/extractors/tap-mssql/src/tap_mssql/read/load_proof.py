@@ -86,8 +86,7 @@ def _notes(plan: LoadPlan, ranges: Sequence[FinishedRange]) -> list[str]:
     name = plan.window.column if plan.window else None
     if name is not None:
         nulls = sum(each.rows - each.columns[name].non_null for each in ranges)
-        then = "each load of this stream reads them" if plan.key_columns else "this first load has read them, later ones will not"
-        notes += [f"{nulls} rows have no value in {name}: {then}"] if nulls else []
+        notes += [f"{nulls} rows have no value in {name}: each load of this stream reads them"] if nulls else []
     changed = [str(each.range) for each in ranges if each.changed]
     if changed:
         notes.append(f"rows came or went while {len(changed)} of {len(ranges)} ranges were read; the first was {changed[0]}")

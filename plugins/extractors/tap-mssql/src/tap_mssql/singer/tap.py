@@ -109,7 +109,8 @@ class TapMssql(Tap):
                 try:
                     request = stream.choice.request(stream.stream_state)
                     step = explain.step(request, tap.settings)
-                    steps.append(explain.of_changes(step, request, session) if request.is_log_based else step)
+                    asked = explain.of_changes if request.is_log_based else explain.of_nulls
+                    steps.append(asked(step, request, session))
                 except SelectionRefused as error:
                     refused[name] = error
         if steps:
