@@ -67,7 +67,7 @@ def figures_are_told_range_by_range_and_nothing_is_written(lake: Lake) -> Scenar
 
 
 def a_repair_replaces_its_ranges_and_leaves_bookmark_and_other_rows(lake: Lake) -> Scenario:
-    mark = {"replication_key": "Id", "replication_key_value": "9"}
+    mark = {"replication_key": "Id", "replication_key_value": "9", "again": "0" * 64}
     yield [whole(lake, "repaired", people((1, "a"), (2, "b"), (5, "e"), (9, "z")), bookmark=mark)]
     table = DeltaTable(str(lake.tables / "repaired"))
     table.update(updates={"Name": "'wrong'"}, predicate="Id = 2 OR Id = 5")
@@ -75,7 +75,8 @@ def a_repair_replaces_its_ranges_and_leaves_bookmark_and_other_rows(lake: Lake) 
     load = repair(lake, "repaired", 1, people((1, "a"), (2, "b")), (None, "4"))
     yield [load]
     assert lake.rows("repaired", "Id", "Name") == [(1, "a"), (2, "b"), (5, "wrong"), (9, "z")]
-    assert lake.published()["bookmarks"]["sqlserver"]["repaired"] == mark
+    kept = lake.published()["bookmarks"]["sqlserver"]["repaired"]
+    assert kept == {name: value for name, value in mark.items() if name != "again"}, "what came again may be repaired"
     assert (lake.ledger()[load.load_id]["delta_rows"], lake.ledger()[load.load_id]["bookmark"]) == (2, None)
     gone = repair(lake, "repaired", 2, people(), ("4", "8"), ("8", None))
     yield [gone]

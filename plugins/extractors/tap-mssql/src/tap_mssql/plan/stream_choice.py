@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from singer_arrow import bookmarks, catalog, names, types
+from singer_arrow.again import AGAIN
 from singer_arrow.bookmarks import OnNewColumn
 from singer_arrow.catalog import FULL_TABLE, INCREMENTAL, LOG_BASED, Entry
 from singer_arrow.documents import OnDelete
@@ -123,6 +124,7 @@ class StreamChoice:
             replication_key=self.replication_column,
             bookmark=self._bookmark(state),
             bookmark_is_open=state.get(OPEN) is True,
+            again=state.get(AGAIN),
             skips_nulls=(self.options.on_null_replication_key or self.on_null_replication_key) == "skip",
             lookback=self.options.lookback or 0,
             start_value=self.options.start_value,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from singer_arrow.again import Again
 from singer_arrow.documents import Cursor
 from tap_mssql.plan import key_ranges, statements, tracking
 from tap_mssql.plan.key_order import KeyOrder
@@ -13,7 +14,7 @@ from tap_mssql.plan.select_list import SelectItem, arrow_schema, row_bytes
 from tap_mssql.plan.strategy import Strategy
 from tap_mssql.plan.table_request import TableRequest
 from tap_mssql.plan.tracking import Changes
-from tap_mssql.plan.window import Window
+from tap_mssql.plan.window import UNIQUE, Window
 from tap_mssql.read.ranges import Kind, Range
 from tap_mssql.read.source import LoadPlan
 from tap_mssql.server.sql_types import SqlColumn
@@ -128,6 +129,8 @@ def plan_table(
         mark=changes.mark if changes else window.mark if window else {},
         most_rows=changes.keys if changes else None,
         is_idle=changes is not None and changes.is_idle,
+        again=_again(request, window),
+        known=request.again if window and window.to is not None and window.to == request.bookmark else None,
         on_delete=request.on_delete,
         changed_since=changes.since if changes else None,
         ranges=request.ranges,
@@ -147,6 +150,20 @@ def plan_table(
         items=tuple(items),
         strategy=strategy,
         replication_window=window,
+    )
+
+
+def _again(request: TableRequest, window: Window | None) -> Again | None:
+    """What the next load reads once more: with a key what may tie or has no value, or what lies within `lookback`."""
+    if window is None or not window.moves_bookmark:
+        return None
+    column, is_keyed = window.column, bool(request.key)
+    return Again(
+        column.name,
+        ties=is_keyed and column.type not in UNIQUE,
+        nulls=is_keyed and column.nullable,
+        everything=bool(request.lookback),
+        top=window.to,
     )
 
 

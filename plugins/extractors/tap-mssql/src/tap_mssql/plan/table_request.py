@@ -23,7 +23,8 @@ class TableRequest:
     """A LoadRequest (read/source.py) of a SQL Server table.
 
     `key` identifies rows for merging; `set_key` is the one that the settings name, where they do. `bookmark` is the replication
-    key's, as text (`bookmark_is_open`: the rows that have that value are not read yet), `known_columns` are those it came with.
+    key's, as text (`bookmark_is_open`: the rows that have that value are not read yet), `known_columns` are those it came with,
+    `again` is the fingerprint that it has of the rows that come once more.
     `skips_nulls`: without a key, rows without a replication key are no rows. `left_out` says which columns are not read, and why;
     `column_notes` what became of the columns since the last load. `ranges` of a repair: only their rows are read.
     `is_log_based`: the server says what changed, `since` what the bookmark holds; `on_delete`: what deleted rows become in Delta.
@@ -38,6 +39,7 @@ class TableRequest:
     replication_key: SqlColumn | None = None
     bookmark: str | None = None
     bookmark_is_open: bool = False
+    again: str | None = None
     skips_nulls: bool = False
     lookback: int = 0
     start_value: str | None = None

@@ -39,6 +39,7 @@ class Load:
         self.version = ""  # of the table, see Source.version
         self.notes: list[str] = []
         self.document: LoadDocument | None = None
+        self.again: str | None = None  # the fingerprint of what the next load reads once more
         self.error: TapError | ArrowSingerError | None = None
         self.successor: LoadRequest | None = None  # what to read instead, when the table changed
         self.restarts = 0

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from singer_arrow import documents
+from singer_arrow import again, documents
 from singer_arrow.documents import LoadDocument
 from singer_arrow.facts import merged, utc_text
 from singer_arrow.parts import PartLimits
@@ -32,8 +32,8 @@ def at_the_end(load: Load, source: Source) -> int | None:
 def complete(load: Load, isolation: str, table_rows: int | None) -> None:
     """Proves that the ranges make the whole, and writes the load document: from here on the load exists for a target.
 
-    `table_rows`: of the whole table at the end of the window, where the source counted them. Raises ReadFailed where the ranges
-    do not make the whole.
+    A load that read only what the one before had read, too, is none: it gets no document. `table_rows`: of the whole table at
+    the end of the window, where the source counted them. Raises ReadFailed where the ranges do not make the whole.
     """
     plan = load.opened
     try:
@@ -43,6 +43,10 @@ def complete(load: Load, isolation: str, table_rows: int | None) -> None:
     deletes = [each for each in ranges if each.range.kind == "deletes"]
     ranges = [each for each in ranges if each.range.kind != "deletes"]
     files = [part for each in ranges for part in each.files] or load.writer(Range(), PartLimits()).close()
+    if plan.known is not None and plan.known == again.whole(plan.schema, load.folder, files):
+        load.spool.clear()
+        return
+    load.again = again.fingerprint(plan.again, plan.schema, load.folder, files) if plan.again else None
     files += [msgspec.structs.replace(part, deletes=True) for each in deletes for part in each.files]
     document = LoadDocument(
         load_id=load.load_id,

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
 
+from singer_arrow.again import Again
 from singer_arrow.documents import Cursor, KeyRange, Mode, OnDelete
 from tap_mssql.read.ranges import Bound, Kind, Range
 
@@ -57,7 +58,9 @@ class LoadPlan:
     text columns of the key, by name. `comment` and, by column, `comments`: how the database describes the table and its columns.
     `ranges`: what a repair reads again. `table_rows`: of the whole table, as the database estimates; None where it does not.
     `mark`: what the bookmark holds besides the end of the window. `is_idle`: there is nothing to read, and no load. `on_delete`:
-    what becomes of deleted rows in Delta. `most_rows`: the load has no more, as far as is known beforehand.
+    what becomes of deleted rows in Delta. `most_rows`: the load has no more, as far as is known beforehand. `again`: which
+    rows the next load of a stream with a replication key reads once more. `known`: the bookmark's fingerprint of those that this
+    load reads once more, where it would leave the bookmark in its place; else None.
     """
 
     source_schema: str
@@ -82,6 +85,8 @@ class LoadPlan:
     mark: dict[str, Any] = field(default_factory=dict)
     most_rows: int | None = None
     is_idle: bool = False
+    again: Again | None = None
+    known: str | None = None
     on_delete: OnDelete = "apply"
 
     @property

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from singer_arrow import batch, catalog
+from singer_arrow.again import AGAIN
 from singer_arrow.batch import Message, State
 from singer_arrow.bookmarks import columns_of
 from singer_arrow.errors import Failure
@@ -93,9 +94,13 @@ def messages(load: Load, bookmark: dict[str, Any]) -> list[Message]:
 
 
 def move(bookmark: dict[str, Any], load: Load) -> None:
-    """Moves a stream's bookmark to where its load ends, with the columns that it read; a backfill leaves it."""
+    """Moves a stream's bookmark to where its load ends, with the columns that it read; a backfill leaves it.
+
+    But for the rows that come again: a backfill may have read others of them.
+    """
     plan = load.opened
     if not plan.window or not plan.moves_bookmark:
+        bookmark.pop(AGAIN, None)
         return
     bookmark.clear()
     bookmark.update(columns=columns_of(plan.schema), **plan.mark)
@@ -103,3 +108,5 @@ def move(bookmark: dict[str, Any], load: Load) -> None:
         bookmark["change_version"] = int(plan.window.to or 0)
     else:
         bookmark.update(replication_key=plan.window.column, replication_key_value=plan.window.to)
+    if load.again is not None:
+        bookmark[AGAIN] = load.again

@@ -88,6 +88,8 @@ class Ledger:
             streams = found.setdefault(row["source"], {})
             if status_of(row) == "applied" and row["bookmark"]:
                 streams[row["stream"]] = json.loads(row["bookmark"])
+            elif status_of(row) == "applied":
+                streams.get(row["stream"], {}).pop("again", None)  # a repair or a backfill: rows may be others than they were
             elif status_of(row) == "refused" and str(row["reason"]).startswith(LOST):
                 streams.pop(row["stream"], None)
         return {source: streams for source, streams in sorted(found.items()) if streams}
