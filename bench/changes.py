@@ -14,13 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import mssql_python
-
 from bench import data, measure, mssql
 from bench.data import Table
 from bench.figures import Figure, report
 from bench.measure import Measured
 from bench.peers import programs
+from bench.sql import execute
 from sandbox import launch
 
 RUNS = int(os.environ.get("BENCH_RUNS", "5"))
@@ -75,22 +74,6 @@ def median(runs: list[Measured], what: str) -> float:
 def name_of(table: Table) -> str:
     """Its name in SQL."""
     return f"[{table.schema}].[{table.name}]"
-
-
-def execute(server: launch.Counterpart, *statements: str) -> list[int]:
-    """Runs statements; the rows that each changed."""
-    pairs = {
-        "SERVER": f"127.0.0.1,{server.facts['port']}", "DATABASE": str(server.facts["database"]), "UID": "reader",
-        "PWD": server.secret, "Encrypt": "yes", "TrustServerCertificate": "yes",
-    }  # fmt: skip
-    connection = mssql_python.connect(";".join(f"{name}={value}" for name, value in pairs.items()), autocommit=True)
-    counts = []
-    for statement in statements:
-        cursor = connection.cursor()
-        cursor.execute(statement)
-        counts.append(cursor.rowcount)
-    connection.close()
-    return counts
 
 
 def change(table: Table, server: launch.Counterpart) -> tuple[int, int]:

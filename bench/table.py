@@ -12,6 +12,7 @@ from bench.figures import RESULTS
 from sandbox.launch import ROOT
 
 DOCUMENT = ROOT / "docs/benchmarks.md"
+ALONE = ("rest", "changes", "idle")  # benchmarks whose table is their figures
 NAMES = {
     "ours": "**tap-mssql + target-parquet**",
     "bare": "bare driver + bare Parquet",
@@ -58,8 +59,12 @@ def bounds(document: dict[str, Any]) -> str:
 
 def filled(text: str, results: Path = RESULTS) -> str:
     """A document's text with the tables between its marks renewed from the results of the benchmarks."""
-    mssql, rest, changes = (json.loads((results / f"{name}.json").read_text()) for name in ("mssql", "rest", "changes"))
-    tables = {"programs": programs(mssql), "bounds": bounds(mssql), "rest": bounds(rest), "changes": bounds(changes)}
+    read = {name: json.loads((results / f"{name}.json").read_text()) for name in ("mssql", *ALONE)}
+    tables = {
+        "programs": programs(read["mssql"]),
+        "bounds": bounds(read["mssql"]),
+        **{name: bounds(read[name]) for name in ALONE},
+    }
     for name, table in tables.items():
         before, mark, rest_of_it = text.partition(f"<!-- {name} -->\n")
         _, end, after = rest_of_it.partition(f"<!-- /{name} -->")

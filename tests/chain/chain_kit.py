@@ -105,6 +105,11 @@ class Pipeline:
         rows = self.table("_loads").to_pylist()
         return [fits("ledger-row", row | {"committed_at": row["committed_at"].isoformat()}) for row in rows]
 
+    def orders(self) -> list[str]:
+        """What the conversion job was asked to do so far: the newest few, a file for each run of it."""
+        stage = self.sandbox.workspace.data / "dbfs" / self.environment["LAKEHOUSE_STAGE"].removeprefix("dbfs:/")
+        return [file.name for file in (stage / "_job").glob("*.json")]
+
     def manifest(self, stream: str) -> dict[str, Any]:
         """The newest local manifest of a stream of SQL Server."""
         paths = sorted(self.output.glob("docker_elt/sqlserver/_manifests/*.json"))

@@ -1,4 +1,4 @@
-"""A LOG_BASED stream all the way: rows that changed or were deleted at SQL Server are so in Delta after the next run."""
+"""What changed at SQL Server is so in Delta after the next run, deleted rows too; where nothing has, no job runs."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from collections.abc import Callable
 from chain_kit import Pipeline, execute
 
 
-def test_what_changed_and_what_was_deleted_is_so_in_delta_after_the_next_run(pipeline: Callable[[str], Pipeline]) -> None:
-    """Its method is found by itself; the source's own count of the table is Delta's."""
+def test_what_changed_and_what_was_deleted_is_so_in_delta_after_the_next_run_and_where_nothing_has_no_job_runs(
+    pipeline: Callable[[str], Pipeline],
+) -> None:
+    """The method is found by itself; the source's own count of the table is Delta's."""
     one = pipeline("changes")
     one.environment |= {
-        "TAP_MSSQL_STREAMS": '["dbo.Tracked"]',
+        "TAP_MSSQL_STREAMS": '["dbo.Tracked", "dbo.Dated"]',
+        "TAP_MSSQL_STREAM_OPTIONS": '{"dbo.Dated": {"replication_key": "C"}}',
         "TAP_MSSQL_DEFAULT_REPLICATION_METHOD": "auto",
+        "TAP_REST_API_MSDK__SELECT": '["!*.*"]',
     }
     server = one.sandbox.sqlserver
     execute(server, "ALTER DATABASE CURRENT SET CHANGE_TRACKING = ON (CHANGE_RETENTION = 2 DAYS, AUTO_CLEANUP = ON)")
@@ -20,6 +24,8 @@ def test_what_changed_and_what_was_deleted_is_so_in_delta_after_the_next_run(pip
     try:
         execute(server, "ALTER TABLE dbo.Tracked ENABLE CHANGE_TRACKING")
         execute(server, "INSERT INTO dbo.Tracked VALUES (1, N'a'), (2, N'b'), (3, N'c')")
+        execute(server, "CREATE TABLE dbo.Dated (Id int NOT NULL PRIMARY KEY, C date NULL)")
+        execute(server, "INSERT INTO dbo.Dated VALUES (1, '2026-01-01'), (2, '2026-01-02'), (3, '2026-01-02'), (4, NULL)")
         first = one.run()
         assert first.code == 0, first.text
         execute(server, "DELETE FROM dbo.Tracked WHERE Id = 1")
@@ -33,7 +39,16 @@ def test_what_changed_and_what_was_deleted_is_so_in_delta_after_the_next_run(pip
         assert (manifest["rows"], manifest["deletes"], manifest["snapshot_rows"]) == (2, 1, 3)
         [row] = [each for each in one.ledger() if each["load_id"] == manifest["load_id"]]
         assert (row["delta_rows"], row["deletes"]) == (2, 1)
+        assert one.manifest("dbo-Dated")["mode"] == "overwrite", "its rows were what they were: the second run has no load of it"
+        orders = set(one.orders())
+        third = one.run()
+        assert third.code == 0 and set(one.orders()) == orders, third.text
+        execute(server, "UPDATE dbo.Dated SET Id = 5 WHERE Id = 3")
+        fourth = one.run()
+        assert fourth.code == 0 and set(one.orders()) > orders, fourth.text
+        assert one.manifest("dbo-Dated")["rows"] == 3, "those that share the bookmark's value, and the one without any"
     finally:
         execute(server, "ALTER TABLE dbo.Tracked DISABLE CHANGE_TRACKING")
         execute(server, "DROP TABLE dbo.Tracked")
+        execute(server, "DROP TABLE IF EXISTS dbo.Dated")
         execute(server, "ALTER DATABASE CURRENT SET CHANGE_TRACKING = OFF")
