@@ -190,6 +190,7 @@ stop() {
     timeout 10 tail --pid="$child" -f /dev/null || :
     kill -KILL -- "-$child" 2>/dev/null || :
   fi
+  [ ! -t 2 ] || printf '\e[?25h' >&2 # the cursor, which bars hide
   say "$1; Delta holds whole loads only, the next run takes up from there"
   exit "$2"
 }

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
 import socket
 import subprocess
+import termios
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -14,7 +17,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import mssql_python
 import psutil
@@ -54,6 +57,7 @@ class Pipeline:
     folder: Path
     environment: dict[str, str]
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    screens: list[threading.Thread] = field(default_factory=list)
 
     @classmethod
     def make(cls, sandbox: Sandbox, parent: Path, name: str) -> Pipeline:
@@ -69,11 +73,11 @@ class Pipeline:
     def delta(self) -> Path:
         return self.sandbox.workspace.data / "dbfs" / self.environment["LAKEHOUSE_TARGET"].removeprefix("dbfs:/")
 
-    def start(self, *command: str, **changes: str) -> subprocess.Popen[bytes]:
+    def start(self, *command: str, on_terminal: bool = False, **changes: str) -> subprocess.Popen[bytes]:
         """Starts `entrypoint.sh` in a session of its own; what it says goes to a file. An empty change unsets."""
         environment = {name: value for name, value in (self.environment | changes).items() if value}
         log = self.folder.parent / f"log-{len(self.processes)}"
-        with log.open("wb") as said:
+        with self._terminal(log) if on_terminal else log.open("wb") as said:
             process = subprocess.Popen(
                 [str(self.folder / "entrypoint.sh"), *command],
                 env=environment,
@@ -85,12 +89,29 @@ class Pipeline:
         self.processes.append(process)
         return process
 
+    def _terminal(self, log: Path) -> IO[bytes]:
+        """A terminal of 24 lines and 100 columns for a process to be started; what it shows goes to a file."""
+        ours, its = pty.openpty()
+        termios.tcsetwinsize(its, (24, 100))
+
+        def copy() -> None:
+            with log.open("wb") as said, suppress(OSError):  # EIO: nobody has it open any more
+                while shown := os.read(ours, 65_536):
+                    said.write(shown)
+            os.close(ours)
+
+        self.screens.append(threading.Thread(target=copy, daemon=True))
+        self.screens[-1].start()
+        return os.fdopen(its, "wb")
+
     def said(self, process: subprocess.Popen[bytes]) -> str:
+        for screen in self.screens:
+            screen.join(10)
         return (self.folder.parent / f"log-{self.processes.index(process)}").read_text()
 
-    def run(self, *command: str, watch: bool = False, **changes: str) -> Result:
+    def run(self, *command: str, watch: bool = False, on_terminal: bool = False, **changes: str) -> Result:
         began = time.monotonic()
-        process = self.start(*command, **changes)
+        process = self.start(*command, on_terminal=on_terminal, **changes)
         with watched(process.pid) if watch else _nothing() as seen:
             code = process.wait(200)
         return Result(code, self.said(process), time.monotonic() - began, frozenset(seen))

@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
-from chain_kit import Pipeline, execute
+from chain_kit import Pipeline, Result, execute
+
+
+def assert_a_person_sees_how_far_it_is(result: Result) -> None:
+    """A bar per stream that is being read, and what is waited for; the lines stay, and the cursor is there again."""
+    for shown in (r"dbo-\w+ .*\d rows +0\.0 MB", r"sending what is not on dbfs:", r"waiting for the job over dbfs:"):
+        assert re.search(shown, result.text), f"{shown}: {result.text}"
+    lines = [re.sub(r"^.*\x1b\[[\d;?]*[A-Za-z]", "", line) for line in result.lines]
+    for line in (
+        r"extract   sqlserver/dbo-Tracked +3 rows",
+        r"upload    6 files sent",
+        r"convert   2 of 2 loads",
+        r"run       done in",
+    ):
+        assert any(re.match(rf"\d\d:\d\d:\d\d  {line}", each) for each in lines), f"{line}: {result.text}"
+    assert "\x1e" not in result.text, "what is for a program is not shown"
+    assert result.text.count("\x1b[?25l") and result.text.rindex("\x1b[?25h") > result.text.rindex("\x1b[?25l")
 
 
 def test_what_changed_and_what_was_deleted_is_so_in_delta_after_the_next_run_and_where_nothing_has_no_job_runs(
@@ -26,8 +43,9 @@ def test_what_changed_and_what_was_deleted_is_so_in_delta_after_the_next_run_and
         execute(server, "INSERT INTO dbo.Tracked VALUES (1, N'a'), (2, N'b'), (3, N'c')")
         execute(server, "CREATE TABLE dbo.Dated (Id int NOT NULL PRIMARY KEY, C date NULL)")
         execute(server, "INSERT INTO dbo.Dated VALUES (1, '2026-01-01'), (2, '2026-01-02'), (3, '2026-01-02'), (4, NULL)")
-        first = one.run()
+        first = one.run(on_terminal=True, TAP_MSSQL_MAX_ROWS_PER_SECOND="2")
         assert first.code == 0, first.text
+        assert_a_person_sees_how_far_it_is(first)
         execute(server, "DELETE FROM dbo.Tracked WHERE Id = 1")
         execute(server, "UPDATE dbo.Tracked SET V = N'C' WHERE Id = 3")
         execute(server, "INSERT INTO dbo.Tracked VALUES (4, NULL)")

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-FORMAT, LEVEL, STEP = "LOG_FORMAT", "LOG_LEVEL", "LIGHTHOUSE_STEP"
+FORMAT, LEVEL, STEP, LIVE = "LOG_FORMAT", "LOG_LEVEL", "LIGHTHOUSE_STEP", "LIGHTHOUSE_LIVE"
+MARK = "\x1e"  # record separator: RFC 7464
 _OURS = ("tap-mssql", "tap_rest_api_msdk", "target-parquet")
 _LEVELS = {"CRITICAL": "error", "ERROR": "error", "WARNING": "warning", "DEBUG": "debug"}
 
@@ -54,6 +55,18 @@ def line(
 def say(of_step: str, message: str, **more: Any) -> None:
     """The same, on standard error."""
     print(line(of_step, message, **more), file=sys.stderr, flush=True)
+
+
+def is_watched() -> bool:
+    """Whether somebody watches how far each stream is, and reads `progress`."""
+    return bool(os.environ.get(LIVE))
+
+
+def progress(stream: str, rows: int, total: int | None = None, written: int = 0, is_over: bool = False) -> None:
+    """Tells how far a stream is, on standard error, for lighthouse.live: of `total` rows, None where nobody knows; bytes."""
+    told = {"stream": stream, "rows": rows, "total": total, "bytes": written, "is_over": is_over}
+    sys.stderr.write(f"{MARK}{json.dumps(told)}\n")  # one piece: other threads write there, too
+    sys.stderr.flush()
 
 
 class Lines(logging.Formatter):

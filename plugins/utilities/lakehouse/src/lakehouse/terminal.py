@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from singer_arrow import lines
@@ -25,6 +26,21 @@ def detail(line: str) -> None:
     """Progress that a run does without, unless LOG_LEVEL=debug asks for it."""
     if lines.is_debug() or not lines.step():
         say(line, level="debug")
+
+
+@contextmanager
+def waiting(words: str) -> Iterator[None]:
+    """Where a person watches a terminal: what is waited for until the block ends, and since when, below the lines."""
+    if not sys.stderr.isatty() or lines.is_json():
+        yield
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True, highlight=False), transient=True, refresh_per_second=4) as shown:
+        shown.add_task(words, total=None)
+        yield
 
 
 def show(line: str, **more: Any) -> None:

@@ -5,13 +5,16 @@ LOG_LEVEL=debug shows all of it.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import re
+import sys
 from collections import deque
 from typing import Any
 
-from lighthouse.lines import line
+from lighthouse.lines import is_json, line
+from lighthouse.live import MARK, VARIABLE, Live
 
 STEP = "extract"
 _NOISE = (  # where a run is as it should be; the rest of Meltano's warnings are shown
@@ -55,6 +58,8 @@ class Worth(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether a record is shown."""
         plugin, text = spoken(record)
+        if plugin and text.startswith(MARK):
+            return True
         if plugin:
             self._said.append(text.strip())
             return True
@@ -85,3 +90,28 @@ class Lines(logging.Formatter):
                 text = f"{text}\n{self.formatException(failed)}"
         level = "error" if record.levelno >= logging.ERROR else "warning" if record.levelno >= logging.WARNING else "info"
         return line(STEP, text, "info" if plugin else level)
+
+
+class Screen(logging.StreamHandler[Any]):
+    """Standard error; on a terminal with how far each stream is below the lines, which plugins are asked to tell."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+        self._live: Live | None = None
+        if self.stream.isatty() and not is_json():
+            from rich.console import Console
+
+            self._live = Live(Console(file=self.stream, highlight=False))
+            os.environ[VARIABLE] = "1"
+            atexit.register(self._live.close)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Shows a record; what tells how far a stream is moves its bar."""
+        plugin, text = spoken(record)
+        if plugin and text.startswith(MARK):
+            if self._live:
+                self._live.move(text)
+        elif self._live:
+            self._live.say(self.format(record))
+        else:
+            super().emit(record)

@@ -1,4 +1,7 @@
-"""How far reading is: a line per active stream every few seconds, or a bar per stream where a person watches a terminal."""
+"""How far reading is: a line per active stream every few seconds, or a bar per stream where a person watches a terminal.
+
+The bars are drawn here, or by whoever runs the tap and says so (singer_arrow.lines.is_watched).
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any, Protocol
 
+from singer_arrow import lines
 from tap_mssql.read.load import Load
 
 log = logging.getLogger("tap-mssql")
@@ -26,8 +30,37 @@ class Progress(Protocol):
 
 
 def progress(loads: Sequence[Load], every: float) -> Progress:
-    """Bars where standard error is a terminal, else lines, `every` so many seconds."""
+    """Bars where somebody watches, else lines, `every` so many seconds."""
+    if lines.is_watched():
+        return Told(loads)
     return Bars(loads) if sys.stderr.isatty() else Lines(loads, every)
+
+
+class Told:
+    """How far each stream is, for whoever draws bars."""
+
+    def __init__(self, loads: Sequence[Load]) -> None:
+        self._loads = loads
+        self._shown: set[str] = set()
+
+    def show(self) -> None:
+        """Each stream that is being read; once more one that no longer is."""
+        for load in self._loads:
+            if load.is_over:
+                self._end(load)
+            elif load.readers:
+                self._shown.add(load.stream)
+                lines.progress(load.stream, load.ranges.rows, _expected(load) or None, load.ranges.finished_bytes)
+
+    def close(self) -> None:
+        """The end of all that were shown."""
+        for load in self._loads:
+            self._end(load)
+
+    def _end(self, load: Load) -> None:
+        if load.stream in self._shown:
+            self._shown.remove(load.stream)
+            lines.progress(load.stream, load.ranges.rows, written=load.ranges.finished_bytes, is_over=True)
 
 
 class Lines:

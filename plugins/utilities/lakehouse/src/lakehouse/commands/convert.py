@@ -11,7 +11,7 @@ from lakehouse.loads import read_local
 from lakehouse.settings import load_settings
 from lakehouse.steps.convert import Conversion
 from lakehouse.steps.verify import refuse_failures, show_results
-from lakehouse.terminal import FINISH, say
+from lakehouse.terminal import FINISH, say, waiting
 from singer_arrow import lines
 from singer_arrow.documents import DONE
 
@@ -21,7 +21,8 @@ def command() -> None:
     """Run the job that applies staged loads to Delta, checks them, and writes the ledger."""
     settings = load_settings(os.environ)
     began = time.monotonic()
-    results = Conversion.of(settings, say).apply(read_local(settings.output).loads)
+    with waiting(f"waiting for the job over {settings.target}"):
+        results = Conversion.of(settings, say).apply(read_local(settings.output).loads)
     seconds = time.monotonic() - began
     if not results:
         if lines.step() != FINISH:

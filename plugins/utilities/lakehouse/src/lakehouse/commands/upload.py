@@ -11,7 +11,7 @@ from lakehouse.loads import read_local
 from lakehouse.settings import load_settings
 from lakehouse.stages import open_stage
 from lakehouse.steps.upload import upload
-from lakehouse.terminal import FINISH, say
+from lakehouse.terminal import FINISH, say, waiting
 from singer_arrow import lines
 
 
@@ -27,7 +27,8 @@ def command() -> None:
             say(f"no manifests below {settings.output}: nothing to send")
         return
     began = time.monotonic()
-    sent = upload(open_stage(settings), settings.output, loads, settings.target, say)
+    with waiting(f"sending what is not on {settings.stage}"):
+        sent = upload(open_stage(settings), settings.output, loads, settings.target, say)
     seconds = time.monotonic() - began
     figures = {"files": sent.files, "bytes": sent.bytes, "there": sent.there, "seconds": round(seconds, 3)}
     text = f"{sent.files} files sent ({sent.bytes:,} bytes), {sent.there} were on {settings.stage}; {seconds:.1f} s"
