@@ -212,6 +212,7 @@ class Tap:
     def read(self, state: dict[str, Any] | None = None, **settings: Any) -> Ran:
         """What `run` does with BATCH output, in this process: a start of the program takes longer than a small table does."""
         said, code, messages = io.StringIO(), 0, list[Any]()
+        os.environ.pop("SSL_CERT_FILE", None)  # of the read before: `server_certificate`
         handler = logging.StreamHandler(said)
         loggers = [logging.getLogger("tap-mssql")]
         for logger in loggers:
