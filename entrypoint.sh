@@ -32,7 +32,9 @@ usage: entrypoint.sh [COMMAND]
              no table, and of each stream of the API the first page
   doctor     logs in to SQL Server, the API and the workspace, and tries what a run needs of each: ok, warning or failed, with
              the fix (--json)
-  accept     databricks: three tiny loads, one of each mode, into a schema of their own in the workspace, verified and removed
+  accept     mssql: creates the schema lighthouse_accept in the database, tries types, keys, incremental loads, changes, cut
+             connections in it, and drops it; asks first, or with --yes does not; passed or failed per line (--json)
+             databricks: three tiny loads, one of each mode, into a schema of their own in the workspace, verified and removed
              again; passed or failed per line (--json)
   status     the last runs, how old each stream's data in Delta is, its bookmark, and the loads that are not in Delta (--json)
   loads      each load that is not in Delta yet, and those kept: its state, why, and what settles it (--json)
@@ -358,10 +360,32 @@ reread() {
 # usage: doctor [--json]
 doctor() { step 3 "$lighthouse" doctor "$@"; }
 
-# usage: accept databricks [--json]
+# usage: accept mssql|databricks [--json]    of mssql also --yes
 accept() {
+  local what=$1
   shift
-  step 3 "$lakehouse" accept "$@"
+  if [ "$what" = databricks ]; then
+    step 3 "$lakehouse" accept "$@"
+    return
+  fi
+  private_folder
+  step 3 "$lighthouse" config tap-mssql >"$private/config.json"
+  step 3 "$tap" --config "$private/config.json" --accept --yes "$@"
+}
+
+# usage: agreed [--yes] [--json]    sets `rest`, without --yes; a person is asked where nobody has agreed
+agreed() {
+  local each answer='' yes=
+  rest=()
+  for each; do if [ "$each" = --yes ]; then yes=1; else rest+=("$each"); fi; done
+  [ -z "$yes" ] || return 0
+  if [ -t 0 ]; then
+    read -rp "Create the schema lighthouse_accept in database $TAP_MSSQL_DATABASE of $TAP_MSSQL_HOST, and drop it again? [y/N] " answer || :
+  fi
+  case $answer in
+    [Yy] | [Yy][Ee][Ss]) ;;
+    *) refuse "accept mssql creates a schema, and it was not agreed to; type: entrypoint.sh accept mssql --yes" ;;
+  esac
 }
 
 # usage: loads [--json]    changes nothing
@@ -496,11 +520,16 @@ _main() {
       "$command" "$@"
       ;;
     accept)
-      [ "${1-}" = databricks ] || refuse "accept needs to know what is tried; type: entrypoint.sh accept databricks"
-      only_json "${@:2}"
+      case ${1-} in
+        mssql | databricks) ;;
+        *) refuse "accept needs to know what is tried; type: entrypoint.sh accept mssql, or accept databricks" ;;
+      esac
+      rest=("${@:2}")
       settle --check
+      [ "$1" = databricks ] || agreed "${rest[@]}"
+      only_json "${rest[@]}"
       trap_signals
-      accept "$@"
+      accept "$1" "${rest[@]}"
       ;;
     reconcile | repair)
       no_options "$@"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from chain_kit import Pipeline
+from mssql_kit import execute, select
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +68,23 @@ def test_accept_tries_a_load_of_each_mode_in_the_workspace_and_leaves_nothing(lo
     assert not list(looked_at.output.rglob("*.parquet"))
     assert not [path for path in (looked_at.sandbox.workspace.data / "dbfs/look").rglob("*") if path.is_file()]
     assert looked_at.run("accept").code == looked_at.run("accept", "oracle").code == 2
+
+
+def test_accept_tries_everything_on_the_sql_server_agreed_to_and_leaves_nothing(looked_at: Pipeline) -> None:
+    """The one run of all trials: the sandbox passes each of them, as a server of Microsoft's has to."""
+    server = looked_at.sandbox.sqlserver
+    refused = looked_at.run("accept", "mssql")
+    assert refused.code == 2 and "it was not agreed to" in refused.text
+    execute(server, "ALTER DATABASE CURRENT SET CHANGE_TRACKING = ON (CHANGE_RETENTION = 2 DAYS, AUTO_CLEANUP = ON)")
+    told = looked_at.run("accept", "mssql", "--yes", "--json")
+    execute(server, "ALTER DATABASE CURRENT SET CHANGE_TRACKING = OFF")
+    assert told.code == 0, told.text
+    found = {each["name"]: each for each in json.loads(told.text[told.text.index("[\n") : told.text.rindex("]") + 1])}
+    assert {each["status"] for name, each in found.items() if name not in ("type hierarchyid", "left out")} == {"ok"}, told.text
+    for name in ("type datetime2(7)", "key uniqueidentifier", "incremental by money", "Change Tracking", "resume", "removed"):
+        assert name in found
+    assert len(found) > 70 and "ALTER DATABASE" in found["left out"]["text"]
+    assert select(server, "SELECT name FROM sys.schemas WHERE name = 'lighthouse_accept'").num_rows == 0
 
 
 @pytest.mark.parametrize(

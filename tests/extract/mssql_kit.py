@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -26,6 +26,7 @@ from sandbox.launch import Counterpart, counterpart
 from singer_arrow.errors import ArrowSingerError, SelectionRefused, SettingsRefused
 from tap_mssql.config.settings import parse
 from tap_mssql.errors import TapError
+from tap_mssql.plan import explain
 from tap_mssql.singer import batch_output
 from tap_mssql.singer.run import Run
 
@@ -196,6 +197,16 @@ class Tap:
         done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS)
         return {step["stream"]: step for step in json.loads(done.stdout or "[]")}, done.stderr
 
+    def steps(self, state: dict[str, Any] | None = None, **settings: Any) -> tuple[dict[str, dict[str, Any]], str]:
+        """What `plan` says, in this process."""
+        config = self.config(**settings)
+        run, refused = Run(parse(config), config["batch_config"]), dict[str, ArrowSingerError]()
+        bookmarks = (state or {}).get("bookmarks", {})
+        chosen = [(choice, bookmarks.get(choice.stream, {})) for choice in batch_output.choices(run, self.catalog)]
+        with run.session() as session:
+            found = explain.steps(chosen, run.settings, session, refused)
+        return {step.stream: asdict(step) for step in found}, "\n".join(map(str, refused.values()))
+
     def ran(self, process: subprocess.Popen[bytes]) -> Ran:
         try:
             code = process.wait(LIMIT_SECONDS)
@@ -212,6 +223,7 @@ class Tap:
     def read(self, state: dict[str, Any] | None = None, **settings: Any) -> Ran:
         """What `run` does with BATCH output, in this process: a start of the program takes longer than a small table does."""
         said, code, messages = io.StringIO(), 0, list[Any]()
+        os.environ.pop("SSL_CERT_FILE", None)  # of the read before: `server_certificate`
         handler = logging.StreamHandler(said)
         loggers = [logging.getLogger("tap-mssql")]
         for logger in loggers:

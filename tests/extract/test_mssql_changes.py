@@ -48,6 +48,7 @@ class Delta:
         self.tap = Tap(server, folder, {"streams": [f"dbo.{name}"], "stream_options": options} | settings)
         self.state: dict[str, Any] = {}
         self.rows: dict[int, dict[str, Any]] = {}
+        self.where = "1 = 1"
         self.does(f"CREATE TABLE dbo.{name} ({COLUMNS})", f"ALTER TABLE dbo.{name} ENABLE CHANGE_TRACKING", *rows)
 
     def does(self, *statements: str) -> None:
@@ -55,7 +56,7 @@ class Delta:
 
     def run(self, **settings: Any) -> Ran:
         """A run of the tap, and what its load makes of Delta; afterwards Delta is what the table is."""
-        ran = good(self.tap.run(self.state, **settings))
+        ran = good(self.tap.read(self.state, **settings))
         self.take(ran)
         assert self.rows == self.source(), ran.said
         return ran
@@ -87,7 +88,8 @@ class Delta:
         return int(self.state["bookmarks"][self.stream]["change_version"])
 
     def source(self) -> dict[int, dict[str, Any]]:
-        return {row["Id"]: row for row in select(self.server, f"SELECT Id, V, Amount FROM dbo.{self.name}").to_pylist()}
+        sql = f"SELECT Id, V, Amount FROM dbo.{self.name} WHERE {self.where}"
+        return {row["Id"]: row for row in select(self.server, sql).to_pylist()}
 
     def mode(self, ran: Ran) -> str:
         return str(ran.document(self.stream)["mode"]) if self.stream in ran.streams else "nothing"
@@ -127,6 +129,31 @@ def test_where_nothing_changed_there_is_no_load_and_the_bookmark_stays(server: C
     delta.state["bookmarks"][delta.stream]["read_at"] = "2026-01-01T00:00:00.000000Z"
     ran = delta.run()
     assert delta.mode(ran) == "merge" and ran.table(delta.stream).num_rows == 0 and delta.version > before
+
+
+def test_with_a_where_a_row_that_no_longer_meets_it_is_deleted_and_another_where_reads_the_stream_whole(
+    server: Counterpart, tmp_path: Path
+) -> None:
+    delta = Delta(server, tmp_path, "Filtered", f"INSERT INTO dbo.Filtered {THREE}")
+    options = delta.tap.settings["stream_options"]["dbo.Filtered"]
+    options["where"] = delta.where = "Amount > 2 OR V = N'x'"
+    assert delta.mode(delta.run()) == "overwrite" and set(delta.rows) == {2, 3}
+    delta.does(
+        "UPDATE dbo.Filtered SET Amount = 9 WHERE Id = 1",
+        "UPDATE dbo.Filtered SET Amount = 0 WHERE Id = 2",
+        "INSERT INTO dbo.Filtered VALUES (4, N'x', NULL), (5, N'y', 1)",
+        "DELETE FROM dbo.Filtered WHERE Id = 3",
+    )
+    ran = delta.run()
+    assert (delta.mode(ran), set(delta.rows), ran.document(delta.stream)["snapshot_rows"]) == ("merge", {1, 4}, 2)
+    assert {2, 3} <= {row["Id"] for row in ran.deleted[delta.stream]}
+    before, options["where"] = delta.where, "Amount < 2"
+    delta.where = "Amount < 2"
+    told = f"where was {before} and is Amount < 2: this load reads the stream whole"
+    step = delta.tap.steps(delta.state)[0][delta.stream]
+    assert (step["mode"], step["where"]) == ("overwrite", "Amount < 2") and told in step["warnings"]
+    ran = delta.run()
+    assert (delta.mode(ran), set(delta.rows)) == ("overwrite", {2, 5}) and told in ran.document(delta.stream)["notes"]
 
 
 LOST = {
@@ -206,7 +233,7 @@ def broken_load(delta: Delta, faults: Callable[..., None]) -> None:
     delta.run()
     delta.does(*(each.format(f"dbo.{delta.name}") for each in MANY))
     faults({"match": rf"^SELECT \[Id\], .*FROM \[dbo\]\.\[{delta.name}\]", "skip": 2, "error": 229, "times": None})
-    ran = delta.tap.run(delta.state, range_rows=3, max_parallel=1)
+    ran = delta.tap.read(delta.state, range_rows=3, max_parallel=1)
     assert ran.code == 3 and not ran.streams, ran.said
     faults()
 
@@ -221,7 +248,7 @@ def test_a_load_of_changes_goes_on_where_it_broke_and_what_changed_since_comes_w
     table = "dbo.Broken"
     delta.does(f"UPDATE {table} SET V = N'later' WHERE Id = 3", f"DELETE FROM {table} WHERE Id = 9")
     delta.does(f"INSERT INTO {table} VALUES (0, N'back', 0)")
-    ran = good(delta.tap.run(delta.state, range_rows=3))
+    ran = good(delta.tap.read(delta.state, range_rows=3))
     assert "going on with" in ran.said, ran.said
     delta.take(ran)
     assert delta.version == begun
@@ -236,7 +263,7 @@ def test_a_load_that_broke_is_not_gone_on_with_in_a_database_restored_to_before_
         delta = Delta(server, tmp_path, "Back", f"INSERT INTO dbo.Back VALUES {TEN}")
         broken_load(delta, lambda *rules: file.write_text(json.dumps({"statements": rules})) and None)
         delta.does(f"EXEC sp_sandbox_restore_version {delta.version}")
-        ran = good(delta.tap.run(delta.state, range_rows=3))
+        ran = good(delta.tap.read(delta.state, range_rows=3))
         assert "it was restored" in ran.said and "going on with" not in ran.said, ran.said
 
 
@@ -280,13 +307,13 @@ def test_a_link_cut_while_the_whole_table_is_counted_is_no_bug_and_it_is_counted
 
 def test_the_plan_says_what_is_kept_and_what_waits_and_the_doctor_what_is_missing(server: Counterpart, tmp_path: Path) -> None:
     delta = Delta(server, tmp_path, "Told", f"INSERT INTO dbo.Told {THREE}")
-    steps, said = delta.tap.plan()
+    steps, said = delta.tap.steps()
     assert (
         steps[delta.stream]["mode"] == "overwrite" and "changes are kept since version" in steps[delta.stream]["warnings"][-1]
     ), said
     delta.run()
     delta.does("DELETE FROM dbo.Told WHERE Id < 3")
-    steps, said = delta.tap.plan(delta.state)
+    steps, said = delta.tap.steps(delta.state)
     step = steps[delta.stream]
     assert (step["mode"], step["bookmark"], step["rows"]) == ("merge", str(delta.version), None), said
     assert f"2 keys changed since the bookmark's version {delta.version}" in step["warnings"]
@@ -319,7 +346,7 @@ def test_a_stream_that_cannot_be_read_so_is_refused_with_what_to_type(
 ) -> None:
     execute(server, *made)
     tap = Tap(server, tmp_path, {"streams": ["dbo.Asked"], "stream_options": {"dbo.Asked": {"replication_method": "LOG_BASED"}}})
-    ran = tap.run()
+    ran = tap.read()
     execute(server, "DROP TABLE dbo.Asked")
     assert ran.code in (2, 3) and said in ran.said and "Traceback" not in ran.said, ran.said
 
@@ -361,10 +388,10 @@ def test_a_new_column_is_read_for_all_rows_once(server: Counterpart, tmp_path: P
     delta = Delta(server, tmp_path, "Column", f"INSERT INTO dbo.Column {THREE}")
     delta.run()
     delta.does("ALTER TABLE dbo.Column ADD More int NOT NULL DEFAULT 7", "UPDATE dbo.Column SET V = N'z' WHERE Id = 1")
-    ran = good(delta.tap.run(delta.state))
+    ran = good(delta.tap.read(delta.state))
     assert ran.document(delta.stream)["mode"] == "overwrite"
     assert ran.table(delta.stream)["More"].to_pylist() == [7, 7, 7]
-    ran = good(delta.tap.run(ran.state))
+    ran = good(delta.tap.read(ran.state))
     assert delta.mode(ran) == "nothing"
 
 
@@ -379,7 +406,7 @@ def test_the_method_that_suits_a_table_is_found_by_itself(server: Counterpart, t
         "dbo-AutoTracked": ("LOG_BASED", None), "dbo-AutoVersion": ("INCREMENTAL", "R"), "dbo-AutoPlain": ("FULL_TABLE", None),
     }  # fmt: skip
     tap.catalog = tap.discovered()
-    ran = good(tap.run())
+    ran = good(tap.read())
     assert ran.document("dbo-AutoTracked")["cursor"]["column"] is None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -172,6 +173,10 @@ def test_denied_columns_and_tables_are_told(server: Counterpart) -> None:
     )
     found = streams(server, streams="dbo.*")
     connection = connect(at(server))
+    asked: list[str] = []
+    asking = SimpleNamespace(execute=lambda sql: asked.append(sql) or connection.execute(sql))
+    assert discovery.denied(asking, found["dbo-AllTypes"]) == frozenset()  # type: ignore[arg-type]
+    assert len(asked) == 1 and "HAS_PERMS_BY_NAME" not in asked[0], "one question for a table that may be read whole"
     assert discovery.denied(connection, found["dbo-Secret"]) == {"it's b"}
     assert discovery.denied(connection, found["dbo-Closed"]) == {"a", "b"}
     for table, number in (("dbo.Secret", 230), ("dbo.Closed", 229)):

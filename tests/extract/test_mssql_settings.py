@@ -73,6 +73,10 @@ def test_defaults_are_gentle() -> None:
         ),
         ({"authentication": "service_principal"}, "client_secret: is missing; authentication: service_principal needs it"),
         ({"authentication": "managed_identity"}, "password: is not used by authentication: managed_identity"),
+        ({"stream_options": [{"pattern": "a.b", "where": "a = 1; DROP TABLE b"}]}, "is one condition; ; is for statements"),
+        ({"stream_options": [{"pattern": "a.b", "where": "a = 1) OR (b = 1"}]}, "has parentheses that do not match"),
+        ({"stream_options": [{"pattern": "a.b", "where": "a = 1 -- all"}]}, "has a comment"),
+        ({"stream_options": [{"pattern": "a.b", "where": "a = 'it''s"}]}, "has a ' that nothing closes"),
         ({"client_secret": "x"}, "client_secret: is not used by authentication: sql"),
         ({"server_certificate": "/no/such.pem"}, "server_certificate: names /no/such.pem, and there is no such file"),
         (

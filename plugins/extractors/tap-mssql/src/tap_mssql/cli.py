@@ -21,12 +21,18 @@ def main() -> None:
         from singer_arrow.process import tame_memory
         from tap_mssql.errors import TapError
 
-        if command is None:
+        accepting = "--accept" in arguments
+        if accepting:
+            from tap_mssql.accept import command as accept
+        elif command is None:
             from tap_mssql.singer.tap import TapMssql
         else:
             import tap_mssql.singer.batch_output  # noqa: F401  (imported here, used in _run)
     tame_memory()
     try:
+        if accepting:
+            exits.on_signals(PROGRAM)
+            sys.exit(accept.main(arguments))
         if command is None:
             TapMssql.cli()
         else:

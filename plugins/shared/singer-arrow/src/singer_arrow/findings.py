@@ -9,15 +9,15 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 FAILED = 3  # exit code
-_MARKS = {"ok": "ok     ", "warning": "warning", "failed": "FAILED "}
+_MARKS = {"ok": "ok     ", "warning": "warning", "failed": "FAILED ", "not available": "n/a    "}
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One finding. `fix` says what to do; empty where nothing is."""
+    """One finding; `not available`: it could not be tried here. `fix` says what to do; empty where nothing is."""
 
     name: str
-    status: Literal["ok", "warning", "failed"]
+    status: Literal["ok", "warning", "failed", "not available"]
     text: str
     fix: str = ""
 

@@ -14,7 +14,7 @@ from sandbox.sqlserver.changes.objects import check_free, create_sql, identity_s
 from sandbox.sqlserver.errors import NotSupported, SqlError
 from sandbox.sqlserver.sql import change_table
 from sandbox.sqlserver.sql.statement import Statement
-from sandbox.sqlserver.system.catalog import add_schema
+from sandbox.sqlserver.system.catalog import add_schema, drop_schema
 from sandbox.sqlserver.system.specs import ColumnSpec, TableSpec
 
 # the parser cannot read these words in a constraint, and they make no difference here
@@ -54,8 +54,21 @@ def _schema(name: str, statement: Statement) -> Change:
     return Change([], state=lambda cursor: add_schema(cursor, statement.catalog, name))
 
 
+def _drop_schema(name: str, statement: Statement) -> Change:
+    catalog, folded = statement.catalog, statement.catalog.fold(name)
+    if folded not in catalog.schemas:
+        raise SqlError(15151, f"Cannot drop the schema '{name}', because it does not exist or you do not have permission.")
+    inside = next((spec.name for spec in catalog.specs.values() if catalog.fold(spec.schema) == folded), None)
+    if inside is not None:
+        raise SqlError(3729, f"Cannot DROP SCHEMA '{name}' because it is being referenced by object '{inside}'.")
+    return Change([], state=lambda cursor: drop_schema(cursor, catalog, name))
+
+
 def _drop(node: exp.Drop, statement: Statement) -> Change:
     kind = str(node.args.get("kind")).upper()
+    if kind == "SCHEMA":
+        [named] = node.args.get("tables") or [node.this]
+        return _drop_schema(named.db, statement)
     if kind not in ("TABLE", "VIEW"):
         raise NotSupported(f"DROP {kind}")
     statements, gone = [], []

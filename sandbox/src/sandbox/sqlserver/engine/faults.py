@@ -13,6 +13,7 @@
 | `skip` | how many matches pass first (0) |
 | `after_rows` | rows that are sent before the error or the cut |
 | `close` | true: the connection is cut, after the error or within the last row; "between rows": exactly after that row |
+| `replace` | [regular expression, text]: the server understands the statement so, as one with a fault of its own does |
 | `run` | SQL that a session of its own runs just before the statement |
 
 The file is read again at each login and each statement. Writing it, even unchanged, resets all counts.
@@ -33,7 +34,7 @@ import pyarrow as pa
 
 from sandbox.sqlserver.errors import SqlError, known
 
-_KEYS = frozenset({"match", "error", "times", "skip", "after_rows", "close", "run", "message", "severity", "state"})
+_KEYS = frozenset({"match", "error", "times", "skip", "after_rows", "close", "run", "replace", "message", "severity", "state"})
 
 
 class Cut(ConnectionResetError):
@@ -53,6 +54,11 @@ class Fault:
     between_rows: bool
     after_rows: int
     run: str
+    replace: tuple[str, str] | None = None
+
+    def understood(self, text: str) -> str:
+        """What a statement is to the server."""
+        return re.sub(*self.replace, text, flags=re.IGNORECASE | re.DOTALL) if self.replace else text
 
     @property
     def harmless(self) -> bool:
@@ -124,7 +130,8 @@ class Faults:
                 rule.get("state", error.state),
             )
         close = rule.get("close", False)
-        return Fault(error, bool(close), close == "between rows", int(rule.get("after_rows", 0)), rule.get("run", ""))
+        replace = tuple(rule["replace"]) if "replace" in rule else None
+        return Fault(error, bool(close), close == "between rows", int(rule.get("after_rows", 0)), rule.get("run", ""), replace)
 
 
 def _read(file: Path, kind: str) -> list[dict[str, Any]]:

@@ -76,6 +76,8 @@ class Session:
             fault = self.store.faults.statement(statement.text if isinstance(statement, SessionStatement) else statement)
             if fault is not None and fault.run:
                 self._run_beside(fault.run)
+            if fault is not None and isinstance(statement, str):
+                statement = fault.understood(statement)
             outcomes = self._own(statement) if isinstance(statement, SessionStatement) else self._parsed(statement, parameters)
             self._update_client()
             if fault is None or fault.harmless:

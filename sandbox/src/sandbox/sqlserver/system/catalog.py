@@ -143,6 +143,12 @@ def add_schema(cursor: duckdb.DuckDBPyConnection, catalog: Catalog, name: str) -
         catalog.schemas[catalog.fold(name)] = number
 
 
+def drop_schema(cursor: duckdb.DuckDBPyConnection, catalog: Catalog, name: str) -> None:
+    """Takes an empty schema away."""
+    number = catalog.schemas.pop(catalog.fold(name))
+    cursor.execute(f"DELETE FROM mssys.schemas WHERE schema_id = {number}")
+
+
 def _system_type(column: str, kind: str) -> SqlType:
     if column.endswith("_date"):
         return SqlType("datetime")

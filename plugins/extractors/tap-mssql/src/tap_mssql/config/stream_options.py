@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from singer_arrow import settings
+from tap_mssql.config import conditions
 
 Text = Annotated[str, Meta(min_length=1)]
 INCREMENTAL_ONLY = ("replication_key", "lookback", "start_value", "end_value", "on_new_column", "on_null_replication_key")
@@ -35,6 +36,14 @@ class StreamOptions(settings.Settings, frozen=True, kw_only=True):
     replication_key: Annotated[Text | None, Meta(description="Column whose values only grow; makes the stream INCREMENTAL.")] = (
         None
     )
+    where: Annotated[
+        Text | None,
+        Meta(
+            description="Condition in SQL over the table's own columns: only rows that meet it are in the stream. Another one "
+            "reads the stream whole once.",
+            examples=["Status = 5 AND IsDeleted = 0"],
+        ),
+    ] = None
     key: Annotated[
         Annotated[tuple[Text, ...], Meta(min_length=1)] | None,
         Meta(description="Columns that identify a row, where the table has no key of its own."),
@@ -66,10 +75,12 @@ class StreamOptions(settings.Settings, frozen=True, kw_only=True):
 
     @classmethod
     def contradictions(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Keys that name a column twice, and options without a meaning for a full load."""
+        """Keys that name a column twice, conditions that are no one condition, and options without a meaning for a full load."""
         key = values.get("key")
         if key and len({name.lower() for name in key}) < len(key):
             yield "key", "names a column twice"
+        if problem := conditions.problem(values.get("where") or ""):
+            yield "where", problem
         method = values.get("replication_method")
         if method in ("FULL_TABLE", "LOG_BASED"):
             for name in INCREMENTAL_ONLY:

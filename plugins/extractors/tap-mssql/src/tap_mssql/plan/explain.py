@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
+from singer_arrow.errors import ArrowSingerError, SelectionRefused
 from tap_mssql.config.settings import Settings
 from tap_mssql.plan import strategy, table_opening, tracking
 from tap_mssql.plan.select_list import arrow_schema, select_list
+from tap_mssql.plan.stream_choice import StreamChoice
 from tap_mssql.plan.table_request import TableRequest
 from tap_mssql.plan.window import UNIQUE
 from tap_mssql.server.session import Session
@@ -24,7 +27,7 @@ _ENDLESS = 100_000  # characters a line may have: no name is ever cut
 
 @dataclass(frozen=True)
 class Step:
-    """One stream. Estimates are the server's statistics; None where it has none, or where a window decides."""
+    """One stream. Estimates are the server's statistics; None where it has none, or where a window or `where` decides."""
 
     stream: str
     mode: str
@@ -32,6 +35,7 @@ class Step:
     order: list[str]
     replication_key: str | None
     bookmark: str | None
+    where: str | None
     ranges: int | None
     rows: int | None
     bytes: int | None
@@ -39,11 +43,28 @@ class Step:
     warnings: list[str]
 
 
+def steps(
+    chosen: Iterable[tuple[StreamChoice, Mapping[str, Any]]],
+    settings: Settings,
+    session: Session,
+    refused: dict[str, ArrowSingerError],
+) -> list[Step]:
+    """The steps of streams with their state; those that would not be read as asked are added to `refused`, with why."""
+    found = []
+    for choice, state in chosen:
+        try:
+            request = choice.request(state)
+            found.append(_asked(step(request, settings), request, session))
+        except SelectionRefused as error:
+            refused[choice.stream] = error
+    return found
+
+
 def step(request: TableRequest, settings: Settings) -> Step:
     """What a run would do with one stream. Raises SelectionRefused where its columns do not fit those of its bookmark."""
     request = request.compared(arrow_schema(select_list(request.stream, request.columns, settings)))
     chosen = strategy.choose(request.table, request.replication_key)
-    table, window = request.table, request.bookmark is not None or request.is_backfill
+    table, window = request.table, request.bookmark is not None or request.is_backfill or bool(request.where)
     rows = None if window else table.row_estimate
     size = None if window else table.byte_estimate
     rate = ROWS_PER_SECOND * BYTES_PER_ROW / max(table.row_bytes or BYTES_PER_ROW, BYTES_PER_ROW)
@@ -65,11 +86,13 @@ def step(request: TableRequest, settings: Settings) -> Step:
         order=[c.name for c in chosen.order.columns] if chosen.order else [],
         replication_key=request.replication_key.name if request.replication_key else None,
         bookmark=request.bookmark,
+        where=request.where or None,
         ranges=ranges,
         rows=rows,
         bytes=size,
         seconds=None if seconds is None else round(seconds, 1),
         warnings=[
+            *([f"only rows where {request.where}"] if request.where else []),
             *_without_key(request),
             *chosen.warnings,
             *casts,
@@ -94,17 +117,20 @@ def _without_key(request: TableRequest) -> list[str]:
     ]
 
 
-def of_nulls(step: Step, request: TableRequest, session: Session) -> Step:
-    """The step of an INCREMENTAL stream, with what an index says of rows without a value; no table is scanned for it.
+def _asked(step: Step, request: TableRequest, session: Session) -> Step:
+    """The step with what the server says of the stream's `where`, its changes, and, by an index, its rows without a value.
 
-    Raises SelectionRefused where a load would, for such rows.
+    No table is scanned for it. Raises SelectionRefused where a load would.
     """
+    table_opening.refuse_condition(request, session)
+    if request.is_log_based:
+        return _of_changes(step, request, session)
     if not strategy.choose(request.table, request.replication_key).by_replication_key:
         return step
     return replace(step, warnings=[*step.warnings, *table_opening.nulls(request, session)])
 
 
-def of_changes(step: Step, request: TableRequest, session: Session) -> Step:
+def _of_changes(step: Step, request: TableRequest, session: Session) -> Step:
     """The step of a LOG_BASED stream, with what the server says of its changes. Raises SelectionRefused for a table without."""
     found, lines = tracking.told(session, request.stream, request.table, request.since)
     step = replace(step, mode="overwrite", bookmark=None, warnings=[*step.warnings, *lines])

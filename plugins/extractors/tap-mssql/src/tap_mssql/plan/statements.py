@@ -14,17 +14,22 @@ _VARYING = frozenset({"varchar", "nvarchar", "varbinary"})
 _BELOW_ACTIVE = "CONVERT(binary(8), CONVERT(bigint, MIN_ACTIVE_ROWVERSION()) - 1)"
 
 
-def maximum(table: Table, column: SqlColumn) -> str:
+def maximum(table: Table, column: SqlColumn, condition: str = "") -> str:
     """The upper bound of a window, as exact text: one row, one column, NULL for no value."""
     if column.type == ROWVERSION:
         return f"SELECT {column.bookmark_expression(_BELOW_ACTIVE)}"
-    return f"SELECT {column.bookmark_expression(f'MAX({quote(column.name)})')} FROM {table.quoted}"
+    return f"SELECT {column.bookmark_expression(f'MAX({quote(column.name)})')} FROM {table.quoted}{_where(condition)}"
 
 
-def without_value(table: Table, column: SqlColumn, counted: bool) -> str:
+def without_value(table: Table, column: SqlColumn, condition: str, counted: bool) -> str:
     """The rows that have no value in a column, counted: one row; or else whether there is one: no row where not."""
     what = "COUNT_BIG(*)" if counted else "TOP (1) 1"
-    return f"SELECT {what} FROM {table.quoted} WHERE {quote(column.name)} IS NULL"
+    return f"SELECT {what} FROM {table.quoted}{_where(all_of(condition, f'{quote(column.name)} IS NULL'))}"
+
+
+def no_rows(table: Table, condition: str) -> str:
+    """Whether the server takes a condition: no row."""
+    return f"SELECT TOP (0) 1 FROM {table.quoted}{_where(condition)}"
 
 
 def is_below(column: SqlColumn, value: str, other: str) -> str:

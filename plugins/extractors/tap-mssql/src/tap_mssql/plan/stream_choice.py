@@ -19,7 +19,7 @@ from singer_arrow.errors import ArrowSingerError, SelectionRefused
 from tap_mssql.config.settings import Settings
 from tap_mssql.config.stream_options import StreamOptions
 from tap_mssql.plan.select_list import select_list
-from tap_mssql.plan.table_request import TableRequest
+from tap_mssql.plan.table_request import WHERE, TableRequest
 from tap_mssql.plan.tracking import Since
 from tap_mssql.plan.window import OPEN, UNIQUE
 from tap_mssql.server.discovery import Table
@@ -131,9 +131,10 @@ class StreamChoice:
             end_value=self.options.end_value,
             known_columns=bookmarks.known_columns(state),
             on_new_column=self.options.on_new_column or self.on_new_column,
-            column_notes=self._other_replication_key(state),
+            where=self.where,
+            column_notes=(*self._other_replication_key(state), *self._other_where(state)),
             is_log_based=self.is_log_based,
-            since=Since.of(state) if self.is_log_based else None,
+            since=Since.of(state) if self.is_log_based and not self._other_where(state) else None,
             on_delete=(self.options.deletes or self.deletes) if self.is_log_based else "apply",
         )
         if not request.columns:
@@ -167,9 +168,24 @@ class StreamChoice:
             return ()
         return (f"the replication key was {before} and is {self.replication_key}: this load reads the stream whole",)
 
+    @property
+    def where(self) -> str:
+        """The condition on the stream's rows; empty text for all of them."""
+        return (self.options.where or "").strip()
+
+    def _other_where(self, state: Mapping[str, Any]) -> tuple[str, ...]:
+        """What is said where the bookmark is of another condition than the stream has now."""
+        before = str(state.get(WHERE) or "")
+        if not (self.is_incremental or self.is_log_based) or before == self.where or bookmarks.position(state) is None:
+            return ()
+        was, now = (each or "not set" for each in (before, self.where))
+        return (f"where was {was} and is {now}: this load reads the stream whole",)
+
     def _bookmark(self, state: Mapping[str, Any]) -> str | None:
         value = state.get("replication_key_value")
         if self.replication_column is None or state.get("replication_key") != self.replication_key or value is None:
+            return None
+        if self._other_where(state):
             return None
         # Bookmarks of other taps end in a zone; only datetimeoffset has one in SQL Server.
         return str(value) if self.replication_column.type == "datetimeoffset" else re.sub(r"(?<=\d)(Z|\+00:00)$", "", str(value))

@@ -13,6 +13,8 @@ from tap_mssql.plan.table_plan import TablePlan, plan_table
 from tap_mssql.plan.table_request import TableRequest
 from tap_mssql.plan.window import UNIQUE, Window
 from tap_mssql.server import discovery
+from tap_mssql.server.diagnosis import diagnose, driver_text
+from tap_mssql.server.retry import DRIVER_ERRORS
 from tap_mssql.server.session import Session
 from tap_mssql.server.sql_types import SqlColumn
 
@@ -22,6 +24,7 @@ log = logging.getLogger("tap-mssql")
 def open_table(session: Session, request: TableRequest, settings: Settings) -> TablePlan:
     """How a table is read. Raises Drifted or SelectionRefused, or what the driver raises."""
     drift.refuse(session, request)
+    refuse_condition(request, session)
     request = _permitted(request, session, settings)
     items = select_list(request.stream, request.columns, settings)
     request = request.compared(arrow_schema(items))
@@ -59,13 +62,29 @@ def _permitted(request: TableRequest, session: Session, settings: Settings) -> T
     return replace(request, columns=left, left_out=(*request.left_out, *reasons))
 
 
+def refuse_condition(request: TableRequest, session: Session) -> None:
+    """Raises SelectionRefused where the server does not take the stream's `where`; and what the driver raises."""
+    if not request.where:
+        return
+    try:
+        session.one(statements.no_rows(request.table, request.where))
+    except DRIVER_ERRORS as error:
+        if diagnose(error).transient:
+            raise
+        raise SelectionRefused(
+            f"stream {request.stream}: the server does not take its where, {request.where}: {driver_text(error)}",
+            safe="Nothing of this stream was read, Delta is as it was",
+            action="correct where in stream_options",
+        ) from error
+
+
 def nulls(request: TableRequest, session: Session) -> tuple[str, ...]:
     """What is said of rows without a replication key, of a stream without a key. Raises SelectionRefused where they are not
     to be left out: which of them an earlier load has read, nothing would tell."""
     column = request.replication_key
     if column is None or not request.may_double or not column.nullable:
         return ()
-    found = session.one(statements.without_value(request.table, column, request.skips_nulls), may_scan=True)
+    found = session.one(statements.without_value(request.table, column, request.where, request.skips_nulls), may_scan=True)
     if not request.skips_nulls and found is not None:
         raise SelectionRefused(
             f"stream {request.stream} has no key, and rows of its table have no value in replication key {column.name}: "
@@ -89,9 +108,9 @@ def _window(request: TableRequest, session: Session) -> Window:
     assert column is not None
     notes = nulls(request, session)
     if request.is_backfill:
-        top = request.end_value or _text(session, statements.maximum(request.table, column))
+        top = request.end_value or _text(session, statements.maximum(request.table, column, request.where))
         return Window(column, request.start_value, top, includes_from=True, moves_bookmark=False)
-    top = _text(session, statements.maximum(request.table, column))
+    top = _text(session, statements.maximum(request.table, column, request.where))
     waits = request.may_double and column.type not in UNIQUE
     if waits:
         notes = (*notes, waiting(column))

@@ -12,7 +12,7 @@ from tap_mssql.plan import key_ranges, statements, tracking
 from tap_mssql.plan.key_order import KeyOrder
 from tap_mssql.plan.select_list import SelectItem, arrow_schema, row_bytes
 from tap_mssql.plan.strategy import Strategy
-from tap_mssql.plan.table_request import TableRequest
+from tap_mssql.plan.table_request import WHERE, TableRequest
 from tap_mssql.plan.tracking import Changes
 from tap_mssql.plan.window import UNIQUE, Window
 from tap_mssql.read.ranges import Kind, Range
@@ -63,19 +63,19 @@ class TablePlan(LoadPlan):
         window = self._window
         if range_.kind == "nulls":
             assert window is not None
-            return window.nulls
+            return statements.all_of(self.request.where, window.nulls)
         within = self._within if window is None else window.predicate if self.strategy.by_replication_key else window.with_nulls
         if range_.kind == "scan" or self.order is None:
-            return within
-        return statements.all_of(self.order.between(range_.lower, range_.upper), within)
+            return statements.all_of(within, self.request.where)
+        return statements.all_of(self.order.between(range_.lower, range_.upper), within, self.request.where)
 
     def cutting_condition(self, range_: Range) -> str:
         """The condition under which a range is cut: by the order alone, unless the replication key leads it."""
         assert self.order is not None
         between, window = self.order.between(range_.lower, range_.upper), self._window
         if window and self.strategy.by_replication_key:
-            return statements.all_of(between, window.predicate)
-        return statements.all_of(between, self._within)
+            return statements.all_of(between, window.predicate, self.request.where)
+        return statements.all_of(between, self._within, self.request.where)
 
     @property
     def _within(self) -> str:
@@ -126,7 +126,7 @@ def plan_table(
         may_tie=strategy.may_tie(request.table),
         window=cursor,
         moves_bookmark=changes is not None or (window is not None and window.moves_bookmark),
-        mark=changes.mark if changes else window.mark if window else {},
+        mark=_mark(request, window, changes),
         most_rows=changes.keys if changes else None,
         is_idle=changes is not None and changes.is_idle,
         again=_again(request, window),
@@ -134,10 +134,11 @@ def plan_table(
         on_delete=request.on_delete,
         changed_since=changes.since if changes else None,
         ranges=request.ranges,
-        table_rows=request.table.row_estimate,
+        table_rows=None if request.where else request.table.row_estimate,
         row_bytes=None if statements.unbounded(request.columns) else row_bytes(request.columns, 0),
         identity=_identity(request, items, strategy, window, changes),
         notes=(
+            *([f"only rows where {request.where}"] if request.where else []),
             *request.column_notes,
             *(changes.notes if changes else ()),
             *(window.notes if window else ()),
@@ -167,6 +168,12 @@ def _again(request: TableRequest, window: Window | None) -> Again | None:
     )
 
 
+def _mark(request: TableRequest, window: Window | None, changes: Changes | None) -> dict[str, Any]:
+    """What the bookmark holds besides the end of the window."""
+    mark = changes.mark if changes else window.mark if window else {}
+    return {**mark, **({WHERE: request.where} if request.where else {})}
+
+
 def _identity(
     request: TableRequest, items: Sequence[SelectItem], strategy: Strategy, window: Window | None, changes: Changes | None
 ) -> dict[str, Any]:
@@ -176,6 +183,7 @@ def _identity(
         "its columns or their selection": columns,
         "its key": list(request.key),
         "the order it is read in": list(strategy.order.names) if strategy.order else [],
+        "its where": request.where,
         "the load's mode": [request.mode, *map(str, request.ranges)] if request.ranges else request.mode,
         "the version that changes are read from": changes.since if changes else None,
         "the replication key's window": {**window.identity, "end_value": request.end_value} if window else None,

@@ -11,10 +11,12 @@ from singer_arrow import bookmarks
 from singer_arrow.bookmarks import Columns, OnNewColumn
 from singer_arrow.documents import KeyRange, Mode, OnDelete
 from tap_mssql.errors import Drifted, ReadFailed
+from tap_mssql.plan import statements
 from tap_mssql.plan.tracking import Since
 from tap_mssql.server.discovery import Table
-from tap_mssql.server.sql_types import SqlColumn
+from tap_mssql.server.sql_types import SqlColumn, quote
 
+WHERE = "where"  # in a bookmark: the condition that its loads were read under
 UNBOUNDED_BYTES = 64  # of a value whose declaration does not say how long it can be: a guess
 
 
@@ -25,7 +27,8 @@ class TableRequest:
     `key` identifies rows for merging; `set_key` is the one that the settings name, where they do. `bookmark` is the replication
     key's, as text (`bookmark_is_open`: the rows that have that value are not read yet), `known_columns` are those it came with,
     `again` is the fingerprint that it has of the rows that come once more.
-    `skips_nulls`: without a key, rows without a replication key are no rows. `left_out` says which columns are not read, and why;
+    `skips_nulls`: without a key, rows without a replication key are left out; so are always those that do not meet `where`.
+    `left_out` says which columns are not read, and why;
     `column_notes` what became of the columns since the last load. `ranges` of a repair: only their rows are read.
     `is_log_based`: the server says what changed, `since` what the bookmark holds; `on_delete`: what deleted rows become in Delta.
     """
@@ -41,6 +44,7 @@ class TableRequest:
     bookmark_is_open: bool = False
     again: str | None = None
     skips_nulls: bool = False
+    where: str = ""
     lookback: int = 0
     start_value: str | None = None
     end_value: str | None = None
@@ -54,8 +58,8 @@ class TableRequest:
 
     @property
     def estimated_rows(self) -> int:
-        """Rows the table has, as its statistics say; 0 where they don't, or for a repair."""
-        return 0 if self.ranges else self.table.row_estimate or 0
+        """Rows the stream has, as the table's statistics say; 0 where they don't, for some of the rows, or for a repair."""
+        return 0 if self.ranges or self.where else self.table.row_estimate or 0
 
     @property
     def stored_row_bytes(self) -> int:
@@ -116,7 +120,12 @@ class TableRequest:
 
     def repairing(self, ranges: Sequence[KeyRange]) -> TableRequest:
         """The request that reads some ranges of keys again, whatever the replication key says."""
-        return replace(self, replication_key=None, bookmark=None, lookback=0, ranges=tuple(ranges), is_log_based=False)
+        where = self.where
+        if self.replication_key is not None and self.may_double and self.skips_nulls:
+            where = statements.all_of(where, f"{quote(self.replication_key.name)} IS NOT NULL")
+        return replace(
+            self, replication_key=None, bookmark=None, lookback=0, ranges=tuple(ranges), is_log_based=False, where=where
+        )
 
     def adapted(self, now: Table) -> TableRequest:
         """The request for the table as it is now: the selected columns, and those that were not there to be selected.

@@ -56,12 +56,13 @@ class TableSource(Source):
         small = (plan.request.table.row_estimate or 0) <= COUNTED_ROWS
         if plan.changed_since is None or plan.window is None or plan.window.to is None or not small:
             return None
-        return tracking.exact_rows(self._session, plan.request.table, int(plan.window.to))
+        return tracking.exact_rows(self._session, plan.request.table, int(plan.window.to), plan.request.where)
 
     def count(self, plan: TablePlan, range_: Range, rows_only: bool = False) -> RangeCount:
         """Counts a range's rows, and looks for its longest and its finest values."""
         if range_.kind == "deletes":
-            found = self._session.exactly_one(tracking.count_deleted(plan.request.table, plan.since), may_scan=True)
+            sql = tracking.count_deleted(plan.request.table, plan.since, plan.request.where)
+            found = self._session.exactly_one(sql, may_scan=True)
             return RangeCount(int(found[0]), row_bytes(plan.columns_of_key, 0))
         columns = () if rows_only else plan.request.columns
         sql = statements.count(plan.request.table, columns, plan.condition(range_))
@@ -86,7 +87,7 @@ class TableSource(Source):
         items = plan.key_items if range_.kind == "deletes" else plan.items
         expressions = [item.expression for item in items]
         if range_.kind == "deletes":
-            sql = tracking.deleted(plan.request.table, plan.since, expressions)
+            sql = tracking.deleted(plan.request.table, plan.since, expressions, plan.request.where)
         else:
             sql = statements.rows(plan.request.table, expressions, plan.condition(range_), order)
         with closing(self._session.batches(sql, batch_rows, may_scan=order is None)) as batches:

@@ -190,23 +190,33 @@ def changes(table: Table, since: int) -> str:
 
 def is_changed(table: Table, since: int) -> str:
     """The condition on rows that are there and came or changed since a version."""
-    same = " AND ".join(f"{CT}.{quote(name)} = {table.quoted}.{quote(name)}" for name in table.key)
-    return f"EXISTS (SELECT 1 FROM {changes(table, since)} WHERE {same})"
+    return f"EXISTS (SELECT 1 FROM {changes(table, since)} WHERE {_same(table)})"
 
 
-def deleted(table: Table, since: int, expressions: Sequence[str]) -> str:
-    """The keys of rows that were deleted since a version, as expressions over the key columns."""
-    return f"SELECT {', '.join(expressions)} FROM {changes(table, since)} WHERE {CT}.SYS_CHANGE_OPERATION = 'D'"
+def deleted(table: Table, since: int, expressions: Sequence[str], where: str = "") -> str:
+    """The keys of rows that were deleted since a version, as expressions over the key columns.
+
+    With a condition, of all rows that changed and are not among those that meet it now: deleted, or changed out of it.
+    """
+    gone = f"{CT}.SYS_CHANGE_OPERATION = 'D'"
+    if where:
+        gone = f"NOT EXISTS (SELECT 1 FROM {table.quoted} WHERE {_same(table)} AND ({where}))"
+    return f"SELECT {', '.join(expressions)} FROM {changes(table, since)} WHERE {gone}"
 
 
-def count_deleted(table: Table, since: int) -> str:
+def count_deleted(table: Table, since: int, where: str = "") -> str:
     """How many they are: one row."""
-    return deleted(table, since, ["COUNT_BIG(*)"])
+    return deleted(table, since, ["COUNT_BIG(*)"], where)
 
 
-def exact_rows(session: Session, table: Table, to: int) -> int | None:
-    """The table's rows at a version, counted; None where rows changed since, or where that is not known any more."""
-    rows = int(session.exactly_one(statements.count(table, (), ""), may_scan=True)[0])
+def _same(table: Table) -> str:
+    """Whether a change and a row have the same key."""
+    return " AND ".join(f"{CT}.{quote(name)} = {table.quoted}.{quote(name)}" for name in table.key)
+
+
+def exact_rows(session: Session, table: Table, to: int, where: str = "") -> int | None:
+    """The stream's rows at a version, counted; None where rows changed since, or where that is not known any more."""
+    rows = int(session.exactly_one(statements.count(table, (), where), may_scan=True)[0])
     if session.one(f"SELECT TOP (1) 1 FROM {changes(table, to)}", may_scan=True) is not None:
         return None
     least = Facts.of(session.exactly_one(facts_sql(table))).least

@@ -115,7 +115,20 @@ def _described(connection: Connection, **which: Any) -> list[Table]:
 
 
 def denied(connection: Connection, table: Table) -> frozenset[str]:
-    """The columns that this login may not SELECT; all of them where it may not read the table."""
+    """The columns that this login may not SELECT; all of them where it may not read the table.
+
+    One question for the whole table: a SELECT of no rows, which the server refuses where a column is denied (a denied column
+    leaves HAS_PERMS_BY_NAME of the table at 1). Only where it is refused are the columns asked for one by one.
+    """
+    every = ", ".join(
+        c.expression if not c.unreadable else f"CASE WHEN {quote(c.name)} IS NULL THEN 1 END" for c in table.columns
+    )
+    try:
+        connection.execute(f"SELECT TOP (0) {every} FROM {table.quoted}").close()
+    except DRIVER_ERRORS as error:
+        log.debug("%s is not readable as a whole: %s", table.quoted, error)
+    else:
+        return frozenset()
     name = text(table.quoted)
     checks = [f"HAS_PERMS_BY_NAME({name}, 'OBJECT', 'SELECT', {text(c.name)}, 'COLUMN')" for c in table.columns]
     with connection.execute(f"SELECT {', '.join(checks)}") as cursor:

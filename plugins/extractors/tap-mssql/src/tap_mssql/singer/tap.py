@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import click
 
 from singer_arrow import batch, exits
-from singer_arrow.errors import ArrowSingerError, Failure, SelectionRefused
+from singer_arrow.errors import ArrowSingerError, Failure
 from singer_arrow.settings import json_schema
 from tap_mssql.config import settings
 from tap_mssql.plan import statements, stream_choice
@@ -103,16 +103,8 @@ class TapMssql(Tap):
         from tap_mssql.plan import explain
 
         streams, refused = tap.selected()
-        steps = []
         with tap.run.session() as session:
-            for name, stream in streams.items():
-                try:
-                    request = stream.choice.request(stream.stream_state)
-                    step = explain.step(request, tap.settings)
-                    asked = explain.of_changes if request.is_log_based else explain.of_nulls
-                    steps.append(asked(step, request, session))
-                except SelectionRefused as error:
-                    refused[name] = error
+            steps = explain.steps([(s.choice, s.stream_state) for s in streams.values()], tap.settings, session, refused)
         if steps:
             sys.stdout.write(explain.as_json(steps) if as_json else explain.as_table(steps))
             sys.stdout.flush()
@@ -181,7 +173,7 @@ class TapMssql(Tap):
     def sample(self, request: TableRequest, rows: int) -> Iterator[dict[str, Any]]:
         """Some rows as records, for the SDK's connection test."""
         items = select_list(request.stream, request.columns, self.settings)
-        sql = statements.rows(request.table, [i.expression for i in items], "", None)
+        sql = statements.rows(request.table, [i.expression for i in items], request.where, None)
         with self.run.connection() as connection, connection.cursor() as cursor:
             cursor.execute(sql.replace("SELECT ", f"SELECT TOP ({rows + 1}) ", 1))
             yield from record_output.records(in_declared_types(cursor.arrow_batch(rows + 1), items))
