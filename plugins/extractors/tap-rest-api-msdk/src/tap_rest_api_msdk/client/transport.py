@@ -17,12 +17,13 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from tap_rest_api_msdk.client import deadlines
+from tap_rest_api_msdk.client import deadlines, heads
 from tap_rest_api_msdk.client.answers import Answer, without_query
 from tap_rest_api_msdk.errors import NoAnswer, TooLarge, Unreadable
 
 _CONNECT_SECONDS = 10.0
 _CHUNK = 1 << 20
+_WHOLE = 16 << 20  # bytes of an answer that are read in one go, where it says how many they are
 _moment = threading.local()  # of this thread's request: when its answer is due, in monotonic seconds, and its socket
 
 
@@ -30,6 +31,7 @@ class _InTime:
     """A connection whose answer's head is due: a server that sends it byte by byte would otherwise never time out."""
 
     sock: Any
+    response_class = heads.Response
 
     def getresponse(self) -> Any:
         _moment.sock = self.sock
@@ -94,8 +96,8 @@ class Transport:
         packed = answer.headers.get("Content-Encoding", "").strip().lower()
         unpack = _Unpacked(packed, self._size) if packed not in ("", "identity") else None
         parts: list[bytes] = []
-        size = 0
-        while chunk := answer.read(_CHUNK):
+        size, chunk_size = 0, min(answer.length_remaining or _CHUNK, self._size + 1, _WHOLE)
+        while chunk := answer.read(chunk_size):
             part = unpack.feed(chunk) if unpack else chunk
             size += len(part)
             if size > self._size:

@@ -171,6 +171,7 @@ class StreamReader:
 
     def _walks(self, start: str | None, done: Progress | None = None) -> Walks:
         self._client.stop.clear()
+        self._client.pace.begin()
         known_by = Identity(self.choice.key, self._converter.flat_one)
         return Walks(
             self._all_values,
@@ -178,15 +179,19 @@ class StreamReader:
                 self.choice.stream,
                 self._stream.paging,
                 known_by,
-                self._config.limits.parallel,
+                self._parallel,
                 fetch,
                 self._overlaps,
                 self._is_aligned,
                 done,
             ),
             lambda values, at: self._fetch(self._requests(start, values), at),
-            self._config.limits.parallel,
+            self._parallel,
         )
+
+    def _parallel(self) -> int:
+        """How many pages are under way at once."""
+        return self._client.pace.at_once
 
     def _requests(self, start: str | None, values: Values) -> Requests:
         key = self.choice.replication_key if self.choice.is_incremental else None
