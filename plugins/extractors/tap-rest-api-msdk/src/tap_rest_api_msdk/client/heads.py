@@ -28,7 +28,6 @@ def parsed(fp: io.BufferedIOBase, *rest: Any, **options: Any) -> client.HTTPMess
     for match in found:
         assert match is not None
         message.set_raw(match[1].decode(), match[2].decode())
-    message.set_payload("")
     return message
 
 

@@ -68,13 +68,13 @@ class Pace:
     def answered(self, turn: Turn, size: int) -> None:
         """A page came, of so many bytes."""
         with self._lock:
+            now, together = self._clock(), max(turn.together, self._under_way)
             self._under_way -= 1
-            now = self._clock()
             self._largest = max(self._largest, size)
             if 2 * size < self._largest or turn.began < self._since:
                 return
             self._quickest = min(self._quickest, now - turn.began)
-            if 2 * turn.together > min(self._found, self.at_once):
+            if 2 * together > min(self._found, self.at_once):
                 self._answers, self._seconds = self._answers + 1, self._seconds + now - turn.began
             if self._answers >= self._found:
                 self._judge()
