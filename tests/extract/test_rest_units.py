@@ -241,7 +241,7 @@ def test_answers_under_way_are_bounded_in_bytes_but_for_two() -> None:
     [
         b"Content-Type: application/json\r\nContent-Length: 5\r\n\r\n",
         b"a:1\nb: 2 \t\n\n",
-        b"Link: <https://x/?a=1>; rel=\"next\"\r\nLink: <b>; rel=prev\r\n\r\n",
+        b'Link: <https://x/?a=1>; rel="next"\r\nLink: <b>; rel=prev\r\n\r\n',
         b"Folded: one\r\n two\r\nc: 3\r\n\r\n",
         b"Umlaut: \xe4\r\n\r\n",
         b"no colon\r\nd: 4\r\n\r\n",

@@ -9,11 +9,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urljoin
 
 import msgspec
-import tenacity
 
 from tap_rest_api_msdk.client import answers
 from tap_rest_api_msdk.client.answers import Answer, Request
@@ -23,6 +22,9 @@ from tap_rest_api_msdk.client.pace import Pace
 from tap_rest_api_msdk.client.transport import Transport
 from tap_rest_api_msdk.errors import AnswerRefused, ApiUnavailable, CredentialsRefused, NoAnswer, ToldError, TooLarge, Unreadable
 from tap_rest_api_msdk.retry import Patience, backoff, in_message, rate_limit, told_to_wait
+
+if TYPE_CHECKING:
+    import tenacity
 
 _MAY_PASS = frozenset({408, 425, 429, 500, 501, 502, 503, 504, *range(520, 530)})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -124,6 +126,8 @@ class ApiClient:
         first = answer()
         if first[0]:
             return first[1]  # type: ignore[return-value]
+        import tenacity  # most runs need none of it
+
         tries = chain([first], iter(answer, None))
         attempts = tenacity.Retrying(
             retry=tenacity.retry_if_result(lambda result: not result[0]),

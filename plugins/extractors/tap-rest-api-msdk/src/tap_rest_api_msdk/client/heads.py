@@ -23,7 +23,8 @@ def parsed(fp: io.BufferedIOBase, *rest: Any, **options: Any) -> client.HTTPMess
             break
     found = [_PLAIN.fullmatch(line) for line in lines[:-1]]
     if lines[-1] not in _ENDS[:2] or len(lines) > _MOST_LINES or not all(found):
-        return client.parse_headers(io.BytesIO(b"".join(lines)), *rest, **options)
+        whole: client.HTTPMessage = client.parse_headers(io.BytesIO(b"".join(lines)), *rest, **options)
+        return whole
     message = client.HTTPMessage()
     for match in found:
         assert match is not None

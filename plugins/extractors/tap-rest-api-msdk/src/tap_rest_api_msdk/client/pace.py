@@ -25,7 +25,7 @@ class Pace:
     """Finds `at_once` out from the answers, or keeps the number that is `given`.
 
     It begins with 4, doubles while answers take at most twice as long as the quickest one, and is halved where they take more
-    than four times as long: then more requests only wait for each other. Halved, too, where the API refuses (429, 503, Retry-After,
+    than four times as long: then more requests only wait for each other. Halved, too, where the API refuses (429, 503, or
     no connection); from then on it grows by one. It is 16 at most, answers under way hold 6 MiB at most (but for two), and slow
     answers leave two at once. Small answers say nothing: they are quick because they are small. For several threads.
     """
@@ -36,6 +36,7 @@ class Pace:
         self._found = _FIRST
         self._doubles = True
         self._under_way = 0
+        self._answers, self._seconds = 0, 0.0  # those that are judged next, and what they took together
         self._since = 0.0  # the last time that it became fewer
         self.begin()
 

@@ -31,7 +31,7 @@ class _InTime:
     """A connection whose answer's head is due: a server that sends it byte by byte would otherwise never time out."""
 
     sock: Any
-    response_class = heads.Response
+    response_class: Any = heads.Response
 
     def getresponse(self) -> Any:
         _moment.sock = self.sock
