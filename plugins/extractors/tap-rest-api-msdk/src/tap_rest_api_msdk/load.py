@@ -21,7 +21,7 @@ from tap_rest_api_msdk.contradictions import SOURCE_SCHEMA
 from tap_rest_api_msdk.progress import Progress
 
 TAP = "tap-rest-api-msdk"
-_LIMITS = PartLimits(group_bytes=4 * 2**20)  # beside a row group, memory holds pages as text, and as what is made of them
+_LIMITS = PartLimits(group_bytes=2 * 2**20)  # beside a row group, memory holds pages as text, and as what is made of them
 
 
 @dataclass(frozen=True)

@@ -7,20 +7,24 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urljoin
 
 import msgspec
-import tenacity
 
 from tap_rest_api_msdk.client import answers
 from tap_rest_api_msdk.client.answers import Answer, Request
 from tap_rest_api_msdk.client.login import Auth
 from tap_rest_api_msdk.client.masks import Masks
+from tap_rest_api_msdk.client.pace import Pace
 from tap_rest_api_msdk.client.transport import Transport
 from tap_rest_api_msdk.errors import AnswerRefused, ApiUnavailable, CredentialsRefused, NoAnswer, ToldError, TooLarge, Unreadable
 from tap_rest_api_msdk.retry import Patience, backoff, in_message, rate_limit, told_to_wait
+
+if TYPE_CHECKING:
+    import tenacity
 
 _MAY_PASS = frozenset({408, 425, 429, 500, 501, 502, 503, 504, *range(520, 530)})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -57,6 +61,7 @@ class ApiClient:
     patience: Patience
     masks: Masks
     per_second: float = 0
+    pace: Pace = field(default_factory=Pace)
 
     def __post_init__(self) -> None:
         self.stop = threading.Event()
@@ -118,6 +123,12 @@ class ApiClient:
             began, last = min(began, time.monotonic()), failure
             return False, None
 
+        first = answer()
+        if first[0]:
+            return first[1]  # type: ignore[return-value]
+        import tenacity  # most runs need none of it
+
+        tries = chain([first], iter(answer, None))
         attempts = tenacity.Retrying(
             retry=tenacity.retry_if_result(lambda result: not result[0]),
             wait=wait,
@@ -125,7 +136,7 @@ class ApiClient:
             sleep=pause,
             retry_error_callback=lambda state: (False, None),
         )
-        done, result = attempts(answer)
+        done, result = attempts(lambda: next(tries))
         if not done:
             if unreadable >= _MOST_UNREADABLE:
                 raise AnswerRefused(f"{where}: {last.reason}")
@@ -143,7 +154,7 @@ class ApiClient:
                     headers["Content-Type"] = "application/json"
                 self.auth.sign(url, headers, body)
             self._paced()
-            found = self.transport.send(url, headers, body)
+            found = self._sent(url, headers, body)
             target = found.headers.get("location")
             if found.status not in _REDIRECTS or not target:
                 return found
@@ -153,6 +164,25 @@ class ApiClient:
             if not answers.is_same(url, self.base):
                 body = None
         raise NoAnswer(f"the API redirects more than {_MOST_REDIRECTS} times")
+
+    def _sent(self, url: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
+        """One answer, whatever its status; the pace hears of it."""
+        turn = self.pace.ask()
+        try:
+            found = self.transport.send(url, headers, body)
+        except NoAnswer:
+            self.pace.refused(turn)
+            raise
+        except BaseException:
+            self.pace.over(turn)
+            raise
+        if 200 <= found.status < 300:
+            self.pace.answered(turn, len(found.body))
+        elif found.status in _MAY_PASS or "retry-after" in found.headers or rate_limit(found.headers) is not None:
+            self.pace.refused(turn)
+        else:
+            self.pace.over(turn)
+        return found
 
     def _body(self, request: Request) -> bytes | None:
         return msgspec.json.encode(dict(request.params)) if request.in_body else None

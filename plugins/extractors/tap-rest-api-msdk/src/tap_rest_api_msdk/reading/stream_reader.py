@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,6 +61,7 @@ class StreamReader:
         self._config = config
         self._client = client
         self._all_values = all_values
+        self.read_at = datetime.now(UTC)
         self._converter = self._new_converter({})
         self._is_aligned = False
         self._envelope = Envelope(
@@ -107,18 +109,20 @@ class StreamReader:
         self._tell(load.rows, began, logging.DEBUG)  # the loader tells of what it stages
         return parts
 
-    def records(self, bookmark: Bookmark) -> Iterator[dict[str, Any]]:
-        """Yields the records, typed and checked as in a load; then the bookmark has their columns.
+    def records(self, bookmark: Bookmark, is_for_json: bool = False) -> Iterator[Any]:
+        """Yields the records as dictionaries, typed and checked as in a load; then the bookmark has their columns.
 
-        Raises TapError or ArrowSingerError.
+        `is_for_json`: as what msgspec writes as the same JSON. `read_at` is when the last ones came. Raises TapError or
+        ArrowSingerError.
         """
         began = time.monotonic()
         start = self.choice.start(self._compared(bookmark)[0])
-        proof = KeyProof(self.choice.stream, self.choice.key, keeps_hashes=True)
-        maker = RecordMaker(self.choice.full_schema, self._converter)
+        proof = KeyProof(self.choice.stream, self.choice.key, keeps_keys=True)
+        maker = RecordMaker(self.choice.full_schema, self._converter, is_for_json)
         walks = self._walks(start)
         try:
             for page in walks:
+                self.read_at = datetime.now(UTC)
                 batch, records = maker.records(page.records)
                 proof.add(batch)
                 yield from records
@@ -171,6 +175,7 @@ class StreamReader:
 
     def _walks(self, start: str | None, done: Progress | None = None) -> Walks:
         self._client.stop.clear()
+        self._client.pace.begin()
         known_by = Identity(self.choice.key, self._converter.flat_one)
         return Walks(
             self._all_values,
@@ -178,15 +183,19 @@ class StreamReader:
                 self.choice.stream,
                 self._stream.paging,
                 known_by,
-                self._config.limits.parallel,
+                self._parallel,
                 fetch,
                 self._overlaps,
                 self._is_aligned,
                 done,
             ),
             lambda values, at: self._fetch(self._requests(start, values), at),
-            self._config.limits.parallel,
+            self._parallel,
         )
+
+    def _parallel(self) -> int:
+        """How many pages are under way at once."""
+        return self._client.pace.at_once
 
     def _requests(self, start: str | None, values: Values) -> Requests:
         key = self.choice.replication_key if self.choice.is_incremental else None

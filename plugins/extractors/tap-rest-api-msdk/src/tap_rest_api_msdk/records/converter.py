@@ -54,6 +54,11 @@ class Converter:
         return self._converter.columns
 
     @property
+    def record_type(self) -> type[msgspec.Struct]:
+        """The type of the structs that `decoded` makes."""
+        return self._converter.record_type
+
+    @property
     def raw_columns(self) -> list[str]:
         """Those whose values `decoded` leaves as JSON text."""
         return self._converter.raw_columns
