@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import http.client
 import io
+import json
+from contextlib import nullcontext
 from datetime import UTC, datetime
 
+import msgspec
 import pyarrow as pa
 import pytest
 
@@ -15,7 +18,11 @@ from tap_rest_api_msdk.client import heads
 from tap_rest_api_msdk.client.answers import Answer
 from tap_rest_api_msdk.client.pace import Pace
 from tap_rest_api_msdk.config import parse
+from tap_rest_api_msdk.errors import Doubled
+from tap_rest_api_msdk.reading.keys import KeyProof
+from tap_rest_api_msdk.records.converter import Converter
 from tap_rest_api_msdk.records.envelope import Envelope
+from tap_rest_api_msdk.records.singer import RecordMaker
 
 SCHEMA = {"type": "object", "properties": {"id": {"type": "integer"}, "at": {"type": "string", "format": "date-time"}}}
 CONFIG = {
@@ -267,3 +274,41 @@ def test_heads_of_answers_are_what_http_client_makes_of_them(head: bytes) -> Non
 def test_heads_that_http_client_refuses_are_refused(head: bytes) -> None:
     with pytest.raises(http.client.HTTPException):
         heads.parsed(io.BytesIO(head))
+
+
+@pytest.mark.parametrize(
+    ("keys", "doubles"), [([[1, 3], [2, 4]], 0), ([[1, 3], [2, 3]], 1), ([[1, 2], [3, 4]], 0), ([[3, 2], [2, 1]], 1)]
+)
+def test_keys_of_records_that_are_gone_are_proven_in_any_order(keys: list[list[int]], doubles: int) -> None:
+    proof = KeyProof("things", ["id"], keeps_keys=True)
+    for page in keys:
+        proof.add(pa.record_batch({"id": page}))
+    with pytest.raises(Doubled, match=f"{doubles} keys") if doubles else nullcontext():
+        proof.check()
+
+
+RECORDS = [b'{"id":1,"price":1.50,"code":7}', b'{"id":2,"price":2.0e3,"code":"x"}', b'{"id":3,"price":null,"code":null}']
+COLUMNS = {"id": {"type": "integer"}, "price": {"type": ["number", "null"], "x-sql-datatype": "decimal(19,4)"}}
+COLUMNS["code"] = {"type": ["string", "integer", "null"]}  # any value, as JSON text
+
+
+@pytest.mark.parametrize("is_for_json", [False, True])
+def test_records_are_the_same_json_by_way_of_dictionaries_and_of_structs(is_for_json: bool) -> None:
+    """Also behind a page that brought a column which the SCHEMA message did not have."""
+    schema = {"type": "object", "properties": COLUMNS}
+    [things] = parse(
+        {**CONFIG, "streams": [{"name": "things", "path": "things", "schema": schema, "on_schema_drift": "evolve"}]}
+    ).streams
+    maker = RecordMaker(schema, Converter(things, schema), is_for_json)
+    pages = [RECORDS, [RECORDS[0][:-1] + b',"new":5}'], RECORDS]
+    found = [json.loads(serialized(record)) for page in pages for record in maker.records(list(map(msgspec.Raw, page)))[1]]
+    wanted = [{**json.loads(text), "code": code} for text, code in zip(RECORDS, ["7", '"x"', None], strict=True)]
+    assert found == [*wanted, wanted[0], *wanted]
+
+
+def serialized(record: object) -> bytes:
+    return (
+        msgspec.json.encode(record)
+        if not isinstance(record, dict)
+        else msgspec.json.Encoder(decimal_format="number").encode(record)
+    )
