@@ -160,7 +160,7 @@ class PartWriter:
         if self.ordered and self.key_columns:
             self._keys += [self._key(table, row) for row in (0, table.num_rows - 1)]
         if self.row_number:
-            numbers = pa.array(range(self.rows + 1, self.rows + table.num_rows + 1), pa.int64())
+            numbers = pa.arange(self.rows + 1, self.rows + table.num_rows + 1)
             table = table.append_column(self._written.field(self.row_number), numbers)
         self._writer.write_table(table, row_group_size=max(table.num_rows, 1))
         self.rows += table.num_rows

@@ -13,9 +13,12 @@ from http.client import HTTPException
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from singer_arrow.start import standing_in
+
+with standing_in("importlib.metadata", version=None):  # for HTTP/2, which is not used; it takes a third of what follows
+    import urllib3
+    from urllib3.connection import HTTPConnection, HTTPSConnection
+    from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from tap_rest_api_msdk.client import deadlines, heads
 from tap_rest_api_msdk.client.answers import Answer, without_query

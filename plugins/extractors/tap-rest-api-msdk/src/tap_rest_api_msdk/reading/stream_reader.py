@@ -74,8 +74,7 @@ class StreamReader:
         Raises TapError or ArrowSingerError; then there is no load document.
         """
         began = time.monotonic()
-        self._evolved = known_columns(bookmark) or {}
-        self._converter = self._new_converter(self._evolved)
+        self._evolve(bookmark)
         known, notes = self._compared(bookmark)
         start = self.choice.start(known)
         plan = self._plan(root, start, self.choice.reached(known) is None, notes)
@@ -102,6 +101,7 @@ class StreamReader:
                 self._again(settling, attempt, error)
             finally:
                 self._client.stop.set()
+            self._converter = self._new_converter(self._evolved)
             attempt = self._attempt(plan, asked)
         load = attempt.load
         upto = self._advance(bookmark, start, load.greatest(), load.schema)
@@ -135,8 +135,7 @@ class StreamReader:
 
     def look(self, bookmark: Mapping[str, Any]) -> Look:
         """What a load would be, after one request: for its first page. Raises TapError or ArrowSingerError."""
-        self._evolved = known_columns(bookmark) or {}
-        self._converter = self._new_converter(self._evolved)
+        self._evolve(bookmark)
         known, notes = self._compared(bookmark)
         start = self.choice.start(known)
         first = At(pages.of(self._stream.paging).first())
@@ -149,8 +148,13 @@ class StreamReader:
         keep_100ns = self._config.settings.keep_100ns
         return Converter(self._stream, self.choice.full_schema, self.choice.key, keep_100ns, evolved)
 
+    def _evolve(self, bookmark: Mapping[str, Any]) -> None:
+        """Takes over what columns were added in loads before."""
+        self._evolved = known_columns(bookmark) or {}
+        if self._evolved:
+            self._converter = self._new_converter(self._evolved)
+
     def _attempt(self, plan: LoadPlan, asked: str, done: Progress | None = None) -> Attempt:
-        self._converter = self._new_converter(self._evolved)
         return Attempt(self.choice, self._converter, plan, asked, self._walks(plan.start_read, done), done)
 
     @staticmethod
