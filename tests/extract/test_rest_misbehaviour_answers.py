@@ -107,6 +107,16 @@ STATUSES: dict[str, Case] = {
     "a redirect to itself": refused(
         lambda serve, held: lambda request: Reply(b"", 302, {"Location": request.target}), "redirect", requests=60
     ),
+    "a redirect to what is no address": refused(
+        on(lambda reply: Reply(b"", 302, {"Location": "http://[::1/things"})), "redirects to what is no address"
+    ),
+    "a redirect to a port that is none": refused(
+        on(lambda reply: Reply(b"", 302, {"Location": "http://127.0.0.1:99999/things"})), "redirects to what is no address"
+    ),
+    "a link to what is no address": refused(
+        on(lambda reply: reply.but(headers={"Link": '<http://[::1/things>; rel="next"'})), "link to the next page is no address",
+        style="header_link",
+    ),
     "a redirect without a place": refused(on(lambda reply: Reply(b"", 302)), "302|redirect", requests=12),
     "304": refused(on(lambda reply: Reply(b"", 304)), "304", requests=12),
 }  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import json
+import threading
 from contextlib import nullcontext
 from datetime import UTC, datetime
 
@@ -205,9 +206,23 @@ def test_pages_at_once_are_halved_where_more_of_them_only_wait_for_each_other() 
     alone = pace.ask()
     clock.now += 0.005
     pace.answered(alone, 100_000)
-    assert [answer_all(pace, clock, 0.05) for _ in range(3)] == [4, 2, 2]
+    for seconds in (0.005, 0.005, 0.005):
+        answer_all(pace, clock, seconds)
+    assert [answer_all(pace, clock, 0.05) for _ in range(4)] == [16, 8, 4, 4]
     pace.begin()  # another stream
-    assert [answer_all(pace, clock, 1) for _ in range(2)] == [2, 4]
+    assert [answer_all(pace, clock, 1) for _ in range(2)] == [4, 8]
+
+
+def test_a_request_too_many_waits_until_another_one_has_ended() -> None:
+    """Whoever asks: child streams and requests that are tried again too."""
+    pace, through = Pace(2), threading.Event()
+    first, _ = pace.ask(), pace.ask()
+    asking = threading.Thread(target=lambda: (pace.ask(), through.set()))
+    asking.start()
+    assert not through.wait(0.02)
+    pace.over(first)
+    assert through.wait(5)
+    asking.join()
 
 
 def test_a_number_that_is_given_is_kept() -> None:

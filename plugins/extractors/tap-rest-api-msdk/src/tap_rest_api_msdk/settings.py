@@ -256,8 +256,8 @@ class Settings(Common, kw_only=True, frozen=True):
     max_parallel_pages: Annotated[
         NotNegative,
         Meta(
-            description="Pages asked for at once where the total is known, or child streams' answers. 0: as many as help, which "
-            "the tap finds out, 16 at most."
+            description="Pages asked for at once where the total is known, or child streams' answers. 0: 4 to begin with, then as "
+            "many as help, which the tap finds out: 16 at most."
         ),
     ] = 0
     requests_per_second: Annotated[float, Meta(ge=0, description="Most requests a second; 0 sets no limit.")] = 0
@@ -274,7 +274,8 @@ class Settings(Common, kw_only=True, frozen=True):
         float, Meta(ge=0, description="How long a request that fails is tried again, counted from its first failure.")
     ] = 15
     throttle_max_seconds: Annotated[
-        float, Meta(ge=0, description="How long a request is tried again while the API asks to wait.")
+        float,
+        Meta(ge=0, description="How long a request is tried again while the API asks to wait, and answers no other one."),
     ] = 300
     settle_max_seconds: Annotated[
         float,

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import urljoin
 
 import msgspec
 
@@ -67,6 +66,7 @@ class ApiClient:
         self.stop = threading.Event()
         self._next = 0.0
         self._pace = threading.Lock()
+        self._answered = -math.inf  # when an answer was last read, of any request
 
     def get(self, request: Request, what: str, read: Callable[[Answer], Read]) -> Read:
         """What `read` makes of a 2xx answer, or of one that says that there is no such page where that may be.
@@ -87,7 +87,9 @@ class ApiClient:
             return last.wait + self.patience.extension + backoff(1)
 
         def spent(state: tenacity.RetryCallState) -> bool:
-            return unreadable >= _MOST_UNREADABLE or time.monotonic() - began + state.upcoming_sleep > self._limit(last)
+            # an API that lets some of several requests through keeps none of them waiting for good
+            since = max(began, self._answered) if last.throttled else began
+            return unreadable >= _MOST_UNREADABLE or time.monotonic() - since + state.upcoming_sleep > self._limit(last)
 
         def pause(seconds: float) -> None:
             if self.stop.wait(seconds):
@@ -103,7 +105,9 @@ class ApiClient:
                     found = self._followed(request)
                 failure = self._failure(found, where, request.behind)
                 if failure is None:
-                    return True, read(found)
+                    result = read(found)
+                    self._answered = time.monotonic()
+                    return True, result
             except (Unreadable, msgspec.MsgspecError, UnicodeDecodeError) as error:
                 if isinstance(error, msgspec.ValidationError):
                     raise
@@ -158,7 +162,10 @@ class ApiClient:
             target = found.headers.get("location")
             if found.status not in _REDIRECTS or not target:
                 return found
-            url = urljoin(url, target)
+            try:
+                url = answers.joined(url, target)
+            except ValueError:
+                raise NoAnswer("the API redirects to what is no address") from None
             if answers.origin(url)[0] not in ("http", "https"):
                 raise NoAnswer(f"the API redirects to {answers.without_query(url)}")
             if not answers.is_same(url, self.base):
@@ -176,10 +183,10 @@ class ApiClient:
         except BaseException:
             self.pace.over(turn)
             raise
-        if 200 <= found.status < 300:
-            self.pace.answered(turn, len(found.body))
-        elif found.status in _MAY_PASS or "retry-after" in found.headers or rate_limit(found.headers) is not None:
+        if found.status in _MAY_PASS or "retry-after" in found.headers or rate_limit(found.headers) is not None:
             self.pace.refused(turn)
+        elif 200 <= found.status < 300:
+            self.pace.answered(turn, len(found.body))
         else:
             self.pace.over(turn)
         return found

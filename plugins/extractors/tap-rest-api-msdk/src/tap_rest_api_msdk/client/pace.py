@@ -8,9 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 MOST = 16
-_FIRST, _FEWEST = 4, 2
+_FIRST = 4
+_OF_LARGE = 2  # however large they are
 _BYTES = 6 << 20  # of all answers that are under way, by the largest one so far
 _QUICK, _SLOW = 2.0, 4.0  # times what the quickest answer took
+_LOOK_SECONDS = 0.2  # a signal that comes just before a wait is seen behind it
 
 
 @dataclass(frozen=True)
@@ -22,17 +24,17 @@ class Turn:
 
 
 class Pace:
-    """Finds `at_once` out from the answers, or keeps the number that is `given`.
+    """Lets so many requests through at once: `given`, or what it finds out from the answers.
 
-    It begins with 4, doubles while answers take at most twice as long as the quickest one, and is halved where they take more
-    than four times as long: then more requests only wait for each other. Halved, too, where the API refuses (429, 503, or
-    no connection); from then on it grows by one. It is 16 at most, answers under way hold 6 MiB at most (but for two), and slow
-    answers leave two at once. Small answers say nothing: they are quick because they are small. For several threads.
+    It begins with 4, doubles while answers take at most twice as long as the quickest one, and is halved, but not below 4, where
+    they take more than four times as long: then more requests only wait for each other. Halved, down to 1, where the API refuses
+    (429, 503, or no connection); from then on it grows by one. It is 16 at most, and answers under way hold 6 MiB at most (but
+    for two). Small answers say nothing: they are quick because they are small. For several threads.
     """
 
     def __init__(self, given: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
         self._given, self._clock = given, clock
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._found = _FIRST
         self._doubles = True
         self._under_way = 0
@@ -50,7 +52,7 @@ class Pace:
         """How many there should be now."""
         if self._given:
             return self._given
-        fitting = max(_BYTES // self._largest, _FEWEST) if self._largest else _FIRST
+        fitting = max(_BYTES // self._largest, _OF_LARGE) if self._largest else _FIRST
         return min(self._found, fitting)
 
     def begin(self) -> None:
@@ -61,8 +63,10 @@ class Pace:
             self._start_count()
 
     def ask(self) -> Turn:
-        """A request begins."""
+        """A request begins, as soon as it is one of those that may be under way."""
         with self._lock:
+            while self._under_way >= self.at_once:
+                self._lock.wait(_LOOK_SECONDS)
             self._under_way += 1
             return Turn(self._clock(), self._under_way)
 
@@ -70,7 +74,7 @@ class Pace:
         """A page came, of so many bytes."""
         with self._lock:
             now, together = self._clock(), max(turn.together, self._under_way)
-            self._under_way -= 1
+            self._end()
             self._largest = max(self._largest, size)
             if 2 * size < self._largest or turn.began < self._since:
                 return
@@ -83,7 +87,7 @@ class Pace:
     def refused(self, turn: Turn) -> None:
         """The API has enough; said by several answers of one time, it counts once."""
         with self._lock:
-            self._under_way -= 1
+            self._end()
             if turn.began >= self._since:
                 self._doubles = False
                 self._fewer(1)
@@ -91,7 +95,11 @@ class Pace:
     def over(self, turn: Turn) -> None:
         """A request ended that says nothing of the pace."""
         with self._lock:
-            self._under_way -= 1
+            self._end()
+
+    def _end(self) -> None:
+        self._under_way -= 1
+        self._lock.notify()
 
     def _judge(self) -> None:
         times = self._seconds / self._answers / max(self._quickest, 1e-6)
@@ -99,7 +107,7 @@ class Pace:
             self._found = min(2 * self._found if self._doubles else self._found + 1, MOST)
             self._start_count()
         elif times > _SLOW:
-            self._fewer(min(_FEWEST, self._found))
+            self._fewer(min(_FIRST, self._found))
         else:
             self._start_count()
 
