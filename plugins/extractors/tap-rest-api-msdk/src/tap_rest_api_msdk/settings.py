@@ -256,7 +256,7 @@ class Settings(Common, kw_only=True, frozen=True):
     max_parallel_pages: Annotated[
         NotNegative,
         Meta(
-            description="Pages asked for at once where the total is known, or child streams' answers. 0: 4 to begin with, then as "
+            description="Pages asked for at once where the total is known, or child streams' answers. 0: 4 at first, then as "
             "many as help, which the tap finds out: 16 at most."
         ),
     ] = 0

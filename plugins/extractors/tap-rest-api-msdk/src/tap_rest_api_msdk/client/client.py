@@ -165,7 +165,7 @@ class ApiClient:
             try:
                 url = answers.joined(url, target)
             except ValueError:
-                raise NoAnswer("the API redirects to what is no address") from None
+                raise NoAnswer("the API redirects to an address that is not valid") from None
             if answers.origin(url)[0] not in ("http", "https"):
                 raise NoAnswer(f"the API redirects to {answers.without_query(url)}")
             if not answers.is_same(url, self.base):

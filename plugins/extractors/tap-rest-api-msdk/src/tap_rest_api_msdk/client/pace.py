@@ -17,10 +17,11 @@ _LOOK_SECONDS = 0.2  # a signal that comes just before a wait is seen behind it
 
 @dataclass(frozen=True)
 class Turn:
-    """A request under way: when it began, in monotonic seconds, and how many were under way then, itself included."""
+    """A request under way: when it began, in monotonic seconds, how many were under way then, itself included, and its round."""
 
     began: float
     together: int
+    round: int
 
 
 class Pace:
@@ -37,7 +38,8 @@ class Pace:
         self._lock = threading.Condition()
         self._found = _FIRST
         self._doubles = True
-        self._under_way = 0
+        self._under_way = 0  # of this round
+        self._round = 0
         self._answers, self._seconds = 0, 0.0  # those that are judged next, and what they took together
         self._since = 0.0  # the last time that it became fewer
         self.begin()
@@ -68,13 +70,20 @@ class Pace:
             while self._under_way >= self.at_once:
                 self._lock.wait(_LOOK_SECONDS)
             self._under_way += 1
-            return Turn(self._clock(), self._under_way)
+            return Turn(self._clock(), self._under_way, self._round)
+
+    def forget(self) -> None:
+        """What is under way is not needed any more, and keeps nothing else from its turn."""
+        with self._lock:
+            self._round += 1
+            self._under_way = 0
+            self._lock.notify_all()
 
     def answered(self, turn: Turn, size: int) -> None:
         """A page came, of so many bytes."""
         with self._lock:
             now, together = self._clock(), max(turn.together, self._under_way)
-            self._end()
+            self._end(turn)
             self._largest = max(self._largest, size)
             if 2 * size < self._largest or turn.began < self._since:
                 return
@@ -87,7 +96,7 @@ class Pace:
     def refused(self, turn: Turn) -> None:
         """The API has enough; said by several answers of one time, it counts once."""
         with self._lock:
-            self._end()
+            self._end(turn)
             if turn.began >= self._since:
                 self._doubles = False
                 self._fewer(1)
@@ -95,11 +104,12 @@ class Pace:
     def over(self, turn: Turn) -> None:
         """A request ended that says nothing of the pace."""
         with self._lock:
-            self._end()
+            self._end(turn)
 
-    def _end(self) -> None:
-        self._under_way -= 1
-        self._lock.notify()
+    def _end(self, turn: Turn) -> None:
+        if turn.round == self._round:
+            self._under_way -= 1
+            self._lock.notify()
 
     def _judge(self) -> None:
         times = self._seconds / self._answers / max(self._quickest, 1e-6)

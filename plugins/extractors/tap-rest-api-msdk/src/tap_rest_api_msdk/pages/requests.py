@@ -69,7 +69,7 @@ class Requests:
         try:
             parts = urlsplit(joined(url, link))
         except ValueError:
-            raise AnswerRefused(f"stream {self.stream.name}: the API's link to the next page is no address") from None
+            raise AnswerRefused(f"stream {self.stream.name}: the API's link to the next page is not a valid address") from None
         query = {name: found[0] if len(found) == 1 else found for name, found in parse_qs(parts.query, True).items()}
         return parts._replace(query="", fragment="").geturl(), query
 

@@ -22,6 +22,7 @@ from tap_rest_api_msdk.client.client import ApiClient
 from tap_rest_api_msdk.config import TapConfig
 from tap_rest_api_msdk.errors import AnswerRefused, Doubled, Moved, Overlap
 from tap_rest_api_msdk.load import Load, LoadPlan
+from tap_rest_api_msdk.mending import Column
 from tap_rest_api_msdk.pages.requests import Requests
 from tap_rest_api_msdk.progress import Progress
 from tap_rest_api_msdk.reading.attempt import Attempt
@@ -80,7 +81,8 @@ class StreamReader:
         plan = self._plan(root, start, self.choice.reached(known) is None, notes)
         settling = Settling(self._config.settle, self._client.stop)
         asked = self._asked(plan)
-        done = progress.usable(plan.folder, asked, self._config.settings.resume_hours)
+        is_frozen = self._converter.on_drift == "freeze"
+        done = progress.usable(plan.folder, asked, plan.columns, is_frozen, self._config.settings.resume_hours)
         attempt = self._attempt(plan, asked, done)
         while True:
             try:
@@ -164,10 +166,10 @@ class StreamReader:
         settling.again(error, attempt.walks.digest)
 
     def _asked(self, plan: LoadPlan) -> str:
-        """The fingerprint of what this load reads."""
+        """The fingerprint of what this load reads, but for its columns."""
         stream = self._stream
         return progress.asked(
-            str(plan.schema), plan.mode, plan.key_columns, plan.start_read, self._config.api_url, stream.path, stream.params,
+            sorted(self.choice.deselected), stream.keeps_raw, self._config.settings.keep_100ns, plan.mode, plan.key_columns, plan.start_read, self._config.api_url, stream.path, stream.params,
             stream.records_path, str(stream.paging), sorted(stream.text_keys), stream.search_field, stream.search_query,
             stream.headers, stream.on_schema_drift, self._overlaps,
         )  # fmt: skip
@@ -179,6 +181,7 @@ class StreamReader:
 
     def _walks(self, start: str | None, done: Progress | None = None) -> Walks:
         self._client.stop.clear()
+        self._client.pace.forget()
         self._client.pace.begin()
         known_by = Identity(self.choice.key, self._converter.flat_one)
         return Walks(
@@ -192,6 +195,7 @@ class StreamReader:
                 self._overlaps,
                 self._is_aligned,
                 done,
+                self._client.pace.forget,
             ),
             lambda values, at: self._fetch(self._requests(start, values), at),
             self._parallel,
@@ -275,7 +279,13 @@ class StreamReader:
             start_read=start,
             max_dead_letters=self._config.settings.max_dead_letters,
             notes=notes,
+            columns=self._columns(schema),
         )
+
+    def _columns(self, schema: pa.Schema) -> dict[str, Column]:
+        """The columns of a load, as they are declared."""
+        json = {column.name for column in self._converter.columns if column.is_json}
+        return {field.name: Column(str(field.type), field.nullable, field.name in json) for field in schema}
 
     def _mode(self, is_first: bool) -> Mode:
         return "overwrite" if is_first else "merge" if self.choice.key else "append"

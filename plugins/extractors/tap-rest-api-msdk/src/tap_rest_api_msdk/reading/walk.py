@@ -52,8 +52,8 @@ class Walk:
     `known_by` tells records apart; `overlaps`: pages that are counted by offset begin with the last record of the one in front.
     The end is the API's total, proven by a probe behind it; a page that leads nowhere; or, where pages are counted without a
     total, an empty page with another one behind it. Where the total is known and pages are counted, `parallel` says how many
-    pages are under way at once, else one is. `done` is an earlier walk that this one goes on with. Raises Moved, AnswerRefused
-    or ShortLoad, and whatever `fetch` raises.
+    pages are under way at once, else one is; `dropped` hears when those are not needed any more. `done` is an earlier walk that
+    this one goes on with. Raises Moved, AnswerRefused or ShortLoad, and whatever `fetch` raises.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class Walk:
         overlaps: bool = False,
         is_aligned: bool = False,
         done: Progress | None = None,
+        dropped: Callable[[], None] = lambda: None,
     ) -> None:
         self.stream, self.paging, self.keyed = stream, paging, bool(known_by.key)
         self.doubled = 0  # records that came twice on a page, with the same content, and are yielded once
@@ -87,7 +88,7 @@ class Walk:
         self._guard = PageGuard()
         self._records: RecordGuard | None = None
         self._places = PlaceGuard(stream)
-        self._ahead = Ahead(fetch, parallel)
+        self._ahead = Ahead(fetch, parallel, dropped)
         self._done = done
         self.first = At(done.place, behind=True, overlaps=True) if done else At(self._paginator.first())
         self._last = self.first  # asked for last
