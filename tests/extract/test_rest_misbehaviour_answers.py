@@ -108,13 +108,13 @@ STATUSES: dict[str, Case] = {
         lambda serve, held: lambda request: Reply(b"", 302, {"Location": request.target}), "redirect", requests=60
     ),
     "a redirect to what is no address": refused(
-        on(lambda reply: Reply(b"", 302, {"Location": "http://[::1/things"})), "redirects to an address that is not valid"
+        on(lambda reply: Reply(b"", 302, {"Location": "http://[::1/things"})), "an address that is not valid"
     ),
     "a redirect to a port that is none": refused(
-        on(lambda reply: Reply(b"", 302, {"Location": "http://127.0.0.1:99999/things"})), "redirects to an address that is not valid"
+        on(lambda reply: Reply(b"", 302, {"Location": "http://127.0.0.1:99999/things"})), "an address that is not valid"
     ),
     "a link to what is no address": refused(
-        on(lambda reply: reply.but(headers={"Link": '<http://[::1/things>; rel="next"'})), "link to the next page is not a valid address",
+        on(lambda reply: reply.but(headers={"Link": '<http://[::1/things>; rel="next"'})), "link to the next page",
         style="header_link",
     ),
     "a redirect without a place": refused(on(lambda reply: Reply(b"", 302)), "302|redirect", requests=12),
