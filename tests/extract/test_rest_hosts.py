@@ -266,4 +266,4 @@ def test_streams_of_one_api_share_connections(tmp_path: Path) -> None:
     runs.bounded(run)
     assert run.code == runs.ENDED, run.log
     assert len(api.requests) >= 80
-    assert len(ports) <= 10
+    assert len(ports) <= 17  # as many as pages at once, and one

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import threading
 from contextlib import suppress
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from test_rest_honesty import CAP, ROWS, Answer, api, documents, page, sync
@@ -146,6 +148,54 @@ def test_dead_letters_are_counted_and_raising_their_limit_goes_on_without_readin
     assert ids(tmp_path) == [row["id"] for row in ROWS if row["id"] not in (3, 21)]
     [file] = [path for path in (tmp_path / "_dead_letters").glob("*.jsonl") if document["load_id"] in path.name]
     assert [json.loads(line)["record"]["id"] for line in file.read_text().splitlines()] == [3, 21]
+
+
+ID = {"type": "integer", "x-sql-datatype": "bigint"}  # it was int
+PRICE = {"type": ["number", "null"], "x-sql-datatype": "decimal(12,3)"}  # it was decimal(9,2), and never NULL
+AT = {"type": "string", "x-sql-datatype": "datetime"}
+COLOUR = {"type": ["string", "null"]}
+MENDED = {"id": ID, "price": PRICE, "at": AT, "colour": COLOUR}
+
+
+@pytest.mark.parametrize(
+    ("columns", "goes_on"),
+    [
+        (MENDED, True),
+        (MENDED | {"at": {"type": "string"}}, False),  # text, which the rows that are kept have no more
+        (MENDED | {"colour": {"type": "string"}}, False),  # never NULL, which it would be in these
+        ({name: column for name, column in MENDED.items() if name != "at"}, False),
+    ],
+    ids=["wider, nullable and new", "text", "new and never NULL", "gone"],
+)
+def test_a_schema_that_was_mended_goes_on_without_reading_again(columns: dict[str, Any], goes_on: bool, tmp_path: Path) -> None:
+    odd = {"price": 123456789.125, "colour": "red"}
+    rows = [row | (odd if row["id"] == 21 else {"colour": "blue"} if row["id"] == 22 else {}) for row in ROWS]
+    asked: list[int] = []
+
+    def serving(_: int, query: Query) -> Answer:
+        asked.append(int(query["offset"][0]))
+        return page(query, rows, total=25)
+
+    with api(serving) as url:
+        with pytest.raises(TooManyDeadLetters, match=r"19 rows of this stream are kept, and the next run goes on behind them"):
+            sync(url, tmp_path)
+        asked.clear()
+        if goes_on:
+            sync(url, tmp_path, stream={"schema": {"properties": columns}})
+            assert min(asked) == 18
+            found = [(row["price"], row["colour"]) for row in staged(tmp_path)]
+            assert found == [(Decimal(row["price"]), row.get("colour")) for row in rows]
+            assert pq.read_schema(next((tmp_path / "things").glob("*.parquet"))).field("id").type == pa.int64()
+        else:
+            with suppress(Failure):
+                sync(url, tmp_path, stream={"schema": {"properties": columns}})
+            assert min(asked) == 0
+            return
+    [document] = documents(tmp_path)
+    assert (document["rows"], document["source_rows"], document["dead_letters"]) == (25, 25, 0)
+    assert {path.name for path in (tmp_path / "things").glob("*.parquet")} == {file["path"] for file in document["files"]}
+    assert not list(tmp_path.rglob("*.progress.json"))
+    assert not list(tmp_path.rglob("_dead_letters/*"))
 
 
 def test_a_key_that_is_null_is_a_dead_letter(tmp_path: Path) -> None:

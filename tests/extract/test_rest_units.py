@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import http.client
+import io
+import json
+import threading
+from contextlib import nullcontext
 from datetime import UTC, datetime
 
+import msgspec
 import pyarrow as pa
 import pytest
 
 from singer_arrow.errors import SettingsRefused
 from tap_rest_api_msdk import bookmarks, jsonpaths, retry
+from tap_rest_api_msdk.client import heads
 from tap_rest_api_msdk.client.answers import Answer
+from tap_rest_api_msdk.client.pace import Pace
 from tap_rest_api_msdk.config import parse
+from tap_rest_api_msdk.errors import Doubled
+from tap_rest_api_msdk.reading.keys import KeyProof
+from tap_rest_api_msdk.records.converter import Converter
 from tap_rest_api_msdk.records.envelope import Envelope
+from tap_rest_api_msdk.records.singer import RecordMaker
 
 SCHEMA = {"type": "object", "properties": {"id": {"type": "integer"}, "at": {"type": "string", "format": "date-time"}}}
 CONFIG = {
@@ -162,3 +174,159 @@ def test_problems_of_all_streams_are_told_at_once() -> None:
     with pytest.raises(SettingsRefused) as refused:
         parse({**CONFIG, "streams": streams, "pagination_page_size": "x"})
     assert len(refused.value.problems) == 4, refused.value
+
+
+class Clock:
+    """Time that passes when it is told to."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def answer_all(pace: Pace, clock: Clock, seconds: float, size: int = 100_000) -> int:
+    """As many requests at once as the pace says, each answered behind `seconds`; how many these were."""
+    turns = [pace.ask() for _ in range(pace.at_once)]
+    clock.now += seconds
+    for turn in turns:
+        pace.answered(turn, size)
+    return len(turns)
+
+
+def test_pages_at_once_double_while_answers_stay_quick_up_to_sixteen() -> None:
+    clock = Clock()
+    pace = Pace(0, clock)
+    assert [answer_all(pace, clock, 0.05) for _ in range(5)] == [4, 8, 16, 16, 16]
+
+
+def test_pages_at_once_are_halved_where_more_of_them_only_wait_for_each_other() -> None:
+    clock = Clock()
+    pace = Pace(0, clock)
+    alone = pace.ask()
+    clock.now += 0.005
+    pace.answered(alone, 100_000)
+    for seconds in (0.005, 0.005, 0.005):
+        answer_all(pace, clock, seconds)
+    assert [answer_all(pace, clock, 0.05) for _ in range(4)] == [16, 8, 4, 4]
+    pace.begin()  # another stream
+    assert [answer_all(pace, clock, 1) for _ in range(2)] == [4, 8]
+
+
+def test_a_request_too_many_waits_until_another_one_has_ended() -> None:
+    """Whoever asks: child streams and requests that are tried again too."""
+    pace, through = Pace(2), threading.Event()
+    first, _ = pace.ask(), pace.ask()
+    asking = threading.Thread(target=lambda: (pace.ask(), through.set()))
+    asking.start()
+    assert not through.wait(0.02)
+    pace.over(first)
+    assert through.wait(5)
+    asking.join()
+    pace.forget()  # the other two
+    for turn in (pace.ask(), pace.ask()):
+        pace.over(turn)
+
+
+def test_a_number_that_is_given_is_kept() -> None:
+    clock = Clock()
+    pace = Pace(3, clock)
+    assert answer_all(pace, clock, 0.05) == 3
+    pace.refused(pace.ask())
+    assert [answer_all(pace, clock, seconds) for seconds in (9, 0.05)] == [3, 3]
+
+
+def test_refusals_of_one_moment_halve_the_pages_at_once_and_growth_is_slow_from_then_on() -> None:
+    clock = Clock()
+    pace = Pace(0, clock)
+    for _ in range(2):
+        answer_all(pace, clock, 0.05)
+    turns = [pace.ask() for _ in range(16)]
+    clock.now += 0.05
+    for turn in turns:
+        pace.refused(turn)
+    assert [answer_all(pace, clock, 0.05) for _ in range(3)] == [8, 9, 10]
+    for _ in range(5):
+        clock.now += 1
+        pace.refused(pace.ask())
+    assert pace.at_once == 1
+
+
+def test_answers_under_way_are_bounded_in_bytes_but_for_two() -> None:
+    clock = Clock()
+    pace = Pace(0, clock)
+    for size, at_once in ((1 << 20, 6), (2 << 20, 3), (200 << 20, 2), (5, 2)):
+        for _ in range(4):
+            answer_all(pace, clock, 0.05, size)
+        assert pace.at_once == at_once
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Content-Type: application/json\r\nContent-Length: 5\r\n\r\n",
+        b"a:1\nb: 2 \t\n\n",
+        b'Link: <https://x/?a=1>; rel="next"\r\nLink: <b>; rel=prev\r\n\r\n',
+        b"Folded: one\r\n two\r\nc: 3\r\n\r\n",
+        b"Umlaut: \xe4\r\n\r\n",
+        b"no colon\r\nd: 4\r\n\r\n",
+        b"From me\r\ne: 5\r\n\r\n",
+        b"bare: a\rf: 6\r\n\r\n",
+        b"blank in name : 7\r\n: 8\r\n\r\n",
+        b"empty:\r\nspaces:   \r\n\r\n",
+        b"cut: off",
+        b"\r\n",
+        b"",
+    ],
+)
+def test_heads_of_answers_are_what_http_client_makes_of_them(head: bytes) -> None:
+    ours, theirs = io.BytesIO(head + b"body"), io.BytesIO(head + b"body")
+    found, wanted = heads.parsed(ours), http.client.parse_headers(theirs)
+    assert found.items() == wanted.items()
+    assert ours.read() == theirs.read()
+    assert not isinstance(found.get_payload(), list)
+    assert [type(each) for each in found.defects] == [type(each) for each in wanted.defects]
+
+
+@pytest.mark.parametrize("head", [b"a: " + b"x" * 70_000 + b"\r\n\r\n", b"a: 1\r\n" * 101 + b"\r\n"], ids=["long", "many"])
+def test_heads_that_http_client_refuses_are_refused(head: bytes) -> None:
+    with pytest.raises(http.client.HTTPException):
+        heads.parsed(io.BytesIO(head))
+
+
+@pytest.mark.parametrize(
+    ("keys", "doubles"), [([[1, 3], [2, 4]], 0), ([[1, 3], [2, 3]], 1), ([[1, 2], [3, 4]], 0), ([[3, 2], [2, 1]], 1)]
+)
+def test_keys_of_records_that_are_gone_are_proven_in_any_order(keys: list[list[int]], doubles: int) -> None:
+    proof = KeyProof("things", ["id"], keeps_keys=True)
+    for page in keys:
+        proof.add(pa.record_batch({"id": page}))
+    with pytest.raises(Doubled, match=f"{doubles} keys") if doubles else nullcontext():
+        proof.check()
+
+
+RECORDS = [b'{"id":1,"price":1.50,"code":7}', b'{"id":2,"price":2.0e3,"code":"x"}', b'{"id":3,"price":null,"code":null}']
+COLUMNS = {"id": {"type": "integer"}, "price": {"type": ["number", "null"], "x-sql-datatype": "decimal(19,4)"}}
+COLUMNS["code"] = {"type": ["string", "integer", "null"]}  # any value, as JSON text
+
+
+@pytest.mark.parametrize("is_for_json", [False, True])
+def test_records_are_the_same_json_by_way_of_dictionaries_and_of_structs(is_for_json: bool) -> None:
+    """Also behind a page that brought a column which the SCHEMA message did not have."""
+    schema = {"type": "object", "properties": COLUMNS}
+    [things] = parse(
+        {**CONFIG, "streams": [{"name": "things", "path": "things", "schema": schema, "on_schema_drift": "evolve"}]}
+    ).streams
+    maker = RecordMaker(schema, Converter(things, schema), is_for_json)
+    pages = [RECORDS, [RECORDS[0][:-1] + b',"new":5}'], RECORDS]
+    found = [json.loads(serialized(record)) for page in pages for record in maker.records(list(map(msgspec.Raw, page)))[1]]
+    wanted = [{**json.loads(text), "code": code} for text, code in zip(RECORDS, ["7", '"x"', None], strict=True)]
+    assert found == [*wanted, wanted[0], *wanted]
+
+
+def serialized(record: object) -> bytes:
+    return (
+        msgspec.json.encode(record)
+        if not isinstance(record, dict)
+        else msgspec.json.Encoder(decimal_format="number").encode(record)
+    )

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from singer_arrow import batch, exits, lines
 from singer_arrow.errors import ArrowSingerError, SelectionRefused, SettingsRefused
 from singer_arrow.exits import Exit
+from singer_arrow.start import importing
 from tap_rest_api_msdk.errors import TapError
 from tap_rest_api_msdk.settings import PROGRAM
 
@@ -67,7 +68,8 @@ def _plan(arguments: Sequence[str]) -> None:
 
 
 def _of_the_sdk() -> None:
-    from tap_rest_api_msdk.tap import TapRestApi
+    with importing():
+        from tap_rest_api_msdk.tap import TapRestApi
 
     _quiet()
     TapRestApi.cli()

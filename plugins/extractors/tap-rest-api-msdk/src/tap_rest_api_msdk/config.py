@@ -76,7 +76,7 @@ class StreamConfig:
 
 @dataclass(frozen=True)
 class Limits:
-    """What bounds requests: seconds of one answer, bytes of one answer, answers at once, requests a second (0: any)."""
+    """What bounds requests: seconds and bytes of one answer, answers at once (0: as many as help), requests a second (0: any)."""
 
     timeout: float
     answer_bytes: int

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from tap_rest_api_msdk import auth
 from tap_rest_api_msdk.client.client import ApiClient
 from tap_rest_api_msdk.client.masks import Masks
+from tap_rest_api_msdk.client.pace import Pace
 from tap_rest_api_msdk.client.transport import Transport
 from tap_rest_api_msdk.config import TapConfig
 from tap_rest_api_msdk.settings import Settings
@@ -16,10 +17,11 @@ def client(config: TapConfig) -> ApiClient:
     """A client of the API, with its login; nothing is sent yet."""
     settings, limits = config.settings, config.limits
     masks = Masks(_secrets(settings))
-    transport = Transport(limits.timeout, limits.answer_bytes, limits.parallel, settings.ca_file, settings.proxy)
+    pace = Pace(limits.parallel)
+    transport = Transport(limits.timeout, limits.answer_bytes, pace.most, settings.ca_file, settings.proxy)
     headers = {"User-Agent": settings.user_agent} if settings.user_agent else {}
     login = auth.of(settings, transport, config.patience, masks)
-    return ApiClient(config.api_url, headers, login, transport, config.patience, masks, limits.per_second)
+    return ApiClient(config.api_url, headers, login, transport, config.patience, masks, limits.per_second, pace)
 
 
 def _secrets(settings: Settings) -> Iterator[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,20 +15,22 @@ from singer_arrow import documents, names
 from singer_arrow.dead_letters import DeadLetters
 from singer_arrow.documents import ColumnFacts, Cursor, Drift, LoadDocument, Mode
 from singer_arrow.facts import utc_text
-from singer_arrow.parts import PartLimits, PartWriter
-from tap_rest_api_msdk import progress
+from singer_arrow.parts import PartLimits, PartWriter, batches_of
+from tap_rest_api_msdk import mending, progress
 from tap_rest_api_msdk.contradictions import SOURCE_SCHEMA
+from tap_rest_api_msdk.mending import Column
 from tap_rest_api_msdk.progress import Progress
 
 TAP = "tap-rest-api-msdk"
-_LIMITS = PartLimits(group_bytes=4 * 2**20)  # beside a row group, memory holds pages as text, and as what is made of them
+_LIMITS = PartLimits(group_bytes=2 * 2**20)  # beside a row group, memory holds pages as text, and as what is made of them
 
 
 @dataclass(frozen=True)
 class LoadPlan:
     """What is known of a load before its first record.
 
-    `start_read` is the bookmark it reads from, `start` the same where the API is told so that it leaves out what is older.
+    `start_read` is the bookmark it reads from, `start` the same where the API is told so that it leaves out what is older;
+    `columns` are those of `schema`, as they are declared.
     """
 
     stream: str
@@ -43,6 +45,7 @@ class LoadPlan:
     start_read: str | None = None
     max_dead_letters: int = 0
     notes: tuple[str, ...] = ()
+    columns: Mapping[str, Column] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -51,23 +54,28 @@ class LoadPlan:
 
 
 class Load:
-    """Writes one load, or goes on with one that failed (`done`); `finish` writes the document. `secret` columns are masked."""
+    """Writes one load, or goes on with one that failed (`done`); `finish` writes the document. `secret` columns are masked.
+
+    Where the schema was corrected since, the rows of `done` are copied into a load of its own; `done` goes when that stands.
+    """
 
     def __init__(self, plan: LoadPlan, secret: Collection[str] = (), done: Progress | None = None) -> None:
         self.plan = plan
         self.done = done
-        self._started = done.started_at if done else datetime.now(UTC)
-        self._run_id = done.run_id if done else os.environ.get("MELTANO_RUN_ID") or str(uuid.uuid4())
-        load_id = done.load_id if done else names.load_id(self._run_id, TAP, plan.stream, self._started)
+        self._old = done if done and done.columns != plan.columns else None
+        same = None if self._old else done
+        self._started = same.started_at if same else datetime.now(UTC)
+        self._run_id = same.run_id if same else os.environ.get("MELTANO_RUN_ID") or str(uuid.uuid4())
+        load_id = same.load_id if same else names.load_id(self._run_id, TAP, plan.stream, self._started)
         row_number = names.row_number(plan.schema.names) if plan.key_columns else None
-        self._kept = False
+        self._kept = 0  # rows
         self._writer = PartWriter(
             plan.folder, load_id, plan.schema, plan.source_types, plan.key_columns, limits=_LIMITS, row_number=row_number
         )
         limit = plan.max_dead_letters
         self.dead_letters = DeadLetters(plan.root, load_id, plan.stream, limit, secret)
-        if done:
-            self.dead_letters.resume(range(1, done.pages + 1))
+        if same:
+            self.dead_letters.resume(range(1, same.pages + 1))
 
     @property
     def rows(self) -> int:
@@ -89,7 +97,7 @@ class Load:
         """What a failure leaves behind, in words."""
         if not self._kept:
             return "Nothing of this stream was kept; the next run reads it from the beginning"
-        return f"{self._writer.rows} rows of this stream are kept, and the next run goes on behind them"
+        return f"{self._kept} rows of this stream are kept, and the next run goes on behind them"
 
     def fill(self, batches: Iterable[pa.RecordBatch]) -> None:
         """Writes the batches as parts. On an error the unfinished part is left for `keep` or `discard`."""
@@ -100,7 +108,13 @@ class Load:
 
     def taken_over(self) -> Iterator[pa.RecordBatch]:
         """The rows that an earlier run finished; none for a load that begins. Raises DamagedPart."""
-        if self.done:
+        if self._old:
+            for part in self._old.files:
+                for batch in batches_of(self._writer.folder, part, list(self._old.columns)):
+                    made = mending.mended(batch, self.schema)
+                    self._writer.write(made)
+                    yield made
+        elif self.done:
             yield from self._writer.take_over(self.done.files)
 
     def keep(
@@ -133,9 +147,18 @@ class Load:
             total=total,
             rows=self._writer.rows,
             files=self._writer.files,
+            columns=dict(self.plan.columns),
         )
         progress.write(self._writer.folder, kept)
-        self._kept = True
+        self._kept = kept.rows
+        self._forget_old()
+
+    def leave(self, done: Progress) -> None:
+        """Leaves what an earlier run kept as it is, where this one ends before it has taken all of it over."""
+        self._writer.abandon()
+        if self._old:
+            progress.remove(self._writer.folder, self._writer.load_id)
+        self._kept = done.rows
 
     def discard(self, keeps_letters: bool = False) -> None:
         """Takes everything away, where the stream is read again or nothing can be kept; the dead letters too, unless told."""
@@ -143,7 +166,15 @@ class Load:
         progress.remove(self._writer.folder, self._writer.load_id)
         if not keeps_letters:
             self.dead_letters.discard()
-        self._kept = False
+        self._kept = 0
+        self._forget_old()
+
+    def _forget_old(self) -> None:
+        """Removes the load whose rows were copied, and its dead letters, which are read again."""
+        if self._old:
+            progress.remove(self._writer.folder, self._old.load_id)
+            DeadLetters(self.plan.root, self._old.load_id, self.plan.stream).discard()
+            self._old = None
 
     def greatest(self) -> str | None:
         """The greatest value of the replication key among the rows, as docs/contracts.md writes it.
@@ -188,3 +219,4 @@ class Load:
         )
         documents.write(documents.document_path(writer.folder, writer.load_id), document)
         progress.forget(writer.folder, writer.load_id)
+        self._forget_old()

@@ -254,8 +254,12 @@ class Settings(Common, kw_only=True, frozen=True):
     ] = 60
     max_response_mb: Annotated[Positive, Meta(description="Size of one answer at most, unpacked, in MB.")] = 256
     max_parallel_pages: Annotated[
-        Positive, Meta(description="Pages asked for at once where the total is known, or child streams' answers.")
-    ] = 4
+        NotNegative,
+        Meta(
+            description="Pages asked for at once where the total is known, or child streams' answers. 0: 4 at first, then as "
+            "many as help, which the tap finds out: 16 at most."
+        ),
+    ] = 0
     requests_per_second: Annotated[float, Meta(ge=0, description="Most requests a second; 0 sets no limit.")] = 0
     backoff_type: Annotated[
         Literal["header", "message"] | None,
@@ -270,7 +274,8 @@ class Settings(Common, kw_only=True, frozen=True):
         float, Meta(ge=0, description="How long a request that fails is tried again, counted from its first failure.")
     ] = 15
     throttle_max_seconds: Annotated[
-        float, Meta(ge=0, description="How long a request is tried again while the API asks to wait.")
+        float,
+        Meta(ge=0, description="How long a request is tried again while the API asks to wait, and answers no other one."),
     ] = 300
     settle_max_seconds: Annotated[
         float,

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterator
+import sys
+from collections.abc import Iterator
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from singer_sdk import Stream
-from singer_sdk.helpers._util import utc_now
-from singer_sdk.helpers.types import Context, Record
-from singer_sdk.singerlib import RecordMessage
-
 from singer_arrow import syncing
 from singer_arrow.errors import SelectionRefused
 from tap_rest_api_msdk import stream_choice
 from tap_rest_api_msdk.client.client import ApiClient
 from tap_rest_api_msdk.config import StreamConfig, TapConfig
+from tap_rest_api_msdk.late_sdk import Context, Record, SameRecordTransform, Stream, serialize_jsonl
 from tap_rest_api_msdk.reading.stream_reader import StreamReader
 from tap_rest_api_msdk.stream_choice import StreamChoice
 
 if TYPE_CHECKING:
-    from singer_sdk import Tap
-    from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
+    from tap_rest_api_msdk.late_sdk import BaseBatchFileEncoding, BatchConfig, Tap
 
 
 class RestStream(Stream):
@@ -60,23 +56,39 @@ class RestStream(Stream):
 
     def get_records(self, context: Context | None) -> Iterator[Record]:
         """Yields the records, typed and checked as in a load. Raises TapError or ArrowSingerError."""
-        return syncing.marked(self.tap_state, self.name, self._reading().records(self.get_context_state(context)))
+        self._read = self._reading()
+        is_for_json = self._is_plain and not self._is_incremental  # the SDK looks for bookmarks in dictionaries
+        return syncing.marked(self.tap_state, self.name, self._read.records(self.get_context_state(context), is_for_json))
 
-    def _generate_record_messages(self, record: Record) -> Generator[RecordMessage, None, None]:
-        """As the SDK makes them, which looks at each property of each record: not needed where all are selected."""
-        if not self._takes_all:
-            yield from super()._generate_record_messages(record)
+    def _write_record_message(self, record: Record) -> None:
+        """As the SDK writes one, without its objects on the way, where a record is sent as it is."""
+        if not self._is_plain:
+            super()._write_record_message(record)
             return
-        for stream_map in self.stream_maps:
-            mapped = stream_map.transform(record)
-            if mapped is not None:
-                yield RecordMessage(
-                    stream=stream_map.stream_alias, record=mapped, version=self._stream_version, time_extracted=utc_now()
-                )
+        message = {"type": "RECORD", "stream": self.name, "record": record, "time_extracted": self._read.read_at}
+        sys.stdout.buffer.write(serialize_jsonl(message))
+        self.state_manager.is_flushed = False
+
+    def _process_record(
+        self, record: Record, child_context: Context | None = None, partition_context: Context | None = None
+    ) -> None:
+        """Nothing: these streams have neither children nor partitions that the SDK knows of."""
+
+    def _increment_stream_state(self, latest_record: Record, *, context: Context | None = None) -> None:
+        """Where there is a bookmark to move."""
+        if self._is_incremental:
+            super()._increment_stream_state(latest_record, context=context)
 
     @cached_property
-    def _takes_all(self) -> bool:
-        return all(self.mask.values())
+    def _is_plain(self) -> bool:
+        """Whether all properties of all records are sent, under the stream's own name, and nothing beside them."""
+        maps = self.stream_maps
+        is_same = len(maps) == 1 and type(maps[0]) is SameRecordTransform and not maps[0].flattening_enabled
+        return is_same and all(self.mask.values()) and not self.emit_activate_version_messages
+
+    @cached_property
+    def _is_incremental(self) -> bool:
+        return bool(self.replication_method == "INCREMENTAL")
 
     def _reading(self) -> StreamReader:
         deselected = frozenset(name for name in self.schema["properties"] if not self.mask[("properties", name)])

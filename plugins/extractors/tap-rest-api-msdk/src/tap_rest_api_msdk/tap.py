@@ -5,13 +5,10 @@ from __future__ import annotations
 import sys
 from typing import Any, ClassVar
 
-from singer_sdk import Tap
-from singer_sdk.contrib.msgspec import MsgSpecWriter, serialize_jsonl
-from singer_sdk.singerlib import Message, RecordMessage
-
 from singer_arrow import exits
 from singer_arrow.settings import json_schema
 from tap_rest_api_msdk import config, connect, stream_choice
+from tap_rest_api_msdk.late_sdk import Message, MsgSpecWriter, RecordMessage, Tap, serialize_jsonl
 from tap_rest_api_msdk.reading import sample
 from tap_rest_api_msdk.settings import PROGRAM, Settings
 from tap_rest_api_msdk.streams import RestStream

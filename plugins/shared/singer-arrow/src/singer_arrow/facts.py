@@ -18,11 +18,14 @@ _EPOCH = datetime(1970, 1, 1)
 _DAY_ONE = date(1970, 1, 1)
 
 
-def exact_sum(values: pa.Array | pa.ChunkedArray) -> int:
-    """The sum of an integer array without overflow, whatever its length. NULLs count as zero."""
+def exact_sum(values: pa.Array | pa.ChunkedArray, bounds: tuple[int, int] | None = None) -> int:
+    """The sum of an integer array without overflow, whatever its length. NULLs count as zero.
+
+    `bounds` are the least and the greatest value, where they are known.
+    """
     if values.null_count == len(values):
         return 0
-    low, high = pc.min_max(values).as_py().values()
+    low, high = bounds or pc.min_max(values).as_py().values()
     if max(abs(low), abs(high)) * len(values) < 2**63:
         return int(pc.sum(values).as_py())
     numbers = pc.cast(values, pa.int64())
@@ -67,13 +70,14 @@ class FactsOfColumn:
                 self._widen(values)  # min_max passes over NaN
         else:
             numbers = pc.cast(values, self._as_integer)  # of dates and times: the same bytes
-            self._widen(numbers)
-            self._sum += exact_sum(numbers)
+            self._sum += exact_sum(numbers, self._widen(numbers))
 
-    def _widen(self, values: pa.Array | pa.ChunkedArray) -> None:
+    def _widen(self, values: pa.Array | pa.ChunkedArray) -> tuple[Any, Any]:
+        """Takes the least and the greatest of the values, and returns them."""
         low, high = pc.min_max(values).as_py().values()
         self._min = low if self._min is None or low < self._min else self._min
         self._max = high if self._max is None or high > self._max else self._max
+        return low, high
 
     def result(self) -> ColumnFacts:
         """The facts as docs/contracts.md writes them."""

@@ -78,11 +78,7 @@ class PartWriter:
     def take_over(self, files: Sequence[PartFile]) -> Iterator[pa.RecordBatch]:
         """Goes on behind finished parts of the same load; yields their rows. Raises DamagedPart for one that has changed."""
         for part in files:
-            path = self.folder / part.path
-            found = check_part(path)
-            if found.sha256 != part.sha256 or not found.schema.equals(self._written):
-                raise DamagedPart(f"part {path} is not one of this load any more")
-            for batch in pq.ParquetFile(path).iter_batches(columns=self.schema.names):
+            for batch in batches_of(self.folder, part, self.schema.names, self._written):
                 for name, facts in self._facts.items():
                     facts.add(batch.column(name))
                 self.rows += batch.num_rows
@@ -160,7 +156,7 @@ class PartWriter:
         if self.ordered and self.key_columns:
             self._keys += [self._key(table, row) for row in (0, table.num_rows - 1)]
         if self.row_number:
-            numbers = pa.array(range(self.rows + 1, self.rows + table.num_rows + 1), pa.int64())
+            numbers = pa.arange(self.rows + 1, self.rows + table.num_rows + 1)
             table = table.append_column(self._written.field(self.row_number), numbers)
         self._writer.write_table(table, row_group_size=max(table.num_rows, 1))
         self.rows += table.num_rows
@@ -243,6 +239,15 @@ class CheckedPart:
     schema: pa.Schema
     load_id: str | None
     source_types: dict[str, str]
+
+
+def batches_of(folder: Path, part: PartFile, columns: Sequence[str], schema: pa.Schema | None = None) -> Iterator[pa.RecordBatch]:
+    """The rows of a finished part. Raises DamagedPart where it has changed, or has not this schema."""
+    path = folder / part.path
+    found = check_part(path)
+    if found.sha256 != part.sha256 or not (schema is None or found.schema.equals(schema)):
+        raise DamagedPart(f"part {path} is not one of this load any more")
+    yield from pq.ParquetFile(path).iter_batches(columns=list(columns))
 
 
 def check_part(path: Path) -> CheckedPart:

@@ -135,10 +135,11 @@ class Digits(Reader):
 
     def array(self, values: list[Any]) -> pa.Array:
         """Raises any of UNFIT."""
-        return self.numbers(texts_of(values), values)
+        joined = b"\n".join(values)
+        return self.numbers(texts_of(values, joined), values, joined)
 
-    def numbers(self, texts: pa.Array, values: list[Any]) -> pa.Array:
-        """The numbers of texts; `values` are the same, as they came. Raises any of UNFIT."""
+    def numbers(self, texts: pa.Array, values: list[Any], joined: bytes) -> pa.Array:
+        """The numbers of texts; `values` are the same, as they came, and `joined` all of them. Raises any of UNFIT."""
         raise NotImplementedError
 
 
@@ -151,13 +152,13 @@ class Decimals(Digits):
             38 - self.arrow.scale
         )  # text of so many characters, without an exponent, stays below 10**38 when it is scaled
 
-    def numbers(self, texts: pa.Array, values: list[Any]) -> pa.Array:
+    def numbers(self, texts: pa.Array, values: list[Any], joined: bytes) -> pa.Array:
         """Raises any of UNFIT."""
         if len(values) == 1:
             return pa.array([self._one(bytes(values[0]))], self.arrow)
         # where what it computes leaves 128 bits, the cast makes another number of it, without an error (pyarrow 26)
         longest = pc.min_max(pc.binary_length(texts)).as_py()["max"] or 0
-        if longest <= self._sure and not _has_exponent(b"".join(values)):
+        if longest <= self._sure and not _has_exponent(joined):
             return self._cast(texts)
         unsure = [len(text) > self._sure or _has_exponent(text) for text in map(bytes, values)]
         ones = [self._one(bytes(value)) if is_unsure else None for value, is_unsure in zip(values, unsure, strict=True)]
@@ -206,7 +207,7 @@ class Floats(Digits):
         self._always = 15 if self._is_double else 6  # so many digits are held, whatever they are
         self._normal = 1e-290 if self._is_double else 1e-30  # above it
 
-    def numbers(self, texts: pa.Array, values: list[Any]) -> pa.Array:
+    def numbers(self, texts: pa.Array, values: list[Any], joined: bytes) -> pa.Array:
         """Raises any of UNFIT."""
         found = pc.cast(texts, self.arrow)
         doubtful = self._doubtful(texts, found)
@@ -364,11 +365,10 @@ def reader_of(column: Declared) -> Reader:
     return Binary(column) if pa.types.is_binary(arrow) else Texts(column)
 
 
-def texts_of(values: Sequence[bytes | msgspec.Raw]) -> pa.Array:
-    """The texts of JSON scalars, `null` as NULL; without an object of Python for each. Raises any of UNFIT."""
+def texts_of(values: Sequence[bytes | msgspec.Raw], joined: bytes) -> pa.Array:
+    """The texts of JSON scalars, `null` as NULL; `joined` is the same text line by line. Raises any of UNFIT."""
     if not values:
         return pa.array([], pa.string())
-    joined = b"\n".join(values)
     found = pc.split(pa.array([joined], pa.string()), "\n").values
     if len(found) != len(values):
         raise Unfit("a value goes over several lines")

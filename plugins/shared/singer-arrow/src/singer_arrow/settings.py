@@ -7,7 +7,6 @@ milliseconds, which counts: every run of the pipeline starts several processes.
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 import types
@@ -164,6 +163,8 @@ def is_secret(kind: Any) -> bool:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """`; did you mean port?` where a known name is near, else empty text."""
+    import difflib  # only where something is wrong
+
     near = difflib.get_close_matches(name, sorted(known), 1)
     return f"; did you mean {near[0]}?" if near else ""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from tap_rest_api_msdk.errors import Unreadable
 
@@ -67,6 +67,13 @@ def is_same(url: str, base: str) -> bool:
     """Whether an address is of the same host as another, where credentials may go; never from https to http."""
     there, here = origin(url), origin(base)
     return there == here or (there[0] == "https" and here[0] == "http" and (there[1], there[2], here[2]) == (here[1], 443, 80))
+
+
+def joined(url: str, target: str) -> str:
+    """Where a link or a redirect leads from an address. Raises ValueError, which may show it, for what is no address."""
+    found = urljoin(url, target)
+    origin(found)
+    return found
 
 
 def without_query(url: str) -> str:

@@ -7,20 +7,23 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import TypeVar
-from urllib.parse import urljoin
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
-import tenacity
 
 from tap_rest_api_msdk.client import answers
 from tap_rest_api_msdk.client.answers import Answer, Request
 from tap_rest_api_msdk.client.login import Auth
 from tap_rest_api_msdk.client.masks import Masks
+from tap_rest_api_msdk.client.pace import Pace
 from tap_rest_api_msdk.client.transport import Transport
 from tap_rest_api_msdk.errors import AnswerRefused, ApiUnavailable, CredentialsRefused, NoAnswer, ToldError, TooLarge, Unreadable
 from tap_rest_api_msdk.retry import Patience, backoff, in_message, rate_limit, told_to_wait
+
+if TYPE_CHECKING:
+    import tenacity
 
 _MAY_PASS = frozenset({408, 425, 429, 500, 501, 502, 503, 504, *range(520, 530)})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -57,11 +60,13 @@ class ApiClient:
     patience: Patience
     masks: Masks
     per_second: float = 0
+    pace: Pace = field(default_factory=Pace)
 
     def __post_init__(self) -> None:
         self.stop = threading.Event()
         self._next = 0.0
         self._pace = threading.Lock()
+        self._answered = -math.inf  # when an answer was last read, of any request
 
     def get(self, request: Request, what: str, read: Callable[[Answer], Read]) -> Read:
         """What `read` makes of a 2xx answer, or of one that says that there is no such page where that may be.
@@ -82,7 +87,9 @@ class ApiClient:
             return last.wait + self.patience.extension + backoff(1)
 
         def spent(state: tenacity.RetryCallState) -> bool:
-            return unreadable >= _MOST_UNREADABLE or time.monotonic() - began + state.upcoming_sleep > self._limit(last)
+            # an API that lets some of several requests through keeps none of them waiting for good
+            since = max(began, self._answered) if last.throttled else began
+            return unreadable >= _MOST_UNREADABLE or time.monotonic() - since + state.upcoming_sleep > self._limit(last)
 
         def pause(seconds: float) -> None:
             if self.stop.wait(seconds):
@@ -98,7 +105,9 @@ class ApiClient:
                     found = self._followed(request)
                 failure = self._failure(found, where, request.behind)
                 if failure is None:
-                    return True, read(found)
+                    result = read(found)
+                    self._answered = time.monotonic()
+                    return True, result
             except (Unreadable, msgspec.MsgspecError, UnicodeDecodeError) as error:
                 if isinstance(error, msgspec.ValidationError):
                     raise
@@ -118,6 +127,12 @@ class ApiClient:
             began, last = min(began, time.monotonic()), failure
             return False, None
 
+        first = answer()
+        if first[0]:
+            return first[1]  # type: ignore[return-value]
+        import tenacity  # most runs need none of it
+
+        tries = chain([first], iter(answer, None))
         attempts = tenacity.Retrying(
             retry=tenacity.retry_if_result(lambda result: not result[0]),
             wait=wait,
@@ -125,7 +140,7 @@ class ApiClient:
             sleep=pause,
             retry_error_callback=lambda state: (False, None),
         )
-        done, result = attempts(answer)
+        done, result = attempts(lambda: next(tries))
         if not done:
             if unreadable >= _MOST_UNREADABLE:
                 raise AnswerRefused(f"{where}: {last.reason}")
@@ -143,16 +158,38 @@ class ApiClient:
                     headers["Content-Type"] = "application/json"
                 self.auth.sign(url, headers, body)
             self._paced()
-            found = self.transport.send(url, headers, body)
+            found = self._sent(url, headers, body)
             target = found.headers.get("location")
             if found.status not in _REDIRECTS or not target:
                 return found
-            url = urljoin(url, target)
+            try:
+                url = answers.joined(url, target)
+            except ValueError:
+                raise NoAnswer("the API redirects to an address that is not valid") from None
             if answers.origin(url)[0] not in ("http", "https"):
                 raise NoAnswer(f"the API redirects to {answers.without_query(url)}")
             if not answers.is_same(url, self.base):
                 body = None
         raise NoAnswer(f"the API redirects more than {_MOST_REDIRECTS} times")
+
+    def _sent(self, url: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
+        """One answer, whatever its status; the pace hears of it."""
+        turn = self.pace.ask()
+        try:
+            found = self.transport.send(url, headers, body)
+        except NoAnswer:
+            self.pace.refused(turn)
+            raise
+        except BaseException:
+            self.pace.over(turn)
+            raise
+        if found.status in _MAY_PASS or "retry-after" in found.headers or rate_limit(found.headers) is not None:
+            self.pace.refused(turn)
+        elif 200 <= found.status < 300:
+            self.pace.answered(turn, len(found.body))
+        else:
+            self.pace.over(turn)
+        return found
 
     def _body(self, request: Request) -> bytes | None:
         return msgspec.json.encode(dict(request.params)) if request.in_body else None

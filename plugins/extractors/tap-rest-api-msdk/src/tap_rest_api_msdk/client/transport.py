@@ -13,16 +13,20 @@ from http.client import HTTPException
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from singer_arrow.start import standing_in
 
-from tap_rest_api_msdk.client import deadlines
+with standing_in("importlib.metadata", version=None):  # for HTTP/2, which is not used; it takes a third of what follows
+    import urllib3
+    from urllib3.connection import HTTPConnection, HTTPSConnection
+    from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from tap_rest_api_msdk.client import deadlines, heads
 from tap_rest_api_msdk.client.answers import Answer, without_query
 from tap_rest_api_msdk.errors import NoAnswer, TooLarge, Unreadable
 
 _CONNECT_SECONDS = 10.0
 _CHUNK = 1 << 20
+_WHOLE = 16 << 20  # bytes of an answer that are read in one go, where it says how many they are
 _moment = threading.local()  # of this thread's request: when its answer is due, in monotonic seconds, and its socket
 
 
@@ -30,6 +34,7 @@ class _InTime:
     """A connection whose answer's head is due: a server that sends it byte by byte would otherwise never time out."""
 
     sock: Any
+    response_class: Any = heads.Response
 
     def getresponse(self) -> Any:
         _moment.sock = self.sock
@@ -60,6 +65,7 @@ class Transport:
         self._timeout, self._size, self._parallel = timeout, size, parallel
         self._ca_file, self._proxy = ca_file, proxy
         self._managers: dict[tuple[str, bool], urllib3.PoolManager] = {}
+        self._pools: dict[tuple[str, str], HTTPConnectionPool] = {}  # of hosts without a proxy
         self._lock = threading.Lock()
 
     def send(self, url: str, headers: Mapping[str, str], body: bytes | None, method: str = "GET") -> Answer:
@@ -67,9 +73,10 @@ class Transport:
         _moment.due = due = time.monotonic() + self._timeout
         timeout = urllib3.Timeout(connect=min(_CONNECT_SECONDS, self._timeout), read=self._timeout)
         try:
-            answer = self._manager(url).urlopen(
-                method, url, body=body, headers=dict(headers), timeout=timeout, retries=False, redirect=False,
-                preload_content=False, decode_content=False,
+            pool, target = self._pool(url)
+            answer = pool.urlopen(
+                method, target, body=body, headers=dict(headers), timeout=timeout, retries=False, redirect=False,
+                assert_same_host=False, preload_content=False, decode_content=False,
             )  # fmt: skip
             try:
                 with deadlines.until(due, _moment.sock):
@@ -94,8 +101,8 @@ class Transport:
         packed = answer.headers.get("Content-Encoding", "").strip().lower()
         unpack = _Unpacked(packed, self._size) if packed not in ("", "identity") else None
         parts: list[bytes] = []
-        size = 0
-        while chunk := answer.read(_CHUNK):
+        size, chunk_size = 0, min(answer.length_remaining or _CHUNK, self._size + 1, _WHOLE)
+        while chunk := answer.read(chunk_size):
             part = unpack.feed(chunk) if unpack else chunk
             size += len(part)
             if size > self._size:
@@ -106,6 +113,17 @@ class Transport:
         if unpack:
             unpack.ended()
         return b"".join(parts)
+
+    def _pool(self, url: str) -> tuple[Any, str]:
+        """What sends a request to an address, and what it is to ask for there."""
+        parts = urlsplit(url)
+        if "@" in parts.netloc or parts.path.startswith("//") or "/." in parts.path or self._proxy_for(url):
+            return self._manager(url), url  # which takes these apart
+        pool = self._pools.get((parts.scheme, parts.netloc))
+        if pool is None:
+            pool = self._manager(url).connection_from_url(url)
+            self._pools[parts.scheme, parts.netloc] = pool
+        return pool, (parts.path or "/") + ("?" + parts.query if parts.query else "")
 
     def _manager(self, url: str) -> urllib3.PoolManager:
         proxy = self._proxy_for(url)

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from string import Template
 from typing import Any
-from urllib.parse import parse_qs, urljoin, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from tap_rest_api_msdk import bookmarks
-from tap_rest_api_msdk.client.answers import Request, is_same
+from tap_rest_api_msdk.client.answers import Request, is_same, joined
 from tap_rest_api_msdk.config import StreamConfig
+from tap_rest_api_msdk.errors import AnswerRefused
 from tap_rest_api_msdk.pages.followed import Link
 
 _GITHUB_SORTS = {
@@ -42,7 +43,7 @@ class Requests:
         return self.api_url + ("/" + path.lstrip("/") if path else "")
 
     def at(self, place: Any, behind: bool = False) -> Request:
-        """The request for a page. `behind`: there may be no such page."""
+        """The request for a page. `behind`: there may be no such page. Raises AnswerRefused for a link that is no address."""
         paging = self.stream.paging
         params = {name: _filled(value, self.values) for name, value in self.stream.params.items()}
         url = self.url
@@ -61,13 +62,14 @@ class Requests:
         """Whether the settings name the limit themselves, where the style would not send it."""
         return self.stream.paging.limit_param in params
 
-    @staticmethod
-    def _linked(url: str, link: str) -> tuple[str, dict[str, Any]]:
+    def _linked(self, url: str, link: str) -> tuple[str, dict[str, Any]]:
         """Address and parameters of a link: whole, a path, or `page=2&size=5` alone."""
         if "=" in link and not any(sign in link for sign in "/?:"):
             link = "?" + link
-        target = urljoin(url, link)
-        parts = urlsplit(target)
+        try:
+            parts = urlsplit(joined(url, link))
+        except ValueError:
+            raise AnswerRefused(f"stream {self.stream.name}: the API's link to the next page is not a valid address") from None
         query = {name: found[0] if len(found) == 1 else found for name, found in parse_qs(parts.query, True).items()}
         return parts._replace(query="", fragment="").geturl(), query
 

@@ -59,10 +59,15 @@ class _Turns(Generic[Place, Result]):
 
 
 class Ahead(Generic[Place, Result]):
-    """Asks in threads of its own, for `parallel` places at once; further ones wait for their turn."""
+    """Asks in threads of its own, for as many places at once as `parallel` says by then; further ones wait for their turn.
 
-    def __init__(self, fetch: Callable[[Place], Result], parallel: int) -> None:
-        self._fetch, self._parallel = fetch, parallel
+    `dropped` hears when what is under way is not needed any more.
+    """
+
+    def __init__(
+        self, fetch: Callable[[Place], Result], parallel: Callable[[], int], dropped: Callable[[], None] = lambda: None
+    ) -> None:
+        self._fetch, self._parallel, self._dropped = fetch, parallel, dropped
         self._asked: deque[tuple[Place, Future[Result]]] = deque()
         self._lock = threading.Lock()
         self._turns: _Turns[Place, Result] = _Turns()
@@ -77,15 +82,15 @@ class Ahead(Generic[Place, Result]):
         turns = self._turns
         with self._lock:
             turns.waiting.append(one)
-            if turns.running >= self._parallel:
-                return
-            turns.running += 1
-        _threads.do(partial(self._run, turns))
+            more = max(min(self._parallel() - turns.running, len(turns.waiting)), 0)
+            turns.running += more
+        for _ in range(more):
+            _threads.do(partial(self._run, turns))
 
     def _run(self, turns: _Turns[Place, Result]) -> None:
         while True:
             with self._lock:
-                if not turns.waiting:
+                if not turns.waiting or turns.running > self._parallel():
                     turns.running -= 1
                     return
                 place, future = turns.waiting.popleft()
@@ -112,3 +117,4 @@ class Ahead(Generic[Place, Result]):
         with self._lock:
             self._turns.waiting.clear()
             self._turns = _Turns()
+        self._dropped()

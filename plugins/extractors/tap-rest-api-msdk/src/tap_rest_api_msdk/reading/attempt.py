@@ -36,6 +36,7 @@ class Attempt:
         self._cut.rows = done.cut if done else 0
         self._proof = KeyProof(choice.stream, choice.key)
         self._pages = done.pages if done else 0
+        self._to_take_over = done
         at_rest = AtRest(done.place, done.received, done.tail) if done else None
         self._done = (self._pages, self._cut.rows, self.left_out, at_rest)  # as of the last rows in the load
 
@@ -77,6 +78,7 @@ class Attempt:
     def _batches(self) -> Iterator[pa.RecordBatch]:
         for batch in self.load.taken_over():
             self._proof.add(batch)
+        self._to_take_over = None
         together = Together()
         try:
             for page in self.walks:
@@ -104,6 +106,9 @@ class Attempt:
 
     def _keep(self, keeps_letters: bool = False) -> None:
         """Keeps a keyed load whose pages overlap: its keys, total and last record prove that the rest fits; nothing of others."""
+        if self._to_take_over:
+            self.load.leave(self._to_take_over)
+            return
         walk = self.walks.walk
         pages, cut, left_out, at_rest = self._done
         if at_rest is None or not self._choice.key or self.walks.is_of_children or walk is None or walk.total is None:

@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,9 +24,10 @@ _TOLD = 5
 class KeyProof:
     """Watches the batches of a load go by. Keys that rise, or fall, from row to row are proven by that alone."""
 
-    def __init__(self, stream: str, columns: Sequence[str], keeps_hashes: bool = False) -> None:
+    def __init__(self, stream: str, columns: Sequence[str], keeps_keys: bool = False) -> None:
         self._stream, self._columns = stream, list(columns)
-        self._hashes = Hashes() if keeps_hashes and columns else None
+        self._keeps = keeps_keys and bool(columns)
+        self._kept: IO[bytes] | None = None  # the keys, in Arrow's stream format
         self._last: pa.RecordBatch | None = None
         self._rises = self._falls = True
 
@@ -40,8 +42,15 @@ class KeyProof:
             self._rises = self._rises and _all(_less(before, behind, self._columns))
             self._falls = self._falls and _all(_less(behind, before, self._columns))
         self._last = keys.slice(keys.num_rows - 1)
-        if self._hashes:
-            self._hashes.add(_rows(keys, self._columns))
+        if self._keeps:
+            self._keep(keys)
+
+    def _keep(self, keys: pa.RecordBatch) -> None:
+        """Puts keys aside: only where their order proves nothing they are looked at again."""
+        if self._kept is None:
+            self._kept = tempfile.TemporaryFile()  # noqa: SIM115  (gone with the object)
+            self._writer = pa.ipc.new_stream(self._kept, keys.schema)
+        self._writer.write_batch(keys)
 
     @property
     def is_proven(self) -> bool:
@@ -49,9 +58,16 @@ class KeyProof:
         return self._rises or self._falls
 
     def check(self) -> None:
-        """For rows that are gone by now (`keeps_hashes`). Raises Moved where a key came more than once."""
-        count = 0 if self.is_proven or self._hashes is None else len(self._hashes.twice())
-        if count:
+        """For rows that are gone by now (`keeps_keys`). Raises Doubled where a key came more than once."""
+        if self.is_proven or self._kept is None:
+            return
+        self._writer.close()
+        self._kept.seek(0)
+        hashes = Hashes()
+        with pa.ipc.open_stream(self._kept) as batches:
+            for batch in batches:
+                hashes.add(_rows(batch, self._columns))
+        if count := len(hashes.twice()):
             raise Doubled(f"stream {self._stream}: {count} keys came more than once, so that others may be missing")
 
     def doubles(self, parts: Iterable[Path]) -> list[str]:

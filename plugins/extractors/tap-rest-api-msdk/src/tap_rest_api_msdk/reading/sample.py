@@ -60,7 +60,7 @@ def _sample(stream: StreamConfig, config: TapConfig, client: ApiClient, values: 
         return client.get(requests.at(at.place, at.behind), f"stream {stream.name}", read)
 
     sample: list[dict[str, Any]] = []
-    for page in Walk(stream.name, stream.paging, Identity((), lambda raw: raw), 1, fetch):
+    for page in Walk(stream.name, stream.paging, Identity((), lambda raw: raw), lambda: 1, fetch):
         for raw in page.records:
             record = flattener.record(json.loads(bytes(raw), parse_float=Decimal))
             if not isinstance(record, dict):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from tap_rest_api_msdk.client.client import ApiClient
 from tap_rest_api_msdk.config import TapConfig
 from tap_rest_api_msdk.errors import AnswerRefused, Doubled, Moved, Overlap
 from tap_rest_api_msdk.load import Load, LoadPlan
+from tap_rest_api_msdk.mending import Column
 from tap_rest_api_msdk.pages.requests import Requests
 from tap_rest_api_msdk.progress import Progress
 from tap_rest_api_msdk.reading.attempt import Attempt
@@ -60,6 +62,7 @@ class StreamReader:
         self._config = config
         self._client = client
         self._all_values = all_values
+        self.read_at = datetime.now(UTC)
         self._converter = self._new_converter({})
         self._is_aligned = False
         self._envelope = Envelope(
@@ -72,14 +75,14 @@ class StreamReader:
         Raises TapError or ArrowSingerError; then there is no load document.
         """
         began = time.monotonic()
-        self._evolved = known_columns(bookmark) or {}
-        self._converter = self._new_converter(self._evolved)
+        self._evolve(bookmark)
         known, notes = self._compared(bookmark)
         start = self.choice.start(known)
         plan = self._plan(root, start, self.choice.reached(known) is None, notes)
         settling = Settling(self._config.settle, self._client.stop)
         asked = self._asked(plan)
-        done = progress.usable(plan.folder, asked, self._config.settings.resume_hours)
+        is_frozen = self._converter.on_drift == "freeze"
+        done = progress.usable(plan.folder, asked, plan.columns, is_frozen, self._config.settings.resume_hours)
         attempt = self._attempt(plan, asked, done)
         while True:
             try:
@@ -100,6 +103,7 @@ class StreamReader:
                 self._again(settling, attempt, error)
             finally:
                 self._client.stop.set()
+            self._converter = self._new_converter(self._evolved)
             attempt = self._attempt(plan, asked)
         load = attempt.load
         upto = self._advance(bookmark, start, load.greatest(), load.schema)
@@ -107,18 +111,20 @@ class StreamReader:
         self._tell(load.rows, began, logging.DEBUG)  # the loader tells of what it stages
         return parts
 
-    def records(self, bookmark: Bookmark) -> Iterator[dict[str, Any]]:
-        """Yields the records, typed and checked as in a load; then the bookmark has their columns.
+    def records(self, bookmark: Bookmark, is_for_json: bool = False) -> Iterator[Any]:
+        """Yields the records as dictionaries, typed and checked as in a load; then the bookmark has their columns.
 
-        Raises TapError or ArrowSingerError.
+        `is_for_json`: as what msgspec writes as the same JSON. `read_at` is when the last ones came. Raises TapError or
+        ArrowSingerError.
         """
         began = time.monotonic()
         start = self.choice.start(self._compared(bookmark)[0])
-        proof = KeyProof(self.choice.stream, self.choice.key, keeps_hashes=True)
-        maker = RecordMaker(self.choice.full_schema, self._converter)
+        proof = KeyProof(self.choice.stream, self.choice.key, keeps_keys=True)
+        maker = RecordMaker(self.choice.full_schema, self._converter, is_for_json)
         walks = self._walks(start)
         try:
             for page in walks:
+                self.read_at = datetime.now(UTC)
                 batch, records = maker.records(page.records)
                 proof.add(batch)
                 yield from records
@@ -131,8 +137,7 @@ class StreamReader:
 
     def look(self, bookmark: Mapping[str, Any]) -> Look:
         """What a load would be, after one request: for its first page. Raises TapError or ArrowSingerError."""
-        self._evolved = known_columns(bookmark) or {}
-        self._converter = self._new_converter(self._evolved)
+        self._evolve(bookmark)
         known, notes = self._compared(bookmark)
         start = self.choice.start(known)
         first = At(pages.of(self._stream.paging).first())
@@ -145,8 +150,13 @@ class StreamReader:
         keep_100ns = self._config.settings.keep_100ns
         return Converter(self._stream, self.choice.full_schema, self.choice.key, keep_100ns, evolved)
 
+    def _evolve(self, bookmark: Mapping[str, Any]) -> None:
+        """Takes over what columns were added in loads before."""
+        self._evolved = known_columns(bookmark) or {}
+        if self._evolved:
+            self._converter = self._new_converter(self._evolved)
+
     def _attempt(self, plan: LoadPlan, asked: str, done: Progress | None = None) -> Attempt:
-        self._converter = self._new_converter(self._evolved)
         return Attempt(self.choice, self._converter, plan, asked, self._walks(plan.start_read, done), done)
 
     @staticmethod
@@ -156,10 +166,10 @@ class StreamReader:
         settling.again(error, attempt.walks.digest)
 
     def _asked(self, plan: LoadPlan) -> str:
-        """The fingerprint of what this load reads."""
+        """The fingerprint of what this load reads, but for its columns."""
         stream = self._stream
         return progress.asked(
-            str(plan.schema), plan.mode, plan.key_columns, plan.start_read, self._config.api_url, stream.path, stream.params,
+            sorted(self.choice.deselected), stream.keeps_raw, self._config.settings.keep_100ns, plan.mode, plan.key_columns, plan.start_read, self._config.api_url, stream.path, stream.params,
             stream.records_path, str(stream.paging), sorted(stream.text_keys), stream.search_field, stream.search_query,
             stream.headers, stream.on_schema_drift, self._overlaps,
         )  # fmt: skip
@@ -171,6 +181,8 @@ class StreamReader:
 
     def _walks(self, start: str | None, done: Progress | None = None) -> Walks:
         self._client.stop.clear()
+        self._client.pace.forget()
+        self._client.pace.begin()
         known_by = Identity(self.choice.key, self._converter.flat_one)
         return Walks(
             self._all_values,
@@ -178,15 +190,20 @@ class StreamReader:
                 self.choice.stream,
                 self._stream.paging,
                 known_by,
-                self._config.limits.parallel,
+                self._parallel,
                 fetch,
                 self._overlaps,
                 self._is_aligned,
                 done,
+                self._client.pace.forget,
             ),
             lambda values, at: self._fetch(self._requests(start, values), at),
-            self._config.limits.parallel,
+            self._parallel,
         )
+
+    def _parallel(self) -> int:
+        """How many pages are under way at once."""
+        return self._client.pace.at_once
 
     def _requests(self, start: str | None, values: Values) -> Requests:
         key = self.choice.replication_key if self.choice.is_incremental else None
@@ -262,7 +279,13 @@ class StreamReader:
             start_read=start,
             max_dead_letters=self._config.settings.max_dead_letters,
             notes=notes,
+            columns=self._columns(schema),
         )
+
+    def _columns(self, schema: pa.Schema) -> dict[str, Column]:
+        """The columns of a load, as they are declared."""
+        json = {column.name for column in self._converter.columns if column.is_json}
+        return {field.name: Column(str(field.type), field.nullable, field.name in json) for field in schema}
 
     def _mode(self, is_first: bool) -> Mode:
         return "overwrite" if is_first else "merge" if self.choice.key else "append"

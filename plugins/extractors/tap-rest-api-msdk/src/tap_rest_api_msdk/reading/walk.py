@@ -19,7 +19,7 @@ from tap_rest_api_msdk.reading.guards import PageGuard, PlaceGuard, RecordGuard
 from tap_rest_api_msdk.reading.identity import Identity, Name
 from tap_rest_api_msdk.records.envelope import Page
 
-_IN_ADVANCE = 4 << 20  # bytes of pages
+_IN_ADVANCE = 8 << 20  # bytes of pages
 
 
 class At(msgspec.Struct, frozen=True):
@@ -51,9 +51,9 @@ class Walk:
 
     `known_by` tells records apart; `overlaps`: pages that are counted by offset begin with the last record of the one in front.
     The end is the API's total, proven by a probe behind it; a page that leads nowhere; or, where pages are counted without a
-    total, an empty page with another one behind it. Where the total is known and pages are counted, `parallel` pages are under
-    way at once, else one. `done` is an earlier walk that this one goes on with. Raises Moved, AnswerRefused or ShortLoad, and
-    whatever `fetch` raises.
+    total, an empty page with another one behind it. Where the total is known and pages are counted, `parallel` says how many
+    pages are under way at once, else one is; `dropped` hears when those are not needed any more. `done` is an earlier walk that
+    this one goes on with. Raises Moved, AnswerRefused or ShortLoad, and whatever `fetch` raises.
     """
 
     def __init__(
@@ -61,11 +61,12 @@ class Walk:
         stream: str,
         paging: Paging,
         known_by: Identity,
-        parallel: int,
+        parallel: Callable[[], int],
         fetch: Callable[[At], Page],
         overlaps: bool = False,
         is_aligned: bool = False,
         done: Progress | None = None,
+        dropped: Callable[[], None] = lambda: None,
     ) -> None:
         self.stream, self.paging, self.keyed = stream, paging, bool(known_by.key)
         self.doubled = 0  # records that came twice on a page, with the same content, and are yielded once
@@ -87,7 +88,7 @@ class Walk:
         self._guard = PageGuard()
         self._records: RecordGuard | None = None
         self._places = PlaceGuard(stream)
-        self._ahead = Ahead(fetch, parallel)
+        self._ahead = Ahead(fetch, parallel, dropped)
         self._done = done
         self.first = At(done.place, behind=True, overlaps=True) if done else At(self._paginator.first())
         self._last = self.first  # asked for last
@@ -207,7 +208,7 @@ class Walk:
         self._grown = (At(None), page)  # the last page will be read again
         # of pages that are under way at once the later one may have been answered earlier, with the total of then
         self._ahead.drop()
-        self._parallel = 1
+        self._parallel = lambda: 1
 
     def _overlap(self, at: At) -> ShortLoad:
         if at.probes and self._grown is None:
@@ -277,7 +278,8 @@ class Walk:
 
     def _window(self, page: Page) -> int:
         """How many pages may be asked for: as many again as are under way at once wait to be fetched or taken, if small."""
-        return max(self._parallel, min(2 * self._parallel, _IN_ADVANCE // (page.size or 1))) if self._parallel > 1 else 1
+        parallel = self._parallel()
+        return max(parallel, min(2 * parallel, _IN_ADVANCE // (page.size or 1))) if parallel > 1 else 1
 
     def _go_on(self, page: Page, following: At) -> None:
         """Asks for the next page, and for those behind it where their places are certain."""

@@ -16,7 +16,7 @@ Fetch = Callable[[Values, At], Page]
 class Walks:
     """Walks for each of `all_values`, first pages of the next ones being under way. See Walk for what is raised."""
 
-    def __init__(self, all_values: Sequence[Values], make: Make, fetch: Fetch, parallel: int) -> None:
+    def __init__(self, all_values: Sequence[Values], make: Make, fetch: Fetch, parallel: Callable[[], int]) -> None:
         self._values, self._make, self._fetch = all_values, make, fetch
         self._parallel = parallel
         self.received = self.pages = 0
@@ -41,7 +41,7 @@ class Walks:
         first_pages: Ahead[Values, Page] = Ahead(lambda values: self._fetch(values, self._first(values)), self._parallel)
         coming = iter(self._values[1:])
         for number, values in enumerate(self._values):
-            while number and len(first_pages) < self._parallel and (following := next(coming, None)) is not None:
+            while number and len(first_pages) < self._parallel() and (following := next(coming, None)) is not None:
                 first_pages.ask(following)
             yield from self._walked(values, first_pages if number else None)
 

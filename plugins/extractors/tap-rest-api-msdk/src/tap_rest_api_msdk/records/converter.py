@@ -33,7 +33,7 @@ class Converter:
         evolved: Mapping[str, str] | None = None,
     ) -> None:
         self.stream = stream
-        drift = stream.on_schema_drift or ("evolve" if stream.is_inferred else "freeze")
+        self.on_drift = drift = stream.on_schema_drift or ("evolve" if stream.is_inferred else "freeze")
         columns = _columns(schema, stream, key)
         self.declared = {column.name for column in columns}
         self.secret = [column.name for column in columns if column.is_secret]
@@ -52,6 +52,11 @@ class Converter:
     def columns(self) -> list[Declared]:
         """The columns so far, without those of keep_100ns."""
         return self._converter.columns
+
+    @property
+    def record_type(self) -> type[msgspec.Struct]:
+        """The type of the structs that `decoded` makes."""
+        return self._converter.record_type
 
     @property
     def raw_columns(self) -> list[str]:

@@ -27,8 +27,8 @@ class Page(msgspec.Struct, frozen=True, dict=True):
     """The records of an answer as JSON, how many the API sent (a filter in records_path may leave some out), its total.
 
     `token` is what stands at next_page_token_path; `links` are those of the header; `headers` by their names in lower case.
-    `exists` is false where the API says, by `status` or `null`, that there is no such page. `doubled` are records that came a
-    second time and are not in `records`. `what` names stream and page in messages.
+    `exists` is false where the API says, by `status` or `null`, that there is no such page. `size` are the answer's bytes,
+    `doubled` the records that came a second time and are not in `records`. `what` names stream and page in messages.
     """
 
     records: list[msgspec.Raw]
@@ -39,6 +39,7 @@ class Page(msgspec.Struct, frozen=True, dict=True):
     headers: Mapping[str, str] = {}
     exists: bool = True
     status: int = 200
+    size: int = 0
     doubled: int = 0
     what: str = ""
 
@@ -46,11 +47,6 @@ class Page(msgspec.Struct, frozen=True, dict=True):
     def texts(self) -> list[bytes]:
         """The records' bytes, which keep their hashes."""
         return list(map(bytes, self.records))
-
-    @cached_property
-    def size(self) -> int:
-        """The records' bytes, counted."""
-        return sum(map(len, self.texts))
 
 
 Read = Callable[[bytes], tuple[list[msgspec.Raw], int, Any, Any]]
@@ -83,7 +79,7 @@ class Envelope:
             raise
         except (msgspec.MsgspecError, ValueError) as error:
             raise Unreadable(str(error)) from error
-        return Page(records, sent, _number(total), token, links, headers, what=what)
+        return Page(records, sent, _number(total), token, links, headers, size=len(body), what=what)
 
 
 def _typed(records_path: str, total_path: str | None, token_path: str | None, error_paths: Sequence[str]) -> Read | None:

@@ -19,22 +19,30 @@ _json = msgspec.json.Decoder(float_hook=Decimal)
 
 
 class RecordMaker:
-    """Makes one stream's dictionaries; decimals are Decimal, which the writer prints as numbers."""
+    """Makes one stream's dictionaries; decimals are Decimal, which the writer prints as numbers.
 
-    def __init__(self, schema: JsonSchema, converter: Converter) -> None:
+    `is_for_json`: clean records are structs instead, which msgspec writes as the same JSON, with numbers as they came.
+    """
+
+    def __init__(self, schema: JsonSchema, converter: Converter, is_for_json: bool = False) -> None:
         self._converter = converter
+        self._is_for_json, self._type = is_for_json, converter.record_type
         self._names = [column.name for column in converter.columns]
         self._raw_names = converter.raw_columns
         self._raw: dict[str, Callable[[msgspec.Raw], Any]] = {}
         for column in converter.columns:
             is_text = "string" in types.kinds(schema["properties"].get(column.name, {}))
             self._raw[column.name] = _text if is_text and column.is_json else _digits if is_text else _value
+        slots = {each.encode_name: each.name for each in msgspec.structs.fields(converter.record_type)}
+        self._not_json = [(slots[name], self._raw[name]) for name in self._raw_names if self._raw[name] is not _value]
 
-    def records(self, raws: Sequence[msgspec.Raw]) -> tuple[pa.RecordBatch, Iterator[dict[str, Any]]]:
+    def records(self, raws: Sequence[msgspec.Raw]) -> tuple[pa.RecordBatch, Iterator[Any]]:
         """The records of a page, as rows and as dictionaries. Raises ValueRefused for one that does not fit the schema."""
         decoded = self._converter.decoded(raws)
         if decoded is not None:
             structs, batch = decoded
+            if self._is_for_json and self._converter.record_type is self._type:
+                return batch, map(self._as_json, structs) if self._not_json else iter(structs)
             return batch, map(self._record, structs)
         converted = self._converter.convert(raws)
         for rejected in converted.rejected:
@@ -48,12 +56,20 @@ class RecordMaker:
         return converted.batch, (self._plain(raw) for place, raw in enumerate(flat) if place not in left_out)
 
     def _record(self, struct: Any) -> dict[str, Any]:
-        record = dict(zip(self._names, msgspec.structs.astuple(struct), strict=True))
+        record = dict(zip(self._names, msgspec.structs.astuple(struct), strict=False))  # columns that came later are not sent
         for name in self._raw_names:
             value = record[name]
             if type(value) is msgspec.Raw:
                 record[name] = self._raw[name](value)
         return record
+
+    def _as_json(self, struct: Any) -> Any:
+        """The struct, with the JSON of `_value` left as it came."""
+        for slot, made in self._not_json:
+            value = getattr(struct, slot)
+            if type(value) is msgspec.Raw:
+                setattr(struct, slot, made(value))
+        return struct
 
     def _plain(self, raw: msgspec.Raw) -> dict[str, Any]:
         members = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
