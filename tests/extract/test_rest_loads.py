@@ -281,6 +281,47 @@ def test_an_api_that_cannot_leave_out_what_is_old_has_it_left_out_here_but_for_t
     assert [each["source_rows"] for each in documents(tmp_path / "back")] == [8]
 
 
+@pytest.mark.parametrize(
+    "stream",
+    [{}, {"lookback": 86400}, {"source_search_field": "since", "source_search_query": "$last_run_date"}],
+    ids=["all", "back", "told"],
+)
+def test_a_load_that_brings_what_the_one_before_brought_is_none_until_a_value_changes(
+    stream: dict[str, Any], tmp_path: Path
+) -> None:
+    """The API is not told what is old, or looked back behind it, or told, so that the tap does not know what comes again."""
+    rows = [*ROWS, {"id": 25, "price": 1.5, "at": ROWS[24]["at"]}, {"id": 26, "price": 2.5, "at": None}]
+    at = {"type": ["string", "null"], "x-sql-datatype": "datetime"}
+    columns = {"id": {"type": "integer"}, "price": {"type": "number", "x-sql-datatype": "decimal(9,2)"}, "at": at}
+    options = {"replication_key": "at", "schema": {"properties": columns}, **stream}
+    states: list[Any] = [None]
+
+    def serve(_: int, query: Query) -> Answer:
+        since = query.get("since", [""])[0].replace("Z", "")
+        found = [row for row in rows if row["at"] is None or str(row["at"]) >= since]
+        return page(query, found, total=len(found))
+
+    def load(folder: str) -> list[int]:
+        sent = sync(url, tmp_path / folder, json.loads(json.dumps(states[-1])), stream=options)
+        if not sent:
+            assert not list((tmp_path / folder).rglob("*.parquet")) and not documents(tmp_path / folder)
+            return []
+        states.append(sent[-1]["value"])
+        return ids(tmp_path / folder)
+
+    with api(serve) as url:
+        assert load("first") == list(range(27))
+        if stream:  # what this load read is compared with the next one
+            assert load("second")[-3:] == [24, 25, 26]
+        assert load("idle") == []
+        rows[24] = {**rows[24], "price": 7.25}
+        assert load("changed")[-3:] == [24, 25, 26]
+        assert load("idle again") == []
+        rows.append({"id": 27, "price": 0.5, "at": None})
+        assert load("without a value")[-4:] == [24, 25, 26, 27]
+        assert load("idle at last") == []
+
+
 def test_an_api_that_begins_pages_at_multiples_of_their_size_is_found_out_and_read(tmp_path: Path) -> None:
     def aligned(_: int, query: Query) -> Answer:
         offset = int(query["offset"][0]) // CAP * CAP
@@ -318,11 +359,16 @@ def test_a_row_that_goes_in_front_of_the_reader_while_another_comes_behind_it_is
 def test_a_total_that_grows_is_no_reason_to_read_again_where_a_page_under_way_was_answered_before(tmp_path: Path) -> None:
     rows = [*ROWS, *({**ROWS[0], "id": number} for number in (25, 26))]
     asked: list[int] = []
+    under_way = threading.Event()
 
     def growing(_: int, query: Query) -> Answer:
         offset = int(query["offset"][0])
         total = 25 if offset == 0 else 26 if offset == 18 and 18 not in asked else 27
         asked.append(offset)
+        if offset == 18:
+            under_way.set()
+        elif offset == 9:
+            assert under_way.wait(30), "pages are asked for at once"
         return page(query, rows[:total], total=total)
 
     with api(growing) as url:

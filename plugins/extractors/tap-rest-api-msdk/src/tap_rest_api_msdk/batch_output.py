@@ -55,6 +55,9 @@ def sync(
             )
             stream_choice.check(choice)
             parts = StreamReader(choice, config, client, values).load(root, bookmarks.setdefault(choice.stream, {}))
+            if parts is None:
+                staged = True
+                continue
             families.keep(choice, parts)
         except (TapError, ArrowSingerError) as error:
             if isinstance(error, CredentialsRefused | ApiUnavailable) and not (staged or failed):

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from singer_arrow import documents, names
+from singer_arrow import again, documents, names
+from singer_arrow.again import Again
 from singer_arrow.dead_letters import DeadLetters
 from singer_arrow.documents import ColumnFacts, Cursor, Drift, LoadDocument, Mode
 from singer_arrow.facts import utc_text
@@ -81,6 +82,11 @@ class Load:
     def rows(self) -> int:
         """The rows of the parts so far."""
         return self._writer.rows
+
+    @property
+    def written(self) -> int:
+        """The bytes of the finished parts."""
+        return sum(part.bytes for part in self._writer.files)
 
     @property
     def schema(self) -> pa.Schema:
@@ -185,6 +191,16 @@ class Load:
             return self.done.greatest
         facts: ColumnFacts | None = self._writer.facts().get(self.plan.replication_key or "")
         return facts.max if facts else None
+
+    def is_as(self, known: str | None) -> bool:
+        """Whether its rows are those that a bookmark's fingerprint was made of; not where records were put aside."""
+        if known is None or self.done or self.dead_letters.count:
+            return False
+        return again.whole(self.schema, self._writer.folder, self._writer.files) == known
+
+    def again(self, which: Again) -> str | None:
+        """The fingerprint of those that the next load reads once more."""
+        return again.fingerprint(which, self.schema, self._writer.folder, self._writer.files)
 
     def finish(
         self, source_rows: int | None, upto: str | None, left_out: int, drift: Sequence[Drift], notes: Iterable[str]

@@ -52,7 +52,8 @@ class RestStream(Stream):
         """Yields the parts of a complete load at once. Raises TapError or ArrowSingerError; then there is no load document."""
         root = Path(unquote(urlsplit(batch_config.storage.root).path))
         parts = self._reading().load(root, self.get_context_state(context))
-        yield batch_config.encoding, [part.as_uri() for part in parts]
+        if parts is not None:
+            yield batch_config.encoding, [part.as_uri() for part in parts]
 
     def get_records(self, context: Context | None) -> Iterator[Record]:
         """Yields the records, typed and checked as in a load. Raises TapError or ArrowSingerError."""

@@ -17,6 +17,7 @@ from singer_arrow.dead_letters import DeadLetters
 from singer_arrow.declared import Declared
 from singer_arrow.documents import Cursor, LoadDocument, Manifest, PartFile
 from singer_arrow.facts import FactsOfColumn, utc_text
+from singer_arrow.lines import Bar
 from singer_arrow.parts import CheckedPart, PartLimits, PartWriter
 from target_parquet.completeness import Testimony, Verdict
 from target_parquet.errors import IncompleteLoad, MessageRefused
@@ -52,6 +53,7 @@ class RecordsLoad:
         self._left_out = 0
         self._waiting: list[msgspec.Raw] = []
         self._taken = 0  # records before those that wait
+        self._bar = Bar(self.stream)
         self._writer: PartWriter | None = None
         self._foreign: list[PartFile] = []
         self._facts: dict[str, FactsOfColumn] = {}
@@ -95,6 +97,7 @@ class RecordsLoad:
         self._left_out += len(converted.left_out)
         self._dead.take(converted.rejected, first=self._taken + 1)
         self._taken += len(records)
+        self._bar.move(self._taken)
 
     def rest(self) -> None:
         """Writes all that waits, while other streams are being read. Raises what `record` does."""
@@ -150,6 +153,7 @@ class RecordsLoad:
         if not self.is_proven:
             raise _incomplete(self.testimony)
         self.flush()
+        self._bar.end(self._taken)
         if self._foreign and self._writer:
             raise MessageRefused(f"stream {self.stream}: records and Parquet files came in one load")
         files, facts = self._foreign, {name: f.result() for name, f in self._facts.items()}
@@ -187,6 +191,7 @@ class RecordsLoad:
 
     def abandon(self) -> None:
         """Drops the unfinished part and takes back the finished ones; dead letters stay where a message names them."""
+        self._bar.end(self._taken)
         files = list(self._foreign)
         if self._writer:
             self._writer.abandon()

@@ -53,7 +53,7 @@ def whole(schema: pa.Schema, folder: Path, files: Sequence[PartFile]) -> str | N
     """The same over all rows of a load."""
     if sum(file.rows for file in files) > MOST_ROWS:
         return None
-    return _digest(schema, (pq.read_table(folder / file.path) for file in files))
+    return _digest(schema, (pq.read_table(folder / file.path, columns=schema.names) for file in files))
 
 
 def _digest(schema: pa.Schema, tables: Iterator[pa.Table] | None) -> str | None:
@@ -75,7 +75,7 @@ def _ends(again: Again, schema: pa.Schema, parts: Sequence[pq.ParquetFile]) -> I
     groups = [(part, number, part.metadata.row_group(number)) for part in parts for number in range(part.metadata.num_row_groups)]
     if not groups or not (again.ties or again.nulls):
         return iter(())
-    index = schema.get_field_index(again.column)
+    index = groups[0][0].schema_arrow.get_field_index(again.column)
     told = [(part, number, group.column(index).statistics, group.num_rows) for part, number, group in groups]
     if any(each is None or not (each.has_min_max or each.null_count == rows) for _, _, each, rows in told):
         return None
@@ -87,7 +87,7 @@ def _ends(again: Again, schema: pa.Schema, parts: Sequence[pq.ParquetFile]) -> I
         return bool(again.nulls and each.null_count) or bool(top is not None and each.has_min_max and each.min <= top <= each.max)
 
     read = ((part, number) for part, number, each, _ in told if comes(each))
-    return (_chosen(part.read_row_group(number), again, top) for part, number in read)
+    return (_chosen(part.read_row_group(number, columns=schema.names), again, top) for part, number in read)
 
 
 def _top(again: Again, schema: pa.Schema, told: Sequence[pq.Statistics]) -> Any:

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import sys
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 FORMAT, LEVEL, STEP, LIVE = "LOG_FORMAT", "LOG_LEVEL", "LIGHTHOUSE_STEP", "LIGHTHOUSE_LIVE"
 MARK = "\x1e"  # record separator: RFC 7464
+_EVERY_S = 0.5
 _OURS = ("tap-mssql", "tap_rest_api_msdk", "target-parquet")
 _LEVELS = {"CRITICAL": "error", "ERROR": "error", "WARNING": "warning", "DEBUG": "debug"}
 
@@ -67,6 +70,28 @@ def progress(stream: str, rows: int, total: int | None = None, written: int = 0,
     told = {"stream": stream, "rows": rows, "total": total, "bytes": written, "is_over": is_over}
     sys.stderr.write(f"{MARK}{json.dumps(told)}\n")  # one piece: other threads write there, too
     sys.stderr.flush()
+
+
+class Bar:
+    """How far one stream is, told at most twice a second where somebody watches. `rows` are those so far."""
+
+    def __init__(self, stream: str) -> None:
+        self._stream = stream
+        self._next = time.monotonic() + _EVERY_S if is_watched() else math.inf
+        self._is_shown = False
+
+    def move(self, rows: int, total: int | None = None, written: int = 0) -> None:
+        """Tells it when it is time; what is over before is never told."""
+        if time.monotonic() < self._next:
+            return
+        self._next, self._is_shown = time.monotonic() + _EVERY_S, True
+        progress(self._stream, rows, total, written)
+
+    def end(self, rows: int) -> None:
+        """Nothing follows."""
+        if self._is_shown:
+            self._is_shown = False
+            progress(self._stream, rows, is_over=True)
 
 
 class Lines(logging.Formatter):

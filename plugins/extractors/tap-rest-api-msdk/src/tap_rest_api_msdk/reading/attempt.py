@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from singer_arrow import lines
 from singer_arrow.errors import ArrowSingerError, DamagedPart, Failure, TooManyDeadLetters
 from tap_rest_api_msdk.errors import Doubled, Moved, TapError
 from tap_rest_api_msdk.load import Load, LoadPlan
@@ -56,7 +57,7 @@ class Attempt:
         Raises Moved, Doubled, TapError or ArrowSingerError; then there is no load document, and what is kept is said.
         """
         try:
-            self.load.fill(self._batches())
+            self.load.fill(self._shown(self._batches()))
         except (Moved, DamagedPart):
             raise
         except (TapError, ArrowSingerError) as error:
@@ -74,6 +75,16 @@ class Attempt:
                 f"stream {self._choice.stream}: keys came more than once, so that others may be missing: {'; '.join(doubles)}"
             )
         return self.load.parts
+
+    def _shown(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """The same, with a bar where somebody watches."""
+        bar = lines.Bar(self._choice.stream)
+        try:
+            for batch in batches:
+                yield batch
+                bar.move(self.load.rows, self.walks.total, self.load.written)
+        finally:
+            bar.end(self.load.rows)
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
         for batch in self.load.taken_over():

@@ -13,6 +13,7 @@ import msgspec
 import pyarrow as pa
 
 from singer_arrow import declared
+from singer_arrow.again import AGAIN, Again
 from singer_arrow.bookmarks import columns_of, compare, known_columns
 from singer_arrow.documents import Mode
 from singer_arrow.errors import DamagedPart, Failure
@@ -69,10 +70,11 @@ class StreamReader:
             stream.records_path, stream.paging.total_path, pages.token_path(stream.paging), stream.error_paths
         )
 
-    def load(self, root: Path, bookmark: Bookmark) -> list[Path]:
+    def load(self, root: Path, bookmark: Bookmark) -> list[Path] | None:
         """Reads the stream into a complete load below `root`: its parts. The bookmark moves when the load document stands.
 
-        Raises TapError or ArrowSingerError; then there is no load document.
+        None where the load has nothing but what the one before had read, too: then there is none. Raises TapError or
+        ArrowSingerError; then there is no load document.
         """
         began = time.monotonic()
         self._evolve(bookmark)
@@ -105,8 +107,15 @@ class StreamReader:
                 self._client.stop.set()
             self._converter = self._new_converter(self._evolved)
             attempt = self._attempt(plan, asked)
-        load = attempt.load
+        load, position = attempt.load, self.choice.reached(known)
         upto = self._advance(bookmark, start, load.greatest(), load.schema)
+        if upto is not None:
+            is_whole = not (attempt.left_out or self._converter.drift)
+            if is_whole and upto == position and load.is_as(known.get(AGAIN)):
+                load.discard()
+                log.info("stream %s: nothing has changed", self.choice.stream)
+                return None
+            bookmark[AGAIN] = load.again(self._comes_again(upto))
         load.finish(attempt.source_rows, upto, attempt.left_out, self._converter.drift, self._notes(attempt))
         self._tell(load.rows, began, logging.DEBUG)  # the loader tells of what it stages
         return parts
@@ -169,7 +178,8 @@ class StreamReader:
         """The fingerprint of what this load reads, but for its columns."""
         stream = self._stream
         return progress.asked(
-            sorted(self.choice.deselected), stream.keeps_raw, self._config.settings.keep_100ns, plan.mode, plan.key_columns, plan.start_read, self._config.api_url, stream.path, stream.params,
+            sorted(self.choice.deselected), stream.keeps_raw, self._config.settings.keep_100ns, plan.mode, plan.key_columns,
+            plan.start_read, self._config.api_url, stream.path, stream.params,
             stream.records_path, str(stream.paging), sorted(stream.text_keys), stream.search_field, stream.search_query,
             stream.headers, stream.on_schema_drift, self._overlaps,
         )  # fmt: skip
@@ -301,6 +311,11 @@ class StreamReader:
         else:
             bookmark.clear()  # of a stream without records: the next load is the first one
         return upto
+
+    def _comes_again(self, upto: str) -> Again:
+        """What the next load reads once more where nothing changes; where the API leaves out what is older, just what it does."""
+        is_told = bool(self._stream.search_field or self._stream.lookback)
+        return Again(str(self.choice.replication_key), ties=True, nulls=True, everything=is_told, top=upto)
 
     def _tell(self, rows: int, began: float, level: int = logging.INFO) -> None:
         seconds = time.monotonic() - began
