@@ -169,7 +169,8 @@ class StreamReader:
         """The fingerprint of what this load reads, but for its columns."""
         stream = self._stream
         return progress.asked(
-            sorted(self.choice.deselected), stream.keeps_raw, self._config.settings.keep_100ns, plan.mode, plan.key_columns, plan.start_read, self._config.api_url, stream.path, stream.params,
+            sorted(self.choice.deselected), stream.keeps_raw, self._config.settings.keep_100ns, plan.mode, plan.key_columns,
+            plan.start_read, self._config.api_url, stream.path, stream.params,
             stream.records_path, str(stream.paging), sorted(stream.text_keys), stream.search_field, stream.search_query,
             stream.headers, stream.on_schema_drift, self._overlaps,
         )  # fmt: skip
