@@ -225,6 +225,10 @@ def test_without_a_key_rows_without_a_value_end_the_load_or_are_left_out_by_a_se
     left_out = "1 rows without a value in c are left out (on_null_replication_key: skip)"
     assert ids(one, "dbo-Void") == [1] and left_out in one.document("dbo-Void")["notes"]
     assert left_out in tap.steps(**skipping)[0]["dbo-Void"]["warnings"]
+    execute(server, "INSERT INTO dbo.Void VALUES (4, NULL)")
+    idle = good(tap.read(one.state, **skipping))
+    assert idle.streams == set() and left_out.replace("1 rows", "2 rows") in idle.said, "told also where no load notes it"
+    execute(server, "DELETE FROM dbo.Void WHERE id = 4")
     execute(server, "UPDATE dbo.Void SET c = 5 WHERE id = 2")
     assert ids(good(tap.read(one.state, **options("Void"))), "dbo-Void") == [3], "with a value it is a row like any other"
 

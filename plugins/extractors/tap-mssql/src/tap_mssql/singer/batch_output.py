@@ -74,7 +74,7 @@ def sync(run: Run, chosen: Sequence[StreamChoice], state: State, write: Callable
                 failed.append(load.error)
                 continue
             if load.document is None:
-                log.info("stream %s: nothing has changed", load.stream)
+                log.info("stream %s", "; ".join([f"{load.stream}: nothing has changed", *load.opened.notes]))
                 continue
             for message in messages(load, bookmarks.setdefault(load.stream, {})):
                 write(message)
