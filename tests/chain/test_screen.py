@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import logging
+import os
 import re
 from typing import Any
 
@@ -12,7 +15,7 @@ from chain_kit import Pipeline, Result
 from lakehouse_kit import fits
 
 from lakehouse.steps.report import WIDTH, table
-from lighthouse.meltano_lines import Lines, Worth
+from lighthouse.meltano_lines import Lines, Screen, Worth
 
 LINE = re.compile(r"^\d\d:\d\d:\d\d  (\w+) +(.*)$")
 SCREEN = 45  # lines
@@ -85,6 +88,37 @@ def test_lines_of_other_plugins_have_the_clock_of_the_run_alone() -> None:
     plugin = "2026-11-27 00:03:40,783 | INFO     | tap_csv | 3 rows"
     assert shown(said(plugin, name="tap-csv")) == ["extract   tap-csv: INFO     | tap_csv | 3 rows"]
     assert Lines().format(said("00:03:40  extract   api/x: 3 rows", name="target-b")) == "00:03:40  extract   api/x: 3 rows"
+
+
+def test_a_terminal_that_has_gone_and_lines_that_tell_nothing_stop_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr", terminal := Gone())
+    monkeypatch.setattr(logging, "raiseExceptions", False)  # Meltano's log has nowhere to complain to
+    screen = Screen()
+    screen.setFormatter(Lines())
+    assert terminal.written == "" and os.environ.pop("LIGHTHOUSE_LIVE") == "1"
+    told = json.dumps({"stream": "a", "rows": 5, "total": 9, "bytes": 10**6, "is_over": False})
+    for line in ("\x1e" + told, "\x1e{", "\x1e{}", "3 rows"):
+        screen.handle(said(line, name="tap-a"))
+    terminal.is_there = True
+    screen.handle(said("4 rows", name="tap-a"))
+    screen.handle(said("\x1e" + told.replace("false", "true"), name="tap-a"))
+    assert "extract   tap-a: 4 rows" in terminal.written
+
+
+class Gone(io.StringIO):
+    """A terminal that nobody has open, until `is_there`."""
+
+    is_there = False
+    written = ""
+
+    def isatty(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        if not self.is_there:
+            raise OSError(errno.EIO, "Input/output error")
+        self.written += text
+        return len(text)
 
 
 def test_a_name_that_leaves_no_room_for_figures_has_a_line_of_its_own() -> None:

@@ -322,6 +322,23 @@ def test_a_load_that_brings_what_the_one_before_brought_is_none_until_a_value_ch
         assert load("idle at last") == []
 
 
+def test_without_a_key_records_that_equal_those_of_the_load_before_are_others(tmp_path: Path) -> None:
+    """The API tells what is new alone; what is new may have the values of what was new the last time."""
+    new: list[dict[str, Any]] = [{"id": 1, "price": 1.5, "at": None}, ROWS[3]]
+    options = {"replication_key": "at", "source_search_field": "since", "source_search_query": "$last_run_date"}
+    columns = {"id": {"type": "integer"}, "price": {"type": "number"}, "at": {"type": ["string", "null"], "format": "date"}}
+    stream = {**options, "primary_keys": None, "schema": {"properties": columns}}
+    rows = [{**row, "at": row["at"] and row["at"][:10]} for row in new]
+    with api(lambda n, q: page(q, rows, total=len(rows))) as url:
+        state = sync(url, tmp_path / "first", stream=stream)[-1]["value"]
+        rows = rows[:1]
+        assert sync(url, tmp_path / "second", state, stream=stream), "the same values, and another record"
+        assert ids(tmp_path / "second") == [1]
+        state = sync(url, tmp_path / "third", state, stream=stream)[-1]["value"]
+        rows = []
+        assert sync(url, tmp_path / "fourth", state, stream=stream) == [], "no record is no load"
+
+
 def test_an_api_that_begins_pages_at_multiples_of_their_size_is_found_out_and_read(tmp_path: Path) -> None:
     def aligned(_: int, query: Query) -> Answer:
         offset = int(query["offset"][0]) // CAP * CAP

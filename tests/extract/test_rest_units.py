@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
-import io
 import json
 import threading
 from contextlib import nullcontext
@@ -15,7 +13,6 @@ import pytest
 
 from singer_arrow.errors import SettingsRefused
 from tap_rest_api_msdk import bookmarks, jsonpaths, retry
-from tap_rest_api_msdk.client import heads
 from tap_rest_api_msdk.client.answers import Answer
 from tap_rest_api_msdk.client.pace import Pace
 from tap_rest_api_msdk.config import parse
@@ -259,39 +256,6 @@ def test_answers_under_way_are_bounded_in_bytes_but_for_two() -> None:
         for _ in range(4):
             answer_all(pace, clock, 0.05, size)
         assert pace.at_once == at_once
-
-
-@pytest.mark.parametrize(
-    "head",
-    [
-        b"Content-Type: application/json\r\nContent-Length: 5\r\n\r\n",
-        b"a:1\nb: 2 \t\n\n",
-        b'Link: <https://x/?a=1>; rel="next"\r\nLink: <b>; rel=prev\r\n\r\n',
-        b"Folded: one\r\n two\r\nc: 3\r\n\r\n",
-        b"Umlaut: \xe4\r\n\r\n",
-        b"no colon\r\nd: 4\r\n\r\n",
-        b"From me\r\ne: 5\r\n\r\n",
-        b"bare: a\rf: 6\r\n\r\n",
-        b"blank in name : 7\r\n: 8\r\n\r\n",
-        b"empty:\r\nspaces:   \r\n\r\n",
-        b"cut: off",
-        b"\r\n",
-        b"",
-    ],
-)
-def test_heads_of_answers_are_what_http_client_makes_of_them(head: bytes) -> None:
-    ours, theirs = io.BytesIO(head + b"body"), io.BytesIO(head + b"body")
-    found, wanted = heads.parsed(ours), http.client.parse_headers(theirs)
-    assert found.items() == wanted.items()
-    assert ours.read() == theirs.read()
-    assert not isinstance(found.get_payload(), list)
-    assert [type(each) for each in found.defects] == [type(each) for each in wanted.defects]
-
-
-@pytest.mark.parametrize("head", [b"a: " + b"x" * 70_000 + b"\r\n\r\n", b"a: 1\r\n" * 101 + b"\r\n"], ids=["long", "many"])
-def test_heads_that_http_client_refuses_are_refused(head: bytes) -> None:
-    with pytest.raises(http.client.HTTPException):
-        heads.parsed(io.BytesIO(head))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ that reads the same rows as the one before, value by value, is none: nothing is 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,8 @@ from singer_arrow.documents import PartFile
 AGAIN = "again"  # in a bookmark: the fingerprint
 MOST_ROWS = 10_000  # more than that are not compared, and so come with each load
 
+Group = tuple[pq.ParquetFile, int]  # a row group: its part, its number there
+
 
 @dataclass(frozen=True)
 class Again:
@@ -35,6 +37,13 @@ class Again:
     nulls: bool = False
     everything: bool = False
     top: str | None = None
+
+
+def move(bookmark: MutableMapping[str, Any], found: str | None) -> None:
+    """Puts a load's fingerprint into its stream's bookmark; none where there is none."""
+    bookmark.pop(AGAIN, None)
+    if found is not None:
+        bookmark[AGAIN] = found
 
 
 def fingerprint(again: Again, schema: pa.Schema, folder: Path, files: Sequence[PartFile]) -> str | None:
@@ -81,27 +90,35 @@ def _ends(again: Again, schema: pa.Schema, parts: Sequence[pq.ParquetFile]) -> I
         return None
     if again.nulls and sum(each.null_count for _, _, each, _ in told) > MOST_ROWS:
         return None
-    top = _top(again, schema, [each for _, _, each, _ in told if each.has_min_max])
-
-    def comes(each: pq.Statistics) -> bool:
-        return bool(again.nulls and each.null_count) or bool(top is not None and each.has_min_max and each.min <= top <= each.max)
-
-    read = ((part, number) for part, number, each, _ in told if comes(each))
+    bounds = {(part, number): (each.min, each.max) for part, number, each, _ in told if each.has_min_max}
+    tops = _groups_of_top(again, schema, bounds) if again.ties else []
+    top = _top(again, schema, tops)
+    read = [(part, number) for part, number, each, _ in told if (part, number) in tops or (again.nulls and each.null_count)]
     return (_chosen(part.read_row_group(number, columns=schema.names), again, top) for part, number in read)
 
 
-def _top(again: Again, schema: pa.Schema, told: Sequence[pq.Statistics]) -> Any:
-    """The greatest value, where rows that have it come again."""
-    if not again.ties or not told:
-        return None
-    return again.top if pa.types.is_string(schema.field(again.column).type) else max(each.max for each in told)
+def _groups_of_top(again: Again, schema: pa.Schema, bounds: Mapping[Group, tuple[Any, Any]]) -> list[Group]:
+    """The row groups that may hold the greatest value, by the least and the greatest of each."""
+    if pa.types.is_string(schema.field(again.column).type):
+        return [group for group, (low, high) in bounds.items() if again.top is not None and low <= again.top <= high]
+    greatest = max((high for _, high in bounds.values()), default=None)
+    return [group for group, (_, high) in bounds.items() if high == greatest]
 
 
-def _chosen(table: pa.Table, again: Again, top: Any) -> pa.Table:
+def _top(again: Again, schema: pa.Schema, groups: Sequence[Group]) -> pa.Scalar | None:
+    """The greatest value, of the values themselves: statistics know times of day to the microsecond only."""
+    arrow = schema.field(again.column).type
+    if pa.types.is_string(arrow):
+        return pa.scalar(again.top, arrow) if again.top is not None else None
+    found = [part.read_row_group(number, columns=[again.column]).column(0) for part, number in groups]
+    return pc.min_max(pa.chunked_array([chunk for each in found for chunk in each.chunks], arrow))["max"] if found else None
+
+
+def _chosen(table: pa.Table, again: Again, top: pa.Scalar | None) -> pa.Table:
     values = table.column(again.column)
     found = [pc.is_null(values)] if again.nulls else []
     if top is not None:
-        found.append(pc.fill_null(pc.equal(values, pa.scalar(top, values.type)), False))
+        found.append(pc.fill_null(pc.equal(values, top), False))
     return table.filter(found[0] if len(found) == 1 else pc.or_(*found))
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import gc
 import sys
-import types
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 _UNUSED = (
     "cloudpickle",  # pyarrow imports it where it is installed, to pickle functions of users
@@ -32,17 +30,3 @@ def importing() -> Iterator[None]:
             del sys.modules[name]
         gc.freeze()
         gc.enable()
-
-
-@contextmanager
-def standing_in(name: str, **members: Any) -> Iterator[None]:
-    """Imports in the block that ask for a module get one with these members, unless it was imported before."""
-    is_new = name not in sys.modules
-    if is_new:
-        sys.modules[name] = types.ModuleType(name)
-        vars(sys.modules[name]).update(members)
-    try:
-        yield
-    finally:
-        if is_new:
-            del sys.modules[name]

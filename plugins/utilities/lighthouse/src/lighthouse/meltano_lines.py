@@ -106,12 +106,16 @@ class Screen(logging.StreamHandler[Any]):
             atexit.register(self._live.close)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Shows a record; what tells how far a stream is moves its bar."""
+        """Shows a record; what tells how far a stream is moves its bar. What fails here stops no run, as with any handler."""
         plugin, text = spoken(record)
-        if plugin and text.startswith(MARK):
-            if self._live:
+        if self._live is None:
+            if not (plugin and text.startswith(MARK)):
+                super().emit(record)
+            return
+        try:
+            if plugin and text.startswith(MARK):
                 self._live.move(text)
-        elif self._live:
-            self._live.say(self.format(record))
-        else:
-            super().emit(record)
+            else:
+                self._live.say(self.format(record))
+        except Exception:
+            self.handleError(record)

@@ -1,15 +1,14 @@
-"""`tap-mssql --config FILE --accept [--yes] [--json]`: what a user's own server passes, line by line; nothing is left there."""
+"""`tap-mssql --config FILE --accept --yes [--json]`: what a user's own server passes, line by line; nothing is left there."""
 
 from __future__ import annotations
 
-import json
 import logging
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from singer_arrow import batch
 from singer_arrow.errors import ArrowSingerError, SelectionRefused
 from singer_arrow.findings import Finding, tell
 from tap_mssql.accept.breaks import breaks, whole
@@ -21,7 +20,7 @@ from tap_mssql.accept.reading import Reading, replaced
 from tap_mssql.accept.trial import Kind, Trial, absent, failed
 from tap_mssql.accept.types import types
 from tap_mssql.config import settings as configuration
-from tap_mssql.config.settings import PROGRAM, Settings
+from tap_mssql.config.settings import Settings
 from tap_mssql.doctor import report
 from tap_mssql.errors import TapError
 from tap_mssql.server.diagnosis import driver_text
@@ -32,13 +31,15 @@ LEFT_OUT = "KILL, ALTER DATABASE (SNAPSHOT, Change Tracking), other logins and p
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs it, and prints the findings. Returns 0, or 3 when something failed. Raises SelectionRefused where nobody agreed."""
-    place = arguments.index("--config") if "--config" in arguments[:-1] else None
-    if place is None:
-        raise SelectionRefused(f"{PROGRAM} --accept needs --config FILE", action="type entrypoint.sh accept mssql")
-    settings = configuration.parse(json.loads(Path(arguments[place + 1]).read_text()))
-    if "--yes" not in arguments:
-        _ask(settings)
+    """Runs it, and prints the findings. Returns 0, or 3 when one failed. Raises SettingsRefused; SelectionRefused unless agreed."""
+    settings = configuration.parse(batch.given(arguments, "--config") or {})
+    if "--yes" not in arguments:  # entrypoint.sh asks a person
+        raise SelectionRefused(
+            f"the trial in {settings.where} creates the schema {SCHEMA}, fills it, reads it, and drops it again, "
+            "and it was not agreed to",
+            safe="Nothing was done",
+            action="add --yes to agree",
+        )
     logging.getLogger("tap-mssql").setLevel(logging.ERROR)
     return tell(list(findings(settings)), "--json" in arguments)
 
@@ -75,16 +76,3 @@ def _outcomes(kind: Kind, trial: Trial) -> Iterator[Finding]:
         yield failed(kind.__name__, driver_text(error))
     except (TapError, ArrowSingerError) as error:
         yield failed(kind.__name__, str(error))
-
-
-def _ask(settings: Settings) -> None:
-    """Raises SelectionRefused unless a person agrees."""
-    what = f"creates the schema {SCHEMA}, fills it, reads it, and drops it again"
-    if sys.stdin.isatty():
-        sys.stderr.write(f"The trial in {settings.where} {what}. Go on? [y/N] ")
-        sys.stderr.flush()
-        if sys.stdin.readline().strip().lower() in ("y", "yes"):
-            return
-    raise SelectionRefused(
-        f"the trial in {settings.where} {what}, and it was not agreed to", safe="Nothing was done", action="add --yes to agree"
-    )

@@ -9,8 +9,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from singer_arrow import batch, catalog
-from singer_arrow.again import AGAIN
+from singer_arrow import again, batch, catalog
 from singer_arrow.batch import Message, State
 from singer_arrow.bookmarks import columns_of
 from singer_arrow.errors import Failure
@@ -100,7 +99,7 @@ def move(bookmark: dict[str, Any], load: Load) -> None:
     """
     plan = load.opened
     if not plan.window or not plan.moves_bookmark:
-        bookmark.pop(AGAIN, None)
+        again.move(bookmark, None)
         return
     bookmark.clear()
     bookmark.update(columns=columns_of(plan.schema), **plan.mark)
@@ -108,5 +107,4 @@ def move(bookmark: dict[str, Any], load: Load) -> None:
         bookmark["change_version"] = int(plan.window.to or 0)
     else:
         bookmark.update(replication_key=plan.window.column, replication_key_value=plan.window.to)
-    if load.again is not None:
-        bookmark[AGAIN] = load.again
+    again.move(bookmark, load.again)

@@ -13,14 +13,11 @@ from http.client import HTTPException
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from singer_arrow.start import standing_in
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-with standing_in("importlib.metadata", version=None):  # for HTTP/2, which is not used; it takes a third of what follows
-    import urllib3
-    from urllib3.connection import HTTPConnection, HTTPSConnection
-    from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-
-from tap_rest_api_msdk.client import deadlines, heads
+from tap_rest_api_msdk.client import deadlines
 from tap_rest_api_msdk.client.answers import Answer, without_query
 from tap_rest_api_msdk.errors import NoAnswer, TooLarge, Unreadable
 
@@ -34,7 +31,6 @@ class _InTime:
     """A connection whose answer's head is due: a server that sends it byte by byte would otherwise never time out."""
 
     sock: Any
-    response_class: Any = heads.Response
 
     def getresponse(self) -> Any:
         _moment.sock = self.sock

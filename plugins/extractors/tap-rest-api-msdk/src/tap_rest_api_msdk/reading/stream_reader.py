@@ -13,7 +13,7 @@ import msgspec
 import pyarrow as pa
 
 from singer_arrow import declared
-from singer_arrow.again import AGAIN, Again
+from singer_arrow.again import AGAIN, Again, move
 from singer_arrow.bookmarks import columns_of, compare, known_columns
 from singer_arrow.documents import Mode
 from singer_arrow.errors import DamagedPart, Failure
@@ -115,7 +115,7 @@ class StreamReader:
                 load.discard()
                 log.info("stream %s: nothing has changed", self.choice.stream)
                 return None
-            bookmark[AGAIN] = load.again(self._comes_again(upto))
+            move(bookmark, load.again(self._comes_again(upto)))
         load.finish(attempt.source_rows, upto, attempt.left_out, self._converter.drift, self._notes(attempt))
         self._tell(load.rows, began, logging.DEBUG)  # the loader tells of what it stages
         return parts
@@ -313,9 +313,15 @@ class StreamReader:
         return upto
 
     def _comes_again(self, upto: str) -> Again:
-        """What the next load reads once more where nothing changes; where the API leaves out what is older, just what it does."""
+        """What the next load reads once more where nothing changes; where the API leaves out what is older, just what it does.
+
+        Nothing without a key: a record that equals one of the load before may be another one.
+        """
+        key = str(self.choice.replication_key)
+        if not self.choice.key:
+            return Again(key)
         is_told = bool(self._stream.search_field or self._stream.lookback)
-        return Again(str(self.choice.replication_key), ties=True, nulls=True, everything=is_told, top=upto)
+        return Again(key, ties=True, nulls=True, everything=is_told, top=upto)
 
     def _tell(self, rows: int, began: float, level: int = logging.INFO) -> None:
         seconds = time.monotonic() - began
