@@ -22,7 +22,8 @@ from sandbox import launch, project
 
 RUNS = int(os.environ.get("BENCH_RUNS", "30"))
 CPU_SECONDS = 6.0
-FLAT = 1.1  # the last third of the runs against the first
+PAIRS = int(os.environ.get("BENCH_PAIRS", "7"))
+FLAT = 1.1  # a folder that has seen all these runs against a new one, and the last third of the runs against the first
 WITH_KEY = """
     SELECT s.name, t.name FROM sys.tables AS t JOIN sys.schemas AS s ON s.schema_id = t.schema_id
     JOIN sys.indexes AS i ON i.object_id = t.object_id AND i.is_primary_key = 1
@@ -31,19 +32,18 @@ LEFT_OUT = {"TAP_REST_API_MSDK__SELECT": '["!*.*"]', "TAP_MSSQL_DEFAULT_REPLICAT
 
 
 def main() -> None:
-    """A first run that loads everything, then those that find nothing new; disk and log lines after each."""
+    """A first run that loads everything, then those that find nothing new; then by turns with a folder that is new."""
     with tempfile.TemporaryDirectory(prefix="bench-idle-") as name, launch.sandbox(Path(name) / "sandbox") as services:
-        folder = project.make(Path(name) / "project")
         streams = track(services.sqlserver)
         variables = {**services.environment, **LEFT_OUT, "TAP_MSSQL_STREAMS": json.dumps(streams)}
-        environment = project.environment(folder, variables)
-        one(folder, environment)
+        old, new = (loaded(Path(name) / each, variables, each) for each in ("old", "new"))
         before = jobs(services.workspace)
         runs, disk = [], []
         for _ in range(RUNS):
-            runs.append(one(folder, environment))
-            disk.append(float(size(folder)))
-        watched = one(folder, environment, memory=True)
+            runs.append(one(*old))
+            disk.append(float(size(old[0])))
+        pairs = [(one(*old), one(*new)) for _ in range(PAIRS)]
+        watched = one(*old, memory=True)
         began = jobs(services.workspace) - before
     lines = [float(len(run.output.splitlines())) for run in runs]
     figures = [
@@ -51,14 +51,28 @@ def main() -> None:
         Figure("idle.cpu_seconds", statistics.median(run.cpu for run in runs), CPU_SECONDS),
         Figure("idle.wall_seconds", statistics.median(run.wall for run in runs)),
         Figure("idle.job_runs", began, 0),
-        Figure("idle.wall_last_against_first", flatness([run.wall for run in runs]), FLAT),
-        Figure("idle.cpu_last_against_first", flatness([run.cpu for run in runs]), FLAT),
+        Figure("idle.wall_after_all_against_new", statistics.median(aged.wall / fresh.wall for aged, fresh in pairs), FLAT),
+        Figure("idle.cpu_after_all_against_new", statistics.median(aged.cpu / fresh.cpu for aged, fresh in pairs), FLAT),
         Figure("idle.disk_last_against_first", flatness(disk), FLAT),
         Figure("idle.log_lines_last_against_first", flatness(lines), FLAT),
         Figure("idle.peak_mb", watched.total, 250),
     ]
-    raw = {"cpu": [run.cpu for run in runs], "wall": [run.wall for run in runs], "disk": disk, "lines": lines}
+    raw = {
+        **{what: [getattr(run, what) for run in runs] for what in ("cpu", "wall")},
+        **{f"{what}_by_turns": [[getattr(run, what) for run in pair] for pair in pairs] for what in ("cpu", "wall")},
+        "disk": disk,
+        "lines": lines,
+    }
     report("idle", figures, raw)
+
+
+def loaded(folder: Path, variables: dict[str, str], name: str) -> tuple[Path, dict[str, str]]:
+    """A project whose own stage and target hold everything, and its environment."""
+    places = {"LAKEHOUSE_STAGE": f"dbfs:/{name}/stage", "LAKEHOUSE_TARGET": f"dbfs:/{name}/delta"}
+    project.make(folder)
+    environment = project.environment(folder, variables | places)
+    one(folder, environment)
+    return folder, environment
 
 
 def track(server: launch.Counterpart) -> list[str]:
