@@ -31,7 +31,7 @@ LEFT_OUT = "KILL, ALTER DATABASE (SNAPSHOT, Change Tracking), other logins and p
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs it, and prints the findings. Returns 0, or 3 when one failed. Raises SettingsRefused; SelectionRefused unless agreed."""
+    """Runs it and prints the findings. Returns 0, or 3 when one failed. Raises SettingsRefused, SelectionRefused (no --yes)."""
     settings = configuration.parse(batch.given(arguments, "--config") or {})
     if "--yes" not in arguments:  # entrypoint.sh asks a person
         raise SelectionRefused(
