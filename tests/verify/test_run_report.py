@@ -16,7 +16,7 @@ from lakehouse.run_report.document import RunReport, RunStep, RunStream
 from lakehouse.run_report.page import page
 from singer_arrow.documents import Drift
 
-EVIL = "<b>&\"'{{ 7 * 7 }}</b>"
+EVIL = "<b>&\"'{{ 7777 * 7777 }}</b>"
 VOID = {"meta", "wbr", "rect"}
 AT = "2026-11-24T16:00:00.000000Z"
 
@@ -106,7 +106,7 @@ def test_a_run_leaves_a_page_and_the_same_as_json(workspace: Workspace, output: 
     assert one["bytes"] == sum(file["bytes"] for file in good.manifest["files"]) and one["facts"] == 4
     text = found[2].read_text()
     assert_asks_for_nothing_outside(Page(text), text)
-    assert EVIL not in text and "49" not in re.sub(r"#[0-9a-f]+|\d\d:\d\d:\d\d|[\d.]+ s", "", text.split("<body>")[1])
+    assert EVIL not in text and str(7777 * 7777) not in text, "nothing of the source is run"
 
     none = lakehouse(workspace, output, "report", "--notes", str(notes), MELTANO_RUN_ID="none", LAKEHOUSE_KEEP_REPORTS="0")
     assert "report:" not in none.stderr and len(list((output.parent / "reports").iterdir())) == 4
