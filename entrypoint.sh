@@ -11,6 +11,7 @@ readonly commands=(run refresh check finish bookmarks extract upload convert ver
 child=
 reported= # folder of what the run's report needs to know
 owed=0    # what the command ends with because of loads that are not in Delta, though the others are
+held_by=  # the program that holds the lease
 blocks=()
 
 # usage: help
@@ -44,7 +45,7 @@ usage: entrypoint.sh [COMMAND]
   help       this text
   ANYTHING   another program is run as it is, in the same environment: entrypoint.sh meltano invoke tap-mssql --discover
 
-exit: 0 done, 2 configuration or usage, 3 extract, 4 upload, 5 convert, 6 verify, 7 another run holds the lock, 130 interrupted, 143 terminated
+exit: 0 done, 2 configuration or usage, 3 extract, 4 upload, 5 convert, 6 verify, 7 another run is at work, 130 interrupted, 143 terminated
 TEXT
 }
 
@@ -121,14 +122,46 @@ writable() {
   exit 2
 }
 
-# usage: lock    one run at a time; exit 7
+# usage: lock    one run at a time on this machine; exit 7. The lock's file says which folder it is, and who has it since when
 lock() {
+  local place who
   writable
-  exec 9>"$project/output/.lock"
+  exec 9<>"$project/output/.lock"
+  read -r place who <&9 || :
   flock --nonblock 9 || {
-    say "another run holds $project/output/.lock; wait until it ends. Nothing was changed."
+    say "another run${who:+ ($who)} holds $project/output/.lock; wait until it ends. Nothing was changed."
     exit 7
   }
+  place=${place:-$(cat /proc/sys/kernel/random/uuid)}
+  TZ=UTC printf '%s process %d on %s, since %(%F %T)T UTC\n' "$place" "$$" "$HOSTNAME" -1 >"$project/output/.lock"
+  trap ended EXIT
+  trap_signals
+  case $1 in
+    extract | bookmarks | verify | reconcile) ;;               # they leave stage and target as they are
+    *) lease "$place.$(stat -c %i "$project/output/.lock")" ;; # a copy of the folder is another one
+  esac
+}
+
+# usage: lease PLACE    one run at a time into the target, on any machine; exit 7. A program holds it until its input ends
+lease() {
+  local answer='' holder
+  coproc LEASE { LIGHTHOUSE_STEP=run exec "$lakehouse" lease --place "$1" 9>&-; }
+  holder=$LEASE_PID
+  # shellcheck disable=SC1083
+  exec {leased}>&"${LEASE[1]}" {LEASE[1]}>&-
+  read -r answer <&"${LEASE[0]}" || :
+  if [ "$answer" = held ]; then
+    held_by=$holder
+    return
+  fi
+  wait "$holder" || exit $?
+}
+
+# usage: give_back    the lease; its program ends by itself, and is waited for, since a container's last process takes it along
+give_back() {
+  [ -n "$held_by" ] || return 0
+  exec {leased}>&-
+  timeout 5 tail --pid="$held_by" -f /dev/null || :
 }
 
 # usage: attempt COMMAND...    runs a command in its own process group, so that stopping reaches all of it; sets `status`
@@ -200,16 +233,8 @@ stop() {
 # usage: check    what is said when `settle --check` found nothing
 check() { say "the configuration is complete"; }
 
-# usage: finish    what an earlier run left staged; says nothing where that is nothing
-finish() { as finish finish_staged; }
-
-finish_staged() {
-  owe 5 "$lakehouse" prune
-  if compgen -G "$project/output/docker_elt/*/_manifests/*.json" >/dev/null; then upload; fi
-  # Also without local files: a container that is gone may have left loads in the workspace.
-  convert
-  owe 5 "$lakehouse" prune
-}
+# usage: finish    what an earlier run left, here or in the workspace; says nothing where that is nothing
+finish() { as finish owe 5 "$lakehouse" finish; }
 
 # usage: bookmarks [STREAM...]    the streams named get none
 bookmarks() { as bookmarks set_bookmarks "$@"; }
@@ -255,14 +280,15 @@ convert() { as convert owe 5 "$lakehouse" convert; }
 # usage: verify [--brief]
 verify() { as verify owe 6 "$lakehouse" report "$@"; }
 
-# usage: ended    as the script ends: a run tells its webhook, and what is private goes
+# usage: ended    as the script ends: the lease goes back, a run tells its webhook, and what is private goes
 ended() {
   local code=$?
+  give_back
   if [ -n "$reported" ] && [ -n "${ALERT_WEBHOOK-}" ]; then
     sed -n 's/^\t//p' "$private/exits" >"$private/said" 2>/dev/null || :
     as alert "$lakehouse" alert --code "$code" --notes "$private" </dev/null || :
   fi
-  rm -rf "$private"
+  [ -z "${private-}" ] || rm -rf "$private"
 }
 
 # usage: private_folder    a folder for files with secrets, gone when the script ends
@@ -534,31 +560,27 @@ _main() {
     reconcile | repair)
       no_options "$@"
       settle --check
-      lock
-      trap_signals
+      lock "$command"
       "$command" "$@"
       settled
       ;;
     run | refresh)
       if [ "$command" = run ]; then only_full_refresh "$@"; else some_streams "$@"; fi
       settle --check
-      lock
-      trap_signals
+      lock "$command"
       "$command" "$@"
       settled
       ;;
     drop)
       [ "$#" -gt 0 ] || refuse "drop needs the id of a load, or its beginning; type: entrypoint.sh loads"
       settle --check
-      lock
-      trap_signals
+      lock drop
       drop "$@"
       ;;
     finish | bookmarks | extract | upload | convert | verify)
       no_more "$@"
       settle --check
-      lock
-      trap_signals
+      lock "$command"
       "$command"
       settled
       ;;

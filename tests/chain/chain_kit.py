@@ -73,6 +73,10 @@ class Pipeline:
     def delta(self) -> Path:
         return self.sandbox.workspace.data / "dbfs" / self.environment["LAKEHOUSE_TARGET"].removeprefix("dbfs:/")
 
+    @property
+    def stage(self) -> Path:
+        return self.sandbox.workspace.data / "dbfs" / self.environment["LAKEHOUSE_STAGE"].removeprefix("dbfs:/")
+
     def start(self, *command: str, on_terminal: bool = False, **changes: str) -> subprocess.Popen[bytes]:
         """Starts `entrypoint.sh` in a session of its own; what it says goes to a file. An empty change unsets."""
         environment = {name: value for name, value in (self.environment | changes).items() if value}
@@ -128,8 +132,7 @@ class Pipeline:
 
     def orders(self) -> list[str]:
         """What the conversion job was asked to do so far: the newest few, a file for each run of it."""
-        stage = self.sandbox.workspace.data / "dbfs" / self.environment["LAKEHOUSE_STAGE"].removeprefix("dbfs:/")
-        return [file.name for file in (stage / "_job").glob("*.json")]
+        return [file.name for file in (self.stage / "_job").glob("*.json")]
 
     def manifest(self, stream: str) -> dict[str, Any]:
         """The newest local manifest of a stream of SQL Server."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -17,9 +19,11 @@ def snapshot(folder: Path) -> dict[str, int]:
     return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*") if path.name != ".lock"}
 
 
-def test_a_second_run_changes_nothing_and_a_stopped_run_leaves_no_process(pipeline: Callable[[str], Pipeline]) -> None:
-    one = pipeline("locked")
-    running = one.start("extract")
+def test_a_second_run_changes_nothing_on_any_machine_and_a_stopped_run_leaves_no_process(
+    pipeline: Callable[[str], Pipeline],
+) -> None:
+    one, elsewhere = pipeline("locked"), pipeline("locked")
+    running = one.start(LAKEHOUSE_RUN_LEASE_SECONDS="8")
     until = time.monotonic() + 60
     while not works(one.folder, "venv/bin/tap-mssql --config"):
         assert time.monotonic() < until, one.said(running)
@@ -30,9 +34,20 @@ def test_a_second_run_changes_nothing_and_a_stopped_run_leaves_no_process(pipeli
     before = snapshot(one.output)
     second = one.run()
     assert second.code == 7
-    assert second.text.count("\n") == 1 and f"another run holds {one.output}/.lock" in second.text
+    assert second.text.count("\n") == 1 and f"another run (process {running.pid} on " in second.text
+    assert re.search(rf", since 20[-0-9]+ [0-9:]+ UTC\) holds {one.output}/.lock", second.text)
     assert snapshot(one.output) == before
-    for process in everything:
+    apart = everything_but_the_lease(everything)
+    lease = everything - apart
+    assert len(lease) == 1
+    for process in lease:
+        process.resume()
+
+    third = elsewhere.run(LAKEHOUSE_RUN_LEASE_SECONDS="30")
+    assert third.code == 7 and f"a run on {socket.gethostname()} (process {running.pid}, since 20" in third.text, third.text
+    assert "writes into dbfs:/locked/delta. Nothing was read or changed." in third.text
+    assert "meltano" not in third.text and not list(elsewhere.output.glob("*/*")), "it left before it read anything"
+    for process in apart:
         with suppress(psutil.Error):
             process.resume()
 
@@ -43,3 +58,9 @@ def test_a_second_run_changes_nothing_and_a_stopped_run_leaves_no_process(pipeli
     assert not [line for line in said if "Meltano" in line], "what a signal ends is no error"
     assert mine(one.folder) == []
     assert list(half_written(one.output)) == []
+    assert not list(one.stage.glob("_runs/*/*")), "the lease is given back"
+
+
+def everything_but_the_lease(processes: set[psutil.Process]) -> set[psutil.Process]:
+    """The processes of a run without the one that holds its lease."""
+    return {each for each in processes if "lease" not in each.cmdline()}

@@ -43,6 +43,12 @@ class FolderStage(Stage):
         (self.root / path).parent.mkdir(parents=True, exist_ok=True)
         (self.root / path).write_bytes(data)
 
+    def create(self, path: str, data: bytes) -> bool:
+        if (self.root / path).exists():
+            return False
+        self.write(path, data)
+        return True
+
     def remove(self, paths: Iterable[str]) -> None:
         for path in paths:
             if path.endswith("/"):
@@ -104,13 +110,15 @@ def test_the_base_of_all_stages_knows_no_workspace_and_commands_start_without_he
 
     base = imported("stages.base") - {"lakehouse", "lakehouse.stages", "lakehouse.stages.base"}
     assert not {name for name in base if name.startswith("lakehouse.workspace") or name.startswith(("requests", "databricks"))}
-    for command in ("upload", "convert", "verify", "bookmarks", "report", "prune", "loads", "drop"):
+    for command in ("lease", "finish", "upload", "convert", "verify", "bookmarks", "report", "prune", "loads", "drop"):
         assert not imported(f"commands.{command}") & {"pyarrow", "databricks.sdk", "rich"}, command
     assert "requests" not in imported("cli")
 
 
 @pytest.mark.parametrize("place", ["dbfs:/lighthouse/stage", "/Volumes/main/lighthouse/stage"])
-def test_what_is_removed_is_gone_and_what_was_not_there_is_no_mistake(workspace: Workspace, place: str) -> None:
+def test_what_is_made_once_stays_and_what_is_removed_is_gone_and_what_was_not_there_is_no_mistake(
+    workspace: Workspace, place: str
+) -> None:
     stage = open_stage(
         load_settings(
             {
@@ -121,6 +129,9 @@ def test_what_is_removed_is_gone_and_what_was_not_there_is_no_mistake(workspace:
             }
         )
     )
+    assert [stage.create("a/one", data) for data in (b"1", b"2", b"1")] == [True, False, True], "the last may be ours, repeated"
+    assert (stage.find("a/one"), stage.find("a/none"), stage.find("none/none")) == (b"1", None, None)
+    stage.remove(["a/"])
     for path in ("a/ação 1", "a/2", "b/3", "b/c/4", "d/5"):
         stage.write(path, b"x")
     stage.remove(["a/ação 1", "a/none", "none/none", "b/", "none/"])

@@ -41,14 +41,19 @@ class Exit(IntEnum):
 
 def leave(program: str, message: object, code: int) -> NoReturn:
     """Says on standard error why the program ends, and ends it. Raises SystemExit."""
+    tell(program, message, code)
+    sys.exit(code)
+
+
+def tell(program: str, message: object, code: int) -> None:
+    """Says on standard error what ends the program, or a part of it, and notes it."""
     text = f"{program}: {message}"
     of_step = lines.step()
     if of_step or lines.is_json():
         lines.say(of_step or "extract", text, level="error")
     else:
         print(text, file=sys.stderr, flush=True)
-    note(program, code, f"{program}: {message}")
-    sys.exit(code)
+    note(program, code, text)
 
 
 def note(program: str, code: int, message: str = "") -> None:

@@ -1,6 +1,7 @@
 """`lakehouse COMMAND`: settings come from the environment alone; a failure is a message and an exit code, never a traceback.
 
-Exit codes: 0 done, 2 configuration or usage, 3 doctor or accept, 4 upload, 5 convert, 6 verify, 130 interrupted, 143 terminated.
+Exit codes: 0 done, 2 configuration or usage, 3 doctor or accept, 4 upload, 5 convert, 6 verify, 7 another
+run or job is at work, 130 interrupted, 143 terminated.
 """
 
 from __future__ import annotations
@@ -11,26 +12,11 @@ from importlib import import_module
 import click
 
 from lakehouse import settings
+from lakehouse.commands import CODES
 from lakehouse.errors import LakehouseError
 from singer_arrow import check, exits
 from singer_arrow.errors import SettingsRefused
 from singer_arrow.exits import Exit
-
-CODES = {  # what a command ends with when the workspace gives it no usable answer
-    "upload": Exit.UPLOAD,
-    "convert": Exit.CONVERT,
-    "verify": Exit.VERIFY,
-    "bookmarks": Exit.CONVERT,
-    "report": Exit.VERIFY,
-    "prune": Exit.CONVERT,
-    "loads": Exit.CONVERT,
-    "drop": Exit.CONVERT,
-    "reconcile": Exit.VERIFY,
-    "doctor": Exit.EXTRACT,
-    "status": Exit.CONVERT,
-    "accept": Exit.CONVERT,
-    "alert": Exit.CONVERT,
-}
 
 
 class Commands(click.Group):

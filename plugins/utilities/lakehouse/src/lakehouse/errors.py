@@ -3,7 +3,7 @@
 LakehouseError
 ├── UploadError      4    a local file, or the way to the stage
 ├── ConvertError     5    the job, or what it published
-│   └── TargetBusy   7    another job writes into the target
+│   └── TargetBusy   7    another run or job writes into the target
 ├── VerifyError      6    figures differ
 ├── IdentityRefused  2    the identity of the settings cannot be used
 ├── DropRefused      2    a load that cannot be dropped
@@ -44,7 +44,7 @@ class ConvertError(LakehouseError):
 
 
 class TargetBusy(ConvertError):
-    """Another job holds the target's lease."""
+    """Another run, or another job, holds its lease on the target."""
 
     ACTION = "wait until it has ended, and convert again"
     exit_code = Exit.LOCKED
@@ -92,6 +92,11 @@ class WorkspaceError(LakehouseError):
     def is_missing(self) -> bool:
         """Whether the answer is: there is no such file, folder or run."""
         return self.status == 404 or self.code in ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether the answer is: there is such a file already."""
+        return self.code in ("RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS")
 
 
 class AccessDenied(WorkspaceError):

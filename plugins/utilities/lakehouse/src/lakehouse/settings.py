@@ -25,6 +25,7 @@ _VARIABLES = authentication.VARIABLES | {
     "stage": "LAKEHOUSE_STAGE",
     "target": "LAKEHOUSE_TARGET",
     "job_timeout": "LAKEHOUSE_JOB_TIMEOUT",
+    "run_lease_seconds": "LAKEHOUSE_RUN_LEASE_SECONDS",
     "output": "LAKEHOUSE_OUTPUT",
     "cli": "LAKEHOUSE_CLI",
     "keep_loads": "LAKEHOUSE_KEEP_LOADS",
@@ -125,6 +126,14 @@ class Settings(settings.Settings, kw_only=True, frozen=True, rename=_VARIABLES):
         Meta(description="Where the Delta tables are: a schema, `catalog.schema`, or a path.", examples=["main.lighthouse"]),
     ] = "lighthouse"
     job_timeout: Annotated[int, Meta(gt=0, description="Seconds to wait for the conversion job.")] = 7200
+    run_lease_seconds: Annotated[
+        float,
+        Meta(
+            gt=0,
+            description="Seconds without a sign of life after which a run on another machine counts as dead: so long a run waits "
+            "where one was killed there.",
+        ),
+    ] = 45
     output: Annotated[Path, Meta(description="Folder of the staged files on this machine.")] = msgspec.field(
         default_factory=lambda: Path("output/docker_elt")
     )

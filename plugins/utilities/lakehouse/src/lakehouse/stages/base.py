@@ -1,4 +1,4 @@
-"""What the steps need of a stage. A storage is one class with five methods; nothing here knows which storage it is."""
+"""What the steps need of a stage. A storage is one class with six methods; nothing here knows which storage it is."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
+
+from lakehouse.errors import WorkspaceError
 
 
 class Entry(NamedTuple):
@@ -49,12 +51,25 @@ class Stage(ABC):
         """A small file, whole; one that is there is replaced."""
 
     @abstractmethod
+    def create(self, path: str, data: bytes) -> bool:
+        """A small file where there is none: whether it is this one now. Of two that do so at once, one does."""
+
+    @abstractmethod
     def send(self, folder: str, files: Mapping[str, Path]) -> Answer:
         """Sends local files to `<folder>/<path>`, over files that are there. The caller lists what arrived."""
 
     @abstractmethod
     def remove(self, paths: Iterable[str]) -> None:
         """Removes files, and folders with all they hold: a path with `/` at its end. What is not there is no mistake."""
+
+    def find(self, path: str) -> bytes | None:
+        """A small file, whole; None where there is none."""
+        try:
+            return self.read(path)
+        except WorkspaceError as error:
+            if not error.is_missing:
+                raise
+            return None
 
     def sizes(self, folder: str) -> dict[str, int]:
         """Names and sizes in bytes of a folder's files; {} when there is no such folder."""

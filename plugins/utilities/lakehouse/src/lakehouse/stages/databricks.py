@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from lakehouse.errors import AccessDenied, WorkspaceError
-from lakehouse.stages.base import Answer
+from lakehouse.stages.base import Answer, Stage
 
 _FULL = ("QUOTA_EXCEEDED", "storage is full")
 _REFUSED = ("Invalid access token", "The access token expired")
@@ -28,6 +28,17 @@ def answer(text: str, identity: str, needed: Callable[[], str]) -> Answer:
     if any(sign in text for sign in _EITHER):
         return Answer(text, True, f"Check {identity}. If that is right, this identity may not write there: {needed()}.")
     return Answer(text)
+
+
+def created(stage: Stage, path: str, data: bytes, put: Callable[[], None]) -> bool:
+    """`Stage.create` by a request that may not replace; it may be ours that is there: of a try whose answer was lost."""
+    try:
+        put()
+    except WorkspaceError as error:
+        if not error.is_taken:
+            raise
+        return stage.find(path) == data
+    return True
 
 
 def send_each(send: Callable[[str], None], paths: Iterable[str], at_once: int, understood: Callable[[str], Answer]) -> Answer:

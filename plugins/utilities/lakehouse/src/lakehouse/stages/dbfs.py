@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from lakehouse.errors import UploadError, WorkspaceError
 from lakehouse.settings import Settings
 from lakehouse.stages.base import Answer, Entry, Stage
-from lakehouse.stages.databricks import answer, send_each, together
+from lakehouse.stages.databricks import answer, created, send_each, together
 from lakehouse.workspace.rest import Workspace
 
 BLOCK = 1 << 20  # bytes DBFS gives at once
@@ -64,7 +64,14 @@ class DbfsStage(Stage):
 
     def write(self, path: str, data: bytes) -> None:
         """Sends one multipart form."""
-        self._workspace.post_file("/2.0/dbfs/put", {"path": self._path(path), "overwrite": "true"}, data)
+        self._put(path, data, "true")
+
+    def create(self, path: str, data: bytes) -> bool:
+        """The same form, which may not replace."""
+        return created(self, path, data, lambda: self._put(path, data, "false"))
+
+    def _put(self, path: str, data: bytes, overwrite: str) -> None:
+        self._workspace.post_file("/2.0/dbfs/put", {"path": self._path(path), "overwrite": overwrite}, data)
 
     def send(self, folder: str, files: Mapping[str, Path]) -> Answer:
         """Calls of the CLI, two at once where there are many files; then the large files."""

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from lakehouse.errors import WorkspaceError
 from lakehouse.settings import Settings
 from lakehouse.stages.base import Answer, Entry, Stage
-from lakehouse.stages.databricks import answer, send_each, together
+from lakehouse.stages.databricks import answer, created, send_each, together
 from lakehouse.workspace.bodies import FileBody
 from lakehouse.workspace.rest import Workspace
 
@@ -52,6 +52,11 @@ class VolumeStage(Stage):
     def write(self, path: str, data: bytes) -> None:
         """Uploads a file in one request."""
         self._workspace.upload(f"/2.0/fs/files{self._path(path)}", data)
+
+    def create(self, path: str, data: bytes) -> bool:
+        """The same request, which may not replace."""
+        address = f"/2.0/fs/files{self._path(path)}"
+        return created(self, path, data, lambda: self._workspace.upload(address, data, overwrite=False))
 
     def send(self, folder: str, files: Mapping[str, Path]) -> Answer:
         """Files several at once, large ones one after another; until an error that the others would meet as well."""

@@ -13,6 +13,7 @@ from lakehouse.errors import LakehouseError, WorkspaceError
 from lakehouse.settings import Settings
 from lakehouse.stages.base import Stage
 from lakehouse.stages.dbfs import cli_environment, executable
+from lakehouse.steps.run_lease import holder_of
 from lakehouse.steps.states import look
 from lakehouse.workspace.jobs import Jobs
 from lakehouse.workspace.rest import Workspace
@@ -123,6 +124,11 @@ class Examination:
         return Finding("loads", "ok", f"{waiting} wait for the next run" if waiting else "none is left over")
 
     def _runs(self) -> Finding:
+        holder = holder_of(self.stage, self.settings.target)
+        if holder:
+            return Finding(
+                "runs", "warning", f"{holder} holds this target", "wait until it has ended; one that was killed gives way"
+            )
         active = list(self.jobs.active())
         if active:
             return Finding("runs", "warning", f"a run of this pipeline is active: {active[0].page}", "wait until it has ended")

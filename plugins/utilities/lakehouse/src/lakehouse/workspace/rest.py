@@ -71,9 +71,9 @@ class Workspace:
         """GET of a file's bytes."""
         return self._retrying(self._call, "GET", path).content
 
-    def upload(self, path: str, data: bytes | FileBody) -> None:
-        """PUT of a file's bytes, over one that is there."""
-        self._retrying(self._call, "PUT", path, data=data, params={"overwrite": "true"})
+    def upload(self, path: str, data: bytes | FileBody, overwrite: bool = True) -> None:
+        """PUT of a file's bytes, over one that is there unless `overwrite` is False."""
+        self._retrying(self._call, "PUT", path, data=data, params={"overwrite": str(overwrite).lower()})
 
     def delete(self, path: str) -> None:
         """DELETE of a file or an empty folder."""
