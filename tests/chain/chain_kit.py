@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import pty
@@ -18,6 +19,7 @@ from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import quote
 
 import mssql_python
 import psutil
@@ -31,6 +33,7 @@ from sandbox.adventureworks.orders import order_tables
 from sandbox.launch import Counterpart, Sandbox
 
 SCALE = 0.02
+SECRETS = {"TAP_MSSQL_PASSWORD": "reader", "API_PASSWORD": "reader", "DATABRICKS_TOKEN": "token"}  # with their users
 AS_TEXT = {"hierarchyid": "{}.ToString()", "geography": "{}.ToString()", "sql_variant": "CONVERT(nvarchar(max), {})"}
 
 
@@ -138,6 +141,13 @@ class Pipeline:
         """The newest local manifest of a stream of SQL Server."""
         paths = sorted(self.output.glob("docker_elt/sqlserver/_manifests/*.json"))
         return next(m for m in (json.loads(path.read_text()) for path in reversed(paths)) if m["stream"] == stream)
+
+
+def forms_of(pipeline: Pipeline, name: str) -> set[str]:
+    """A variable's secret as tools write it: plain, base64, as HTTP's Basic sends it with its user, in a URL, in JSON."""
+    secret, user = pipeline.environment[name], SECRETS[name]
+    packed = (base64.b64encode(each.encode()).decode().rstrip("=") for each in (secret, f"{user}:{secret}"))
+    return {secret, *packed, quote(secret, safe=""), json.dumps(secret)[1:-1]}
 
 
 def free_port() -> int:

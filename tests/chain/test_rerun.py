@@ -8,7 +8,7 @@ from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 
-from chain_kit import Pipeline, Result, assert_delta_is_the_source, execute, rows, strays, total
+from chain_kit import SECRETS, Pipeline, Result, assert_delta_is_the_source, execute, forms_of, rows, strays, total
 from lakehouse_kit import fits
 
 STREAM, TABLE = "Sales-SalesOrderHeader", "sales_sales_order_header"
@@ -82,8 +82,10 @@ def test_a_run_again_reads_only_what_is_new_and_loads_nothing_twice(
     insert_orders(one, 3)
     elsewhere = pipeline("elsewhere")
     elsewhere.environment |= {name: value for name, value in one.environment.items() if name.startswith("LAKEHOUSE_")}
-    resumed = elsewhere.run()
+    resumed = elsewhere.run(LOG_LEVEL="debug")
     assert resumed.code == 0, resumed.text
+    told = [name for name in SECRETS if any(form in resumed.text for form in forms_of(elsewhere, name))]
+    assert told == [], "a secret also where everything is told"
     assert elsewhere.manifest(STREAM)["rows"] == 3 + 1
     assert strays(elsewhere.output) == []
     assert len({row["load_id"] for row in elsewhere.ledger()}) == len(elsewhere.ledger()) == 3 * len(ledger)

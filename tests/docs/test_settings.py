@@ -12,6 +12,7 @@ from docs_kit import README, ROOT, documented, variables_in
 from lakehouse.settings import Settings as Lakehouse
 from lighthouse import variables
 from lighthouse.project import Project
+from singer_arrow import masks
 from singer_arrow.settings import Settings, is_secret, metas
 from tap_mssql.config.settings import BUILT_IN
 from tap_mssql.config.settings import Settings as TapMssql
@@ -49,6 +50,25 @@ def test_secrets_are_sensitive_in_meltano_yml(plugin: str) -> None:
     listed = {each["name"]: each.get("sensitive", False) for each in PROJECT.plugins[plugin].declared["settings"]}
     secret = {field.encode_name for field in msgspec.structs.fields(MODELS[plugin]) if is_secret(field.type)}
     assert {name for name, sensitive in listed.items() if sensitive} == secret & set(listed)
+
+
+def test_the_variable_of_every_secret_is_known_to_the_filter_of_what_is_said() -> None:
+    import msgspec
+
+    names = [field.encode_name for field in msgspec.structs.fields(Lakehouse) if is_secret(field.type)]
+    for plugin, model in MODELS.items():
+        secret = (field.encode_name for field in msgspec.structs.fields(model) if is_secret(field.type))
+        names += [f"{plugin}_{name}".upper().replace("-", "_") for name in secret]
+    assert len(names) > 10
+    login, text = dict.fromkeys(names, "http://me:pa55word@proxy:1"), dict.fromkeys(names, "pa55word")
+    objects = dict.fromkeys(names, '{"authorization": "pa55word"}')
+    hidden = {
+        name
+        for given in (login, text, objects)
+        for name in names
+        if "pa55" not in masks.of({name: given[name]}).hidden("pa55word")
+    }
+    assert set(names) - hidden == set()
 
 
 def test_every_configured_setting_is_one() -> None:

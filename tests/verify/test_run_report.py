@@ -91,11 +91,13 @@ def test_a_run_leaves_a_page_and_the_same_as_json(workspace: Workspace, output: 
     for number in range(3):
         told = lakehouse(
             workspace, output, "report", "--notes", str(notes), MELTANO_RUN_ID="this" if number == 2 else f"before-{number}",
-            LAKEHOUSE_KEEP_REPORTS="2",
+            LAKEHOUSE_KEEP_REPORTS="2", LAKEHOUSE_SEND_REPORTS="true",
         )  # fmt: skip
         assert told.returncode == 5, told.stderr
     found = sorted((output.parent / "reports").iterdir())
     assert [file.suffix for file in found] == [".html", ".json"] * 2, "of the newest two"
+    sent = sorted((workspace.stage / "_reports").iterdir())
+    assert {file.name: file.read_bytes() for file in sent} == {file.name: file.read_bytes() for file in found}
     assert f"report: {output.parent}/reports/" in told.stderr
     written = fits("run-report", json.loads(found[3].read_text()))
     assert found[3].name == "20261124T160000Z-this.json" and not written["complete"]

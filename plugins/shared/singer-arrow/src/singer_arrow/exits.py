@@ -18,7 +18,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import NoReturn
 
-from singer_arrow import lines
+from singer_arrow import lines, masks
 
 VARIABLE = "LIGHTHOUSE_EXITS"
 CLEANUP_SECONDS = 4.0
@@ -47,7 +47,7 @@ def leave(program: str, message: object, code: int) -> NoReturn:
 
 def tell(program: str, message: object, code: int) -> None:
     """Says on standard error what ends the program, or a part of it, and notes it."""
-    text = f"{program}: {message}"
+    text = masks.of_run().hidden(f"{program}: {message}")
     of_step = lines.step()
     if of_step or lines.is_json():
         lines.say(of_step or "extract", text, level="error")

@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from singer_arrow import masks
+
 FORMAT, LEVEL, STEP, LIVE = "LOG_FORMAT", "LOG_LEVEL", "LIGHTHOUSE_STEP", "LIGHTHOUSE_LIVE"
 MARK = "\x1e"  # record separator: RFC 7464
 _EVERY_S = 0.5
@@ -47,7 +49,7 @@ def line(
     figures: Mapping[str, Any] | None = None,
 ) -> str:
     """One event, without a line break at its end. `figures` are in an object only: the message says them to people."""
-    now = datetime.now(UTC)
+    now, message = datetime.now(UTC), masks.of_run().hidden(message)
     if is_json():
         told = {"time": f"{now:%Y-%m-%dT%H:%M:%S.%f}Z", "level": level, "step": of_step, "stream": stream, "load": load}
         return json.dumps({**told, "message": message, "figures": dict(figures or {})}, ensure_ascii=False)

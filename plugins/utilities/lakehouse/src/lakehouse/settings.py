@@ -36,6 +36,7 @@ _VARIABLES = authentication.VARIABLES | {
     "vacuum_hours": "LAKEHOUSE_VACUUM_HOURS",
     "on_failure": "ON_FAILURE",
     "keep_reports": "LAKEHOUSE_KEEP_REPORTS",
+    "send_reports": "LAKEHOUSE_SEND_REPORTS",
     "alert_webhook": "ALERT_WEBHOOK",
     "log_format": "LOG_FORMAT",
     "log_level": "LOG_LEVEL",
@@ -195,6 +196,9 @@ class Settings(settings.Settings, kw_only=True, frozen=True, rename=_VARIABLES):
         int,
         Meta(ge=0, description="Reports of runs that stay in `output/reports`, as HTML and JSON: the newest; 0 writes none."),
     ] = 30
+    send_reports: Annotated[
+        bool, Meta(description="Sends each report to the stage as well, into `_reports`, where as many stay as here.")
+    ] = False
     alert_webhook: Annotated[
         Secret,
         Meta(

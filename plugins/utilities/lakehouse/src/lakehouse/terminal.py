@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from singer_arrow import lines
+from singer_arrow import lines, masks
 
 FINISH = "finish"  # the step of a run that says nothing where nothing was left
 ENDLESS = 100_000  # characters a line may have where nobody sees its end
@@ -19,7 +19,7 @@ def say(line: str, level: str = "info", **more: Any) -> None:
     if step or lines.is_json():
         lines.say(step or "lakehouse", line, level=level, **more)
     else:
-        print(f"lakehouse: {line}", file=sys.stderr, flush=True)
+        print(masks.of_run().hidden(f"lakehouse: {line}"), file=sys.stderr, flush=True)
 
 
 def detail(line: str) -> None:

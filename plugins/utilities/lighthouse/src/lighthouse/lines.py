@@ -7,6 +7,8 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from lighthouse import masks
+
 
 def is_json(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether lines are objects."""
@@ -15,7 +17,7 @@ def is_json(environment: Mapping[str, str] = os.environ) -> bool:
 
 def line(step: str, message: str, level: str = "info", environment: Mapping[str, str] = os.environ) -> str:
     """One event, without a line break at its end."""
-    now = datetime.now(UTC)
+    now, message = datetime.now(UTC), masks.of_run().hidden(message)
     if is_json(environment):
         told = {"time": f"{now:%Y-%m-%dT%H:%M:%S.%f}Z", "level": level, "step": step, "stream": None, "load": None}
         return json.dumps({**told, "message": message, "figures": {}}, ensure_ascii=False)

@@ -13,6 +13,7 @@ import sys
 from collections import deque
 from typing import Any
 
+from lighthouse import masks
 from lighthouse.lines import is_json, line
 from lighthouse.live import MARK, VARIABLE, Live
 
@@ -79,7 +80,7 @@ class Lines(logging.Formatter):
         """The line of a record."""
         plugin, text = spoken(record)
         if plugin and _LINE.match(text) and not (text[0].isspace() and os.environ.get("LOG_FORMAT") == "json"):
-            return text
+            return masks.of_run().hidden(text)
         if plugin:
             text = _STAMP.sub("", text.strip())
             text = text if text.startswith((plugin, "tap-", "target-")) else f"{plugin}: {text}"

@@ -11,6 +11,7 @@ import msgspec
 
 from lakehouse.settings import load_settings
 from lakehouse.terminal import say
+from singer_arrow import masks
 
 
 @click.command("alert")
@@ -24,7 +25,7 @@ def command(code: int, notes: Path) -> None:
     before = alert.remembered(settings.output)
     if code == 0 and before is None:
         return
-    told = [alert.masked(line, os.environ) for line in alert.said([notes / "unread", notes / "said"])]
+    told = [masks.of_run().hidden(line) for line in alert.said([notes / "unread", notes / "said"])]
     found = alert.alert_of(code, os.environ.get("MELTANO_RUN_ID", ""), settings.target, before, told, datetime.now(UTC))
     if found is None or not settings.alert_webhook:
         return

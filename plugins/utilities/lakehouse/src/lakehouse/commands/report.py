@@ -7,12 +7,13 @@ from pathlib import Path
 
 import click
 
+from lakehouse.errors import LakehouseError
 from lakehouse.loads import read_local
 from lakehouse.published import newest
 from lakehouse.settings import load_settings
 from lakehouse.stages import open_stage
 from lakehouse.steps.report import of_last_run, show_report
-from lakehouse.steps.run_report import write_report
+from lakehouse.steps.run_report import send_report, write_report
 from lakehouse.steps.verify import refuse_failures, results_of
 from lakehouse.terminal import say
 from singer_arrow import lines
@@ -28,7 +29,8 @@ RUN_ID = "MELTANO_RUN_ID"
 def command(brief: bool, notes: Path | None) -> None:
     """Show what the run moved: rows read, rows in Delta and seconds per stream. Exit code 6 when figures differ."""
     settings = load_settings(os.environ)
-    known = newest(open_stage(settings), settings.target)
+    stage = open_stage(settings)
+    known = newest(stage, settings.target)
     local = of_last_run(read_local(settings.output).loads, known)
     show_report(local, known, brief and not lines.is_debug())
     if notes and settings.keep_reports:
@@ -37,6 +39,10 @@ def command(brief: bool, notes: Path | None) -> None:
         try:
             page = write_report(notes, settings.output, run_id, settings.target, of_run, known, settings.keep_reports)
             say(f"report: {page}")
+            if settings.send_reports:
+                send_report(stage, page, settings.keep_reports)
         except OSError as error:  # the data is where it belongs: a report less is no failed run
             say(f"no report was written: {error}", level="warning")
+        except LakehouseError as error:
+            say(f"the report was not sent to {settings.stage}: {error.what}", level="warning")
     refuse_failures(results_of(local, known))

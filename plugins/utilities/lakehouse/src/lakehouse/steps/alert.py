@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 import requests
@@ -24,8 +23,6 @@ NO_FAILURE = (Exit.LOCKED, Exit.INTERRUPTED, Exit.TERMINATED)  # another run is 
 TOLD = 20  # lines of what was said
 TIMEOUT_S = 10.0
 RETRIES = Retry(total=4, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), allowed_methods=None)
-_SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|CREDENTIAL|_KEY|WEBHOOK|API_KEYS|HEADERS|PROXY")
-_LEAST = 4  # characters from which a value is masked
 
 
 class Failing(msgspec.Struct, frozen=True):
@@ -66,14 +63,6 @@ def alert_of(code: int, run_id: str, target: str, before: Failing | None, told: 
         event="failure" if code else "recovery", text=text, code=code, run_id=run_id, target=target, at=at,
         since=before.since if before else at, failed_runs=runs, told=list(told[:TOLD]) if code else [],
     )  # fmt: skip
-
-
-def masked(text: str, environment: Mapping[str, str]) -> str:
-    """A text without the values of variables that are secret, plain or as in a URL."""
-    secrets = {value for name, value in environment.items() if _SECRET.search(name) and len(value) >= _LEAST}
-    for secret in sorted({*secrets, *(quote(each, safe="") for each in secrets)}, key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return text
 
 
 def remembered(output: Path) -> Failing | None:

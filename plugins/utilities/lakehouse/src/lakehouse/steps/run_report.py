@@ -10,10 +10,11 @@ from lakehouse.loads import StagedLoad
 from lakehouse.run_report import files
 from lakehouse.run_report.document import report_of, steps_of
 from lakehouse.run_report.page import page
+from lakehouse.stages.base import Stage
 from singer_arrow.documents import PublishedDocument
 
 STEPS, UNREAD = "steps", "unread"  # files of the notes
-FOLDER = "reports"  # beside the folder of staged files
+FOLDER, SENT = "reports", "_reports"  # beside the folder of staged files, and on the stage
 
 
 def write_report(
@@ -25,3 +26,11 @@ def write_report(
     report = report_of(run_id or str(uuid.uuid4()), target, loads, known, steps, unread)
     folder = output.parent / FOLDER
     return files.write(folder, report, page(report, files.history(folder)), keep)
+
+
+def send_report(stage: Stage, page: Path, keep: int) -> None:
+    """Sends page and JSON to the stage, and removes those of all but the newest `keep` there. Raises LakehouseError."""
+    for file in (page, page.with_suffix(".json")):
+        stage.write(f"{SENT}/{file.name}", file.read_bytes())
+    reports = sorted({name.rpartition(".")[0] for name in stage.sizes(SENT)}, reverse=True)
+    stage.remove(f"{SENT}/{name}.{ending}" for name in reports[keep:] for ending in ("html", "json"))
