@@ -9,8 +9,14 @@ from pathlib import Path
 
 import pytest
 from chain_kit import SCALE, Pipeline, Result, kill_tree
+from collector_kit import SECRETS, Collector, collector
 
 from sandbox.launch import Sandbox, sandbox
+
+TRACE, PARENT_SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"  # of whoever starts the first run
+WATCHED = {  # how it is told to whoever watches
+    "OTEL_SERVICE_NAME": "nightly", "OTEL_RESOURCE_ATTRIBUTES": "team=data", "TRACEPARENT": f"00-{TRACE}-{PARENT_SPAN}-01",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -35,10 +41,18 @@ def pipeline(counterparts: Sandbox, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="session")
-def first(pipeline: Callable[[str], Pipeline]) -> tuple[Pipeline, Result]:
+def heard() -> Iterator[Collector]:
+    """A collector that hears of the first run."""
+    with collector() as kept:
+        yield kept
+
+
+@pytest.fixture(scope="session")
+def first(pipeline: Callable[[str], Pipeline], heard: Collector) -> tuple[Pipeline, Result]:
     """A first run that went well, watched all the way; shared, so tests read it only."""
     one = pipeline("first")
-    result = one.run(watch=True)
+    one.environment |= SECRETS
+    result = one.run(watch=True, **heard.places, **WATCHED)
     assert result.code == 0, result.text
     kept = one.folder.parent / "kept"
     for name in ("output", "state"):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from chain_kit import Pipeline, Result
 
-SECRETS = ("TAP_MSSQL_PASSWORD", "API_PASSWORD", "DATABRICKS_TOKEN")
+SECRETS = ("TAP_MSSQL_PASSWORD", "API_PASSWORD", "DATABRICKS_TOKEN", "OPENLINEAGE_API_KEY", "OTEL_EXPORTER_OTLP_HEADERS")
 
 
 @pytest.mark.parametrize("name", SECRETS)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 import requests
@@ -24,8 +24,10 @@ NO_FAILURE = (Exit.LOCKED, Exit.INTERRUPTED, Exit.TERMINATED)  # another run is 
 TOLD = 20  # lines of what was said
 TIMEOUT_S = 10.0
 RETRIES = Retry(total=4, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), allowed_methods=None)
-_SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|CREDENTIAL|_KEY|WEBHOOK|API_KEYS|HEADERS|PROXY")
+_SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|CREDENTIAL|_KEY|WEBHOOK|API_?KEY|HEADERS|PROXY|__AUTH")
+_SECRETS = re.compile(r"HEADERS|__AUTH")  # hold names beside secrets: `name=value,…`, or JSON
 _LEAST = 4  # characters from which a value is masked
+_LONG = 8  # characters from which a piece of one is
 
 
 class Failing(msgspec.Struct, frozen=True):
@@ -71,6 +73,8 @@ def alert_of(code: int, run_id: str, target: str, before: Failing | None, told: 
 def masked(text: str, environment: Mapping[str, str]) -> str:
     """A text without the values of variables that are secret, plain or as in a URL."""
     secrets = {value for name, value in environment.items() if _SECRET.search(name) and len(value) >= _LEAST}
+    several = {unquote(value) for name, value in environment.items() if _SECRETS.search(name)}
+    secrets |= {piece for value in several for piece in re.split(r"[=,:\s\"{}]+", value) if len(piece) >= _LONG}
     for secret in sorted({*secrets, *(quote(each, safe="") for each in secrets)}, key=len, reverse=True):
         text = text.replace(secret, "***")
     return text
