@@ -42,7 +42,11 @@ def command(code: int, notes: Path) -> None:
         say(problem, level="warning")
     if asked.traces or asked.metrics or asked.lineage:
         settings = load_settings(os.environ)
-        facts = _facts(code, notes, settings)
+        try:
+            facts = _facts(code, notes, settings)
+        except (OSError, ValueError) as error:
+            say(f"nothing was sent to collectors, since what the run noted cannot be read: {error}", level="warning")
+            return
         _send(asked, facts, settings, HURRIED_S if code in (Exit.INTERRUPTED, Exit.TERMINATED) else LIMIT_S)
 
 
