@@ -9,14 +9,9 @@ from pathlib import Path
 
 import pytest
 from chain_kit import SCALE, Pipeline, Result, kill_tree
-from collector_kit import SECRETS, Collector, collector
+from collector_kit import SECRETS, WATCHED, Collector, collector
 
 from sandbox.launch import Sandbox, sandbox
-
-TRACE, PARENT_SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"  # of whoever starts the first run
-WATCHED = {  # how it is told to whoever watches; quoted as `docker run --env-file` hands it over
-    "OTEL_SERVICE_NAME": "'nightly'", "OTEL_RESOURCE_ATTRIBUTES": "team=data", "TRACEPARENT": f"00-{TRACE}-{PARENT_SPAN}-01",
-}  # fmt: skip
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,11 @@ SECRETS = {
     "OPENLINEAGE_API_KEY": LINEAGE_SECRET,
 }
 
+TRACE, PARENT_SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"  # of whoever starts the first run
+WATCHED = {  # how it is told to whoever watches; quoted as `docker run --env-file` hands it over
+    "OTEL_SERVICE_NAME": "'nightly'", "OTEL_RESOURCE_ATTRIBUTES": "team=data", "TRACEPARENT": f"00-{TRACE}-{PARENT_SPAN}-01",
+}  # fmt: skip
+
 
 def _value(told: Any) -> Any:
     """An attribute's value as Python has it."""

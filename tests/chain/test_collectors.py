@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 from chain_kit import Pipeline, Result, api_tables, rows, snake
-from collector_kit import Collector, Span
+from collector_kit import PARENT_SPAN, TRACE, Collector, Span
 from deltalake import DeltaTable
 
-from conftest import PARENT_SPAN, TRACE
 from sandbox.launch import Sandbox
 
 CHANGED_LATER = "sales_sales_order_header"  # by tests/chain/test_rerun.py
