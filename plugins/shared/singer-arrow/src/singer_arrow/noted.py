@@ -17,7 +17,7 @@ from typing import Any
 from singer_arrow import lines
 
 VARIABLE = "LIGHTHOUSE_NOTED"
-MOST_BYTES = 32 << 20  # of the file; spans beyond are not noted
+MOST_BYTES = 8 << 20  # of the file; spans beyond are not noted
 SPAN, DATASET, CONVERTED = "span", "dataset", "converted"
 
 

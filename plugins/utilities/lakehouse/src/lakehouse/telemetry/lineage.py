@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 
@@ -34,6 +35,7 @@ from singer_arrow.exits import Exit
 
 PRODUCER = "urn:lighthouse-ingestion-pipeline"
 JOB = "lighthouse"
+AT_ONCE = 8  # requests
 _DELTA = {  # the type in Delta of an Arrow type (docs/contracts.md, Types); the job's own table is lakehouse.job.types
     "bool": "boolean", "int16": "smallint", "int32": "int", "int64": "bigint", "float": "float", "double": "double",
     "date32[day]": "date", "timestamp[us]": "timestamp_ntz", "timestamp[us, tz=UTC]": "timestamp", "time64[us]": "string",
@@ -42,14 +44,26 @@ _DELTA = {  # the type in Delta of an Arrow type (docs/contracts.md, Types); the
 
 
 def send(facts: RunFacts, environment: Mapping[str, str], host: str, stage: str) -> None:
-    """Sends the events of a run, in their order. Raises whatever the client's transport raises for the first it cannot send."""
+    """Sends the events of a run: its beginning, each load's in their order, several loads at once, and its end.
+
+    Raises whatever the client's transport raises for the first that it cannot send.
+    """
     set_producer(PRODUCER)
     client = OpenLineageClient(config={"facets": {"source_code_location": {"disabled": True}}})
-    try:
-        for event in _Events(facts, environment.get("OPENLINEAGE_NAMESPACE") or "default", host, stage).all():
+    events = _Events(facts, environment.get("OPENLINEAGE_NAMESPACE") or "default", host, stage)
+    pool = ThreadPoolExecutor(AT_ONCE)
+
+    def tell(each: RunLoad) -> None:
+        for event in events.of(each):
             client.emit(event)
-    finally:
+
+    try:
+        client.emit(events.beginning())
+        list(pool.map(tell, facts.loads))
+        client.emit(events.end())
         client.close(1.0)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def delta_type(arrow: str) -> str:
@@ -63,23 +77,29 @@ class _Events:
 
     def __init__(self, facts: RunFacts, namespace: str, host: str, stage: str) -> None:
         self._facts, self._namespace, self._host, self._stage = facts, namespace, host, stage
+        self._job = Job(namespace, JOB, _kind("PIPELINE"))
 
-    def all(self) -> Iterator[RunEvent]:
-        """The run's beginning, both halves of each load's way as far as this run went it, the run's end."""
+    def beginning(self) -> RunEvent:
+        """Of the run."""
         facts = self._facts
-        job = Job(self._namespace, JOB, _kind("PIPELINE"))
-        yield RunEvent(eventTime=_text(facts.began), run=Run(facts.run_id), job=job, eventType=RunState.START)
-        for each in facts.loads:
-            if each.is_read:
-                yield from self._extract(each)
-            if each.converted is not None:
-                yield from self._convert(each)
+        return RunEvent(eventTime=_text(facts.began), run=Run(facts.run_id), job=self._job, eventType=RunState.START)
+
+    def of(self, each: RunLoad) -> Iterator[RunEvent]:
+        """Both halves of a load's way, as far as this run went it."""
+        if each.is_read:
+            yield from self._extract(each)
+        if each.converted is not None:
+            yield from self._convert(each)
+
+    def end(self) -> RunEvent:
+        """Of the run."""
+        facts = self._facts
         state = RunState.COMPLETE if facts.code == 0 else RunState.FAIL
         if facts.code in (Exit.INTERRUPTED, Exit.TERMINATED):
             state = RunState.ABORT
         words = "; ".join(facts.failures) or f"exit code {facts.code}"
         run = Run(facts.run_id, _error(words if facts.code else ""))
-        yield RunEvent(eventTime=_text(facts.ended), run=run, job=job, eventType=state)
+        return RunEvent(eventTime=_text(facts.ended), run=run, job=self._job, eventType=state)
 
     def _extract(self, each: RunLoad) -> Iterator[RunEvent]:
         m = each.load.manifest
