@@ -26,7 +26,7 @@ def note(folder: Path, **facts: object) -> None:
 
 @pytest.fixture
 def failed(output: Path, tmp_path: Path) -> tuple[Path, Made]:
-    """The notes of a run that failed: a load of it is refused, one of an earlier run is in Delta, a stream was not read."""
+    """A run that failed: a load is refused, one of an earlier run is in Delta; a stream was not read, one has not changed."""
     folder = tmp_path / "notes"
     folder.mkdir()
     data = [pa.table({"Id": [1, 2]})]
@@ -48,6 +48,8 @@ def failed(output: Path, tmp_path: Path) -> tuple[Path, Made]:
         "error": "TapError",
     }
     note(folder, **span, stream="Gone", attributes={"http.response.status_code": 200, "url.template": "http://a/b"})
+    note(folder, **span | {"error": ""}, stream="Still", attributes={})
+    note(folder, kind="dataset", stream="Still", load=None, namespace="https://a", name="/b")
     (folder / "noted").open("a").write('{"kind": "span", "na')  # whoever wrote it was killed
     return folder, bad
 
@@ -74,6 +76,7 @@ def test_a_run_that_failed_is_told_as_one_and_without_a_secret(
     assert stream.parent == extract.id and stream.error == "refused; it is too wide"
     assert stream.attributes["lighthouse.load_id"] == bad.load_id and stream.attributes["lighthouse.rows"] == 2
     assert gone.parent == extract.id and gone.error == "it was not read to its end"
+    assert heard.span("Still").error is None
     [request] = heard.below(gone)
     assert (request.name, request.kind, request.error) == ("request", 3, "TapError")
     assert not {"sqlserver/Old", "sqlserver/Kept"} & {each.name for each in heard.spans}, "what this run did not read"
@@ -82,7 +85,7 @@ def test_a_run_that_failed_is_told_as_one_and_without_a_secret(
     values = {name: [value for _, value in points] for name, points in heard.metrics.items()}
     assert values["lighthouse.run.exit_code"] == [5] and values["lighthouse.stream.rows"] == [2]
     failing = {where["lighthouse.stream"]: value for where, value in heard.metrics["lighthouse.stream.failed"]}
-    assert failing == {"Bad": 1, "Old": 0, "Gone": 1}
+    assert failing == {"Bad": 1, "Old": 0, "Gone": 1, "Still": 0}
 
     told: dict[str, list[str]] = {}
     for event in heard.events:
