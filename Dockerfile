@@ -19,7 +19,8 @@ COPY plugins plugins
 # One after the other: side by side, two plugins would each unpack what they share (pyarrow, numpy), and link nothing.
 # Our own sources are compiled here: the image's user could not keep the bytecode. Locks are everybody's to write: gone.
 # Installers and their cache stay behind: nothing is installed at run time. So does what nothing here loads: of pyarrow Flight,
-# object stores, headers and tests; the driver's bulk copy; the descriptions of AWS's services but those that log in.
+# object stores, headers and tests; the driver's bulk copy; the descriptions of AWS's services but those that log in; messages
+# of Google's services; how programs in 500 languages are coloured, but those that Meltano shows.
 RUN .venv/bin/uv pip install --python .venv/bin/python --no-deps -e plugins/utilities/lighthouse \
     && PATH=/project/.venv/bin:$PATH meltano --log-level=warning install --parallelism=1 \
     && python3 -m compileall -q --invalidation-mode unchecked-hash plugins \
@@ -27,6 +28,9 @@ RUN .venv/bin/uv pip install --python .venv/bin/python --no-deps -e plugins/util
     && (cd .venv/lib/python3*/site-packages && rm -rf uv uv-* pip pip-*) \
     && rm -rf .meltano/*/*/venv/lib/python3*/site-packages/pyarrow/{include,tests,libarrow_flight*,_flight*} \
     && rm -rf .meltano/*/*/venv/lib/python3*/site-packages/pyarrow/{libarrow_s3*,_s3fs*,_gcsfs*,_azurefs*,_orc*,_cuda*} \
+    && rm -rf .meltano/*/*/venv/lib/python3*/site-packages/google/{api,cloud,gapic,logging,longrunning,type} \
+    && find .venv .meltano -path '*/site-packages/pygments/lexers/*' -type f \
+      ! -regex '.*/\(__init__\|_mapping\|data\|python\|shell\|special\)[.].*' -delete \
     && rm -rf .meltano/*/*/venv/lib/python3*/site-packages/mssql_py_core .venv/lib/python3*/site-packages/virtualenv{,-*} \
     && find .meltano -path '*/botocore/data/*' -prune -type d ! -name sts ! -name 'sso*' -exec rm -r {} + \
     && rm -rf .cache scripts .venv/bin/uv .venv/bin/uvx .venv/bin/pip* .meltano/run .meltano/logs .meltano/meltano.db \

@@ -280,13 +280,17 @@ convert() { as convert owe 5 "$lakehouse" convert; }
 # usage: verify [--brief]
 verify() { as verify owe 6 "$lakehouse" report "$@"; }
 
-# usage: ended    as the script ends: the lease goes back, a run tells its webhook, and what is private goes
+# usage: ended    as the script ends: the lease goes back, a run tells its webhook and its collectors, and what is private goes
 ended() {
   local code=$?
   give_back
   if [ -n "$reported" ] && [ -n "${ALERT_WEBHOOK-}" ]; then
     sed -n 's/^\t//p' "$private/exits" >"$private/said" 2>/dev/null || :
     as alert "$lakehouse" alert --code "$code" --notes "$private" </dev/null || :
+  fi
+  if [ -n "${LIGHTHOUSE_NOTED-}" ]; then
+    sed -n 's/^\t//p' "$private/exits" >"$private/said" 2>/dev/null || :
+    LIGHTHOUSE_STEP=telemetry "$lakehouse" telemetry --code "$code" --notes "$private" </dev/null || :
   fi
   [ -z "${private-}" ] || rm -rf "$private"
 }
@@ -449,12 +453,22 @@ run() {
   deliver
 }
 
+# usage: observed    whether a variable of OpenTelemetry or OpenLineage names who is to hear of the run (docs/operations.md)
+observed() {
+  local each
+  for each in OTEL_EXPORTER_OTLP_{,TRACES_,METRICS_}ENDPOINT OPENLINEAGE_URL OPENLINEAGE_CONFIG "${!OPENLINEAGE__TRANSPORT@}"; do
+    [ -z "${!each-}" ] || return 0
+  done
+  return 1
+}
+
 # usage: begin    the first line: what the clock of the others is
 begin() {
   local today
   private_folder
   reported=$private
   export LIGHTHOUSE_EXITS=$private/exits
+  ! observed || export LIGHTHOUSE_NOTED=$private/noted
   TZ=UTC printf -v today '%(%F)T' -1
   say "$today, times are UTC; into ${LAKEHOUSE_TARGET:-lighthouse}"
 }

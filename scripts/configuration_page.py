@@ -37,7 +37,9 @@ The first of these that has a value wins:
 4. the default below.
 
 A blank value counts as not set. Every variable below can also be read from a file: `NAME_FILE=/run/secrets/name` instead of
-`NAME`. A name that nothing reads is a problem, reported with the name that was probably meant.
+`NAME`. A name that nothing reads is a problem, reported with the name that was probably meant. The standard variables of
+OpenTelemetry (`OTEL_…`) and OpenLineage (`OPENLINEAGE_…`) are read in the same way:
+[operations.md](operations.md#traces-metrics-and-lineage).
 
 ## How a value is written in `.env`
 

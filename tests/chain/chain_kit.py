@@ -33,7 +33,13 @@ from sandbox.adventureworks.orders import order_tables
 from sandbox.launch import Counterpart, Sandbox
 
 SCALE = 0.02
-SECRETS = {"TAP_MSSQL_PASSWORD": "reader", "API_PASSWORD": "reader", "DATABRICKS_TOKEN": "token"}  # with their users
+SECRETS = {  # with their users
+    "TAP_MSSQL_PASSWORD": "reader",
+    "API_PASSWORD": "reader",
+    "DATABRICKS_TOKEN": "token",
+    "OPENLINEAGE_API_KEY": "",
+    "OTEL_EXPORTER_OTLP_HEADERS": "",
+}
 AS_TEXT = {"hierarchyid": "{}.ToString()", "geography": "{}.ToString()", "sql_variant": "CONVERT(nvarchar(max), {})"}
 
 

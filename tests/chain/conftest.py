@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from chain_kit import SCALE, Pipeline, Result, kill_tree
+from collector_kit import SECRETS, WATCHED, Collector, collector
 
 from sandbox.launch import Sandbox, sandbox
 
@@ -35,10 +36,18 @@ def pipeline(counterparts: Sandbox, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="session")
-def first(pipeline: Callable[[str], Pipeline]) -> tuple[Pipeline, Result]:
+def heard() -> Iterator[Collector]:
+    """A collector that hears of the first run."""
+    with collector() as kept:
+        yield kept
+
+
+@pytest.fixture(scope="session")
+def first(pipeline: Callable[[str], Pipeline], heard: Collector) -> tuple[Pipeline, Result]:
     """A first run that went well, watched all the way; shared, so tests read it only."""
     one = pipeline("first")
-    result = one.run(watch=True)
+    one.environment |= SECRETS
+    result = one.run(watch=True, **heard.places, **WATCHED)
     assert result.code == 0, result.text
     kept = one.folder.parent / "kept"
     for name in ("output", "state"):

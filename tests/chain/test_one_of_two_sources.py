@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from chain_kit import Pipeline
+from collector_kit import SECRETS, collector
 from lakehouse_kit import fits
 from webhook_kit import webhook
 
@@ -26,11 +27,16 @@ def test_with_a_wrong_password_for_one_source_the_other_is_in_delta_and_the_run_
 ) -> None:
     one = pipeline(f"without_{failing}")
     in_lines = {"LOG_FORMAT": "json"} if failing == "api" else {}  # the other way round as text
-    with webhook() as hook:
-        result = one.run(**ONE_TABLE, **WRONG[failing], **in_lines, ALERT_WEBHOOK=hook.url)
+    with webhook() as hook, collector() as heard:
+        watched = {**heard.places, **SECRETS, "ALERT_WEBHOOK": hook.url}
+        result = one.run(**ONE_TABLE, **WRONG[failing], **in_lines, **watched)
     assert [(each["event"], each["code"]) for each in hook.heard] == [("failure", 3)]
     assert "refused" in hook.heard[0]["text"]
     assert result.code == 3, result.text
+    run, event = heard.span("run"), heard.events[-1]
+    assert run.error and "refused" in run.error and run.attributes["lighthouse.exit_code"] == 3
+    assert (event["job"]["name"], event["eventType"]) == ("lighthouse", "FAIL")
+    assert run.error in event["run"]["facets"]["errorMessage"]["message"]
     assert {row["source"] for row in one.ledger()} == {"sqlserver", "api"} - {failing}, result.text
     assert ("human_resources_department" in one.tables()) == (failing == "api")
     said = [fits("log-line", json.loads(line))["message"] for line in result.lines] if in_lines else result.lines

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
+import openlineage.client
 import pytest
 import yaml
 from docs_kit import README, ROOT, documented, variables_in
+from opentelemetry import environment_variables as of_the_api
+from opentelemetry.sdk import environment_variables as of_the_sdk
 
 from lakehouse.settings import Settings as Lakehouse
 from lighthouse import variables
@@ -96,6 +100,15 @@ def test_every_variable_that_the_documents_name_is_read_by_something() -> None:
     for document in (README, CONFIGURATION):
         named = {name for name in variables_in(document) if not name.endswith("_")}
         assert [name for name in sorted(named) if name not in read] == [], document
+
+
+def test_the_variables_of_collectors_that_are_named_are_those_of_their_clients() -> None:
+    named = {name for name in variables_in(ROOT / "docs/operations.md") if name.startswith(("OTEL_", "OPENLINEAGE_"))}
+    named -= {name for name in named if name.endswith("_FILE") and name.removesuffix("_FILE") in named}
+    client = Path(openlineage.client.__file__).parent / "client.py"
+    theirs = {name for name in (*dir(of_the_api), *dir(of_the_sdk)) if name.startswith("OTEL_")}
+    theirs |= set(re.findall(r"OPENLINEAGE_[A-Z_]*[A-Z]", client.read_text())) | {"OPENLINEAGE_NAMESPACE"}  # of integrations
+    assert len(named) > 15 and named - theirs == set()
 
 
 def test_the_readme_marks_what_is_needed() -> None:

@@ -27,6 +27,7 @@ VARIABLES = {
     "ALERT_WEBHOOK": SECRET,
     "TAP_REST_API_MSDK_API_KEYS": json.dumps({"X-Key": SECRET}),
     "TAP_REST_API_MSDK_HEADERS": json.dumps({"Authorization": SECRET, "Accept": "application/json"}),
+    "OTEL_EXPORTER_OTLP_HEADERS": f"x-tenant=one,authorization=Bearer%20{quote(SECRET, safe='')}",
     "TAP_REST_API_MSDK_PARAMS": json.dumps({"api_key": SECRET, "format": "long words"}),
     "https_proxy": f"http://me:{quote(SECRET, safe='')}@proxy.example:3128",
 }

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from singer_arrow import batch, catalog
+from singer_arrow import batch, catalog, noted
 from singer_arrow.batch import Message, State
 from singer_arrow.errors import ArrowSingerError, Failure
 from tap_rest_api_msdk import connect, stream_choice
@@ -55,6 +55,7 @@ def sync(
             )
             stream_choice.check(choice)
             parts = StreamReader(choice, config, client, values).load(root, bookmarks.setdefault(choice.stream, {}))
+            noted.dataset(choice.stream, *client.place_of(stream.path))
             if parts is None:
                 staged = True
                 continue

@@ -15,7 +15,7 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 _SHORTEST = 4  # characters; shorter ones would black out words
 _SECRET = re.compile(r"(PASSWORD|SECRET|TOKEN|CREDENTIALS|API_KEYS?|ACCESS_KEY|PRIVATE_KEY|WEBHOOK|OAUTH_EXTRAS)$")
-_SOME = re.compile(r"(HEADERS|PARAMS)$")  # JSON objects with a secret among the rest
+_SOME = re.compile(r"(HEADERS|PARAMS|__AUTH)$")  # a secret among the rest: in JSON, or as `name=value,…`
 _THAT = re.compile(r"auth|token|secret|password|key|cookie|sig", re.IGNORECASE)
 _USER = re.compile(r"(USER|USERNAME|CLIENT_ID)$")
 _URL = re.compile(r"(PROXY|URL|URI|HOST)$", re.IGNORECASE)  # with a login in it, perhaps
@@ -65,7 +65,11 @@ def _secrets(name: str, value: str) -> Iterator[str]:
         found = json.loads(value)
     except ValueError:
         found = None
-    if isinstance(found, dict):
-        yield from (each for key, each in found.items() if isinstance(each, str) and (_SECRET.search(name) or _THAT.search(key)))
-    elif _SECRET.search(name):
+    if _SECRET.search(name) and not isinstance(found, dict):
         yield value
+        return
+    if not isinstance(found, dict):
+        found = {key: unquote(each) for key, _, each in (pair.partition("=") for pair in value.split(","))}
+    for key, each in found.items():
+        if isinstance(each, str) and (_SECRET.search(name) or _THAT.search(key)):
+            yield from (each, each.rpartition(" ")[2])  # `Bearer …`: what follows is the secret

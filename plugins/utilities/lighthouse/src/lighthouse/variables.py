@@ -8,9 +8,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from lighthouse.project import Project
 from lighthouse.words import Problem, nearest
 
-# What begins so is the lakehouse's, or the Databricks SDK's.
-OTHERS = ("DATABRICKS", "LAKEHOUSE", "ARM", "GOOGLE", "ON", "LOG", "ALERT")
-FILES = ("DATABRICKS_CONFIG_FILE", "DATABRICKS_OIDC_TOKEN_FILE")  # theirs, whose names end in _FILE by themselves
+# What begins so is the lakehouse's, or a library's that it uses: the Databricks SDK's, OpenTelemetry's, OpenLineage's.
+OTHERS = ("DATABRICKS", "LAKEHOUSE", "ARM", "GOOGLE", "ON", "LOG", "ALERT", "OTEL", "OPENLINEAGE")
+FILES = (
+    "DATABRICKS_CONFIG_FILE",
+    "DATABRICKS_OIDC_TOKEN_FILE",
+    "OTEL_CONFIG_FILE",
+    "OTEL_EXPERIMENTAL_CONFIG_FILE",
+)  # theirs, whose names end in _FILE by themselves
 _OF_THE_SDK = re.compile(  # databricks-sdk, Config: the lakehouse does not read them itself, and they are no misspellings
     r"DATABRICKS_(ACCOUNT_ID|DEBUG_HEADERS|PASSWORD|USERNAME|METADATA_SERVICE_URL|OIDC_TOKEN_(ENV|FILE|FILEPATH)|RATE_LIMIT"
     r"|SERVERLESS_COMPUTE_ID|TOKEN_AUDIENCE|WAREHOUSE_ID|WORKSPACE_ID)"

@@ -178,6 +178,11 @@ class Settings(settings.Settings, kw_only=True, frozen=True):
         return f"{self.host}{port}, database {self.database!r}"
 
     @property
+    def dataset_namespace(self) -> str:
+        """The server, as OpenLineage's naming specification has it."""
+        return f"mssql://{self.host}" if self.by_browser else f"mssql://{self.host}:{self.port}"
+
+    @property
     def by_browser(self) -> bool:
         """Whether the driver learns a named instance's port from SQL Server Browser."""
         return "\\" in self.host and self.port == 1433

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 
+from singer_arrow import noted
 from singer_arrow.parts import PartLimits, PartWriter
 from tap_mssql.errors import ReadFailed, Stopped
 from tap_mssql.read.limits import MemoryLimit, ReadLimits, RowRate
@@ -57,9 +58,13 @@ class RangeReader:
     def read(self, load: Load, range_: Range) -> None:
         """Reads a range, or its beginning; the rest is left to the next reader. Raises ReadFailed, Drifted or Stopped."""
         retry, request = self._source.retry, load.request
-        first = retry(request, str(range_), lambda: self._cut_to_size(load, range_), self._stopping)
-        self._on_cut()
-        load.finish(retry(request, str(first), lambda: self._read_at_rest(load, first), self._stopping))
+        with noted.span("range", load.stream, load.load_id) as told:
+            first = retry(request, str(range_), lambda: self._cut_to_size(load, range_), self._stopping)
+            self._on_cut()
+            finished = retry(request, str(first), lambda: self._read_at_rest(load, first), self._stopping)
+            told |= {"range": finished.range.number, "kind": finished.range.kind, "rows": finished.rows}
+            told |= {"files": len(finished.files), "bytes": sum(part.bytes for part in finished.files)}
+        load.finish(finished)
 
     # --- its end -------------------------------------------------------------------------------------------------------
 

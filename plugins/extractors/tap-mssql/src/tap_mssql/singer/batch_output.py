@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from singer_arrow import again, batch, catalog
+from singer_arrow import again, batch, catalog, noted
 from singer_arrow.batch import Message, State
 from singer_arrow.bookmarks import columns_of
 from singer_arrow.errors import Failure
@@ -72,6 +72,8 @@ def sync(run: Run, chosen: Sequence[StreamChoice], state: State, write: Callable
             if load.error is not None:
                 failed.append(load.error)
                 continue
+            table = f"{run.settings.database}.{load.opened.source_schema}.{load.opened.source_table}"
+            noted.dataset(load.stream, run.settings.dataset_namespace, table, load.load_id)
             if load.document is None:
                 log.info("stream %s", "; ".join([f"{load.stream}: nothing has changed", *load.opened.notes]))
                 continue

@@ -68,6 +68,13 @@ class ApiClient:
         self._pace = threading.Lock()
         self._answered = -math.inf  # when an answer was last read, of any request
 
+    def place_of(self, path: str) -> tuple[str, str]:
+        """Scheme and host, and the whole path, of what is asked for at a stream's `path`; no credentials, no query."""
+        whole = answers.without_query(f"{self.base.rstrip('/')}/{path.lstrip('/')}")
+        scheme, _, rest = whole.partition("://")
+        host, _, below = rest.partition("/")
+        return f"{scheme}://{host}", f"/{below}"
+
     def get(self, request: Request, what: str, read: Callable[[Answer], Read]) -> Read:
         """What `read` makes of a 2xx answer, or of one that says that there is no such page where that may be.
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pyarrow as pa
 
-from singer_arrow import declared
+from singer_arrow import declared, noted
 from singer_arrow.again import AGAIN, Again, move
 from singer_arrow.bookmarks import columns_of, compare, known_columns
 from singer_arrow.documents import Mode
@@ -225,6 +225,7 @@ class StreamReader:
         what = f"stream {self.choice.stream}" + (f", {paging.next_param} {at.place}" if paging.is_counted else "")
 
         def read(answer: Answer) -> Page:
+            told.update({"http.response.status_code": answer.status, "http.response.body.size": len(answer.body)})
             try:
                 return self._envelope.page(answer, what)
             except msgspec.ValidationError as error:
@@ -234,7 +235,9 @@ class StreamReader:
                 ) from error
 
         place = at.place - 1 if at.overlaps else at.place
-        return self._client.get(requests.at(place, at.behind), what, read)
+        host, path = self._client.place_of(self._stream.path)  # as it is configured: the real one may hold values of rows
+        with noted.span("request", self.choice.stream, **{"http.request.method": "GET", "url.template": host + path}) as told:
+            return self._client.get(requests.at(place, at.behind), what, read)
 
     def _notes(self, attempt: Attempt) -> list[str]:
         notes, walks = self._converter.notes, attempt.walks

@@ -20,4 +20,5 @@ CODES = {  # in the order of a run, and what a command ends with when the worksp
     "status": Exit.CONVERT,
     "accept": Exit.CONVERT,
     "alert": Exit.CONVERT,
+    "telemetry": Exit.CONVERT,
 }

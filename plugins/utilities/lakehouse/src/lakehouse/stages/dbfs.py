@@ -23,6 +23,7 @@ from lakehouse.settings import Settings
 from lakehouse.stages.base import Answer, Entry, Stage
 from lakehouse.stages.databricks import answer, created, send_each, together
 from lakehouse.workspace.rest import Workspace
+from singer_arrow import noted
 
 BLOCK = 1 << 20  # bytes DBFS gives at once
 IDENTITIES = ("DATABRICKS_", "ARM_", "GOOGLE_CREDENTIALS")  # what these variables say is settled already
@@ -103,15 +104,16 @@ class DbfsStage(Stage):
                 link = tree / path
                 link.parent.mkdir(parents=True, exist_ok=True)
                 _link(file, link)
-            done = subprocess.run(
-                [executable(self._settings.cli), "fs", "cp", "--recursive", "--overwrite", str(tree), f"{self.url}/{folder}"],
-                env=cli_environment(self._workspace.identity.host, token, Path(name, "no-config-file"), os.environ),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-            )
+            with noted.span("databricks fs cp", files=len(files), bytes=sum(file.stat().st_size for file in files.values())):
+                done = subprocess.run(
+                    [executable(self._settings.cli), "fs", "cp", "--recursive", "--overwrite", str(tree), f"{self.url}/{folder}"],
+                    env=cli_environment(self._workspace.identity.host, token, Path(name, "no-config-file"), os.environ),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    errors="replace",
+                )
         said = done.stdout.replace(token, "***")
         words = "\n".join(line for line in said.splitlines() if " -> " not in line)  # those say what was copied
         return self._understood(words)

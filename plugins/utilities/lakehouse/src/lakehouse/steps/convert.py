@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+import msgspec
 
 from lakehouse import job_file
 from lakehouse.errors import ConvertError, WorkspaceError
@@ -21,7 +24,7 @@ from lakehouse.steps.upload import is_for
 from lakehouse.terminal import detail
 from lakehouse.workspace.jobs import Jobs, Run
 from lakehouse.workspace.rest import Workspace
-from singer_arrow import lines
+from singer_arrow import lines, noted
 from singer_arrow.documents import DONE, DeltaFigures, LoadResult, PublishedDocument
 
 JOB_FOLDER = "_job"
@@ -67,7 +70,9 @@ class Conversion:
         if not loads:
             return refused
         detail(f"{len(loads)} loads to convert, {len(staged) - len(pending)} are settled")
+        began = time.time()
         results = self._run(loads, sorted(staged), check_only=False, again=again.keys())
+        _note(loads, results, began)
         forget(self.output, [result.load_id for result in results])
         return [*results, *self._still(refused, {result.load_id for result in results})]
 
@@ -122,12 +127,15 @@ class Conversion:
         order_path = f"{JOB_FOLDER}/{digest[:12]}.json"
         self.stage.write(order_path, order)
         parameters = ["--stage", self.stage.url, "--target", self.target, "--order", order_path, "--order-sha256", digest]
-        run = self.jobs.submit(f"{self.stage.url}/{script_path}", [*parameters, *options])
-        try:
-            run = self.jobs.wait(run.run_id, self.say, QUIET_S if lines.step() else 0.0)
-        except KeyboardInterrupt:
-            self.say(f"Interrupted. The run goes on by itself: {run.page}. Running again waits for it.")
-            raise
+        with noted.span("job") as told:
+            run = self.jobs.submit(f"{self.stage.url}/{script_path}", [*parameters, *options])
+            told |= {"run_id": run.run_id, "page": run.page}
+            try:
+                run = self.jobs.wait(run.run_id, self.say, QUIET_S if lines.step() else 0.0)
+            except KeyboardInterrupt:
+                self.say(f"Interrupted. The run goes on by itself: {run.page}. Running again waits for it.")
+                raise
+            told |= {f"{name}_seconds": seconds for name, seconds in run.seconds.items()}
         return run, digest[:12]
 
     def _send_script(self) -> str:
@@ -158,6 +166,13 @@ class Conversion:
             return self.jobs.log_tail(run)
         except WorkspaceError as error:
             return f"(no log: {error})"
+
+
+def _note(loads: Sequence[StagedLoad], results: Sequence[LoadResult], began: float) -> None:
+    """What became of each load, with its manifest: a container that is gone may have left it."""
+    manifests, times = {load.load_id: load.text.decode() for load in loads}, {"began": began, "ended": time.time()}
+    for result in results if noted.is_wanted() else ():
+        noted.note(noted.CONVERTED, result=msgspec.to_builtins(result), manifest=manifests[result.load_id], **times)
 
 
 def told(load: StagedLoad) -> dict[str, object]:

@@ -18,6 +18,7 @@ from lakehouse.settings import Settings
 from lakehouse.workspace import answers, permissions
 from lakehouse.workspace.bodies import FileBody, form
 from lakehouse.workspace.identity import identity_of
+from singer_arrow import noted
 
 TIMEOUTS_S = (10.0, 120.0)  # to connect, and between two bytes
 HURRIED_S = (2.0, 4.0)  # the same for a call that must not wait
@@ -113,8 +114,12 @@ class Workspace:
             return request
 
         url = f"{self.identity.host}/api{path}"
+        asked = {"http.request.method": method, "url.template": self.identity.host + "/api" + "/".join(path.split("/")[:4])}
         try:
-            return self._session.request(method, url, timeout=timeout, auth=sign, **more)
+            with noted.span("request", **asked) as told:
+                answer = self._session.request(method, url, timeout=timeout, auth=sign, **more)
+                told["http.response.status_code"] = answer.status_code
+            return answer
         except requests.RequestException as error:
             raise answers.no_answer(f"{method} {self.identity.host}{path}", error) from None
 
