@@ -17,6 +17,7 @@ _SHORTEST = 4  # characters; shorter ones would black out words
 _SECRET = re.compile(r"(PASSWORD|SECRET|TOKEN|CREDENTIALS|API_KEYS?|ACCESS_KEY|PRIVATE_KEY|WEBHOOK|OAUTH_EXTRAS)$")
 _SOME = re.compile(r"(HEADERS|PARAMS|__AUTH)$")  # a secret among the rest: in JSON, or as `name=value,…`
 _THAT = re.compile(r"auth|token|secret|password|key|cookie|sig", re.IGNORECASE)
+_SCHEME = re.compile(r"^(bearer|basic|token|api-?key) +", re.IGNORECASE)  # of Authorization: what follows is the secret
 _USER = re.compile(r"(USER|USERNAME|CLIENT_ID)$")
 _URL = re.compile(r"(PROXY|URL|URI|HOST)$", re.IGNORECASE)  # with a login in it, perhaps
 
@@ -72,4 +73,4 @@ def _secrets(name: str, value: str) -> Iterator[str]:
         found = {key: unquote(each) for key, _, each in (pair.partition("=") for pair in value.split(","))}
     for key, each in found.items():
         if isinstance(each, str) and (_SECRET.search(name) or _THAT.search(key)):
-            yield from (each, each.rpartition(" ")[2])  # `Bearer …`: what follows is the secret
+            yield from (each, _SCHEME.sub("", each))
