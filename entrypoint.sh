@@ -189,7 +189,7 @@ stop() {
   trap '' TERM INT
   if [ -n "$child" ]; then
     kill -TERM -- "-$child" 2>/dev/null || :
-    timeout 10 tail --pid="$child" -f /dev/null || :
+    timeout 7 tail --pid="$child" -f /dev/null || : # what hangs is killed before Docker kills all of us, after ten seconds
     kill -KILL -- "-$child" 2>/dev/null || :
   fi
   [ ! -t 2 ] || printf '\e[?25h' >&2 # the cursor, which bars hide
