@@ -18,6 +18,7 @@ TOGETHER = {  # names of tests, and why they are one group
     r"tests/convert/.*spark": "spark",  # one engine, and 2 GB each: never two at once
     r"tests/convert/.*\[(.*-)?sail\b": "sail",  # one engine
     r"tests/chain/test_(kill|refusals|rerun|secrets|collectors)\.py": "first run",  # they look at one run of the whole pipeline
+    r"tests/container/": "tests/container",  # one image
     r"tests/docs/": "docs",  # some run commands in the project itself
 }
 LONGEST = ("spark", "tests/container", "first run", "tests/chain", "sail")  # begin first: none is left over at the end

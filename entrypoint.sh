@@ -157,13 +157,6 @@ lease() {
   wait "$holder" || exit $?
 }
 
-# usage: give_back    the lease; its program ends by itself, and is waited for, since a container's last process takes it along
-give_back() {
-  [ -n "$held_by" ] || return 0
-  exec {leased}>&-
-  timeout 5 tail --pid="$held_by" -f /dev/null || :
-}
-
 # usage: attempt COMMAND...    runs a command in its own process group, so that stopping reaches all of it; sets `status`
 attempt() {
   status=0
@@ -222,7 +215,7 @@ stop() {
   trap '' TERM INT
   if [ -n "$child" ]; then
     kill -TERM -- "-$child" 2>/dev/null || :
-    timeout 10 tail --pid="$child" -f /dev/null || :
+    timeout 7 tail --pid="$child" -f /dev/null || : # what hangs is killed before Docker kills all of us, after ten seconds
     kill -KILL -- "-$child" 2>/dev/null || :
   fi
   [ ! -t 2 ] || printf '\e[?25h' >&2 # the cursor, which bars hide
@@ -283,7 +276,7 @@ verify() { as verify owe 6 "$lakehouse" report "$@"; }
 # usage: ended    as the script ends: the lease goes back, a run tells its webhook and its collectors, and what is private goes
 ended() {
   local code=$?
-  give_back
+  [ -z "$held_by" ] || exec {leased}>&-
   if [ -n "$reported" ] && [ -n "${ALERT_WEBHOOK-}" ]; then
     sed -n 's/^\t//p' "$private/exits" >"$private/said" 2>/dev/null || :
     as alert "$lakehouse" alert --code "$code" --notes "$private" </dev/null || :
@@ -293,6 +286,8 @@ ended() {
     LIGHTHOUSE_STEP=telemetry "$lakehouse" telemetry --code "$code" --notes "$private" </dev/null || :
   fi
   [ -z "${private-}" ] || rm -rf "$private"
+  # A container ends with its first process: what gives the lease back is waited for.
+  [ -z "$held_by" ] || timeout 2 tail --pid="$held_by" -f /dev/null || :
 }
 
 # usage: private_folder    a folder for files with secrets, gone when the script ends

@@ -77,7 +77,7 @@ def hardened() -> list[str]:
     return fenced(ROOT / "docs/security.md")
 
 
-IMAGE = "tests/container/test_image.py"
+IMAGE, RUNS, INTERRUPTED = (f"tests/container/test_{name}.py" for name in ("image", "runs", "interrupted"))
 COMMANDS: dict[str, Callable[[Path], None] | str] = {  # command: what runs it, here or as a named test elsewhere
     "scripts/demo": refuses_unknown_options,
     "scripts/test": collects_every_test,
@@ -87,9 +87,10 @@ COMMANDS: dict[str, Callable[[Path], None] | str] = {  # command: what runs it, 
     "scripts/lint": is_what_ci_runs,
     "docker build -t lighthouse-ingestion-pipeline .": f"{IMAGE}::test_help_needs_no_configuration",
     "cp .env.save .env": template_has_every_needed_variable,
-    "docker run --env-file .env lighthouse-ingestion-pipeline": f"{IMAGE}::test_env_file_run_loads_every_row",
-    hardened()[0]: f"{IMAGE}::test_hardened_run_resumes_and_doubles_nothing",
-    f".venv/bin/{MELTANO}": f"{IMAGE}::test_plain_meltano_run_works_in_the_image",
+    "docker run --env-file .env lighthouse-ingestion-pipeline": f"{INTERRUPTED}::test_env_file_run_loads_every_row",
+    hardened()[0]: f"{RUNS}::test_hardened_run_resumes_and_doubles_nothing",
+    "docker compose run --rm pipeline": f"{RUNS}::test_plain_meltano_run_works_in_the_image",
+    f".venv/bin/{MELTANO}": f"{RUNS}::test_plain_meltano_run_works_in_the_image",
 }
 
 

@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 import yaml
+from databricks.bundles.jobs import Job
+from databricks.bundles.schemas import Schema
+from databricks.bundles.volumes import Volume
 from docs_kit import DOCUMENTS, README, ROOT
 
 from lighthouse.project import Project
@@ -85,16 +88,14 @@ def test_the_entra_logins_that_are_shown_are_complete(block: str) -> None:
 def test_the_recipes_run_the_image_with_variables_of_the_pipeline_one_run_at_a_time() -> None:
     """None of the schedulers is here: what is read is what each of them would read, as its own format."""
     page = DOCS / "how-to-schedule.md"
-    cron, compose, action = map(yaml.safe_load, blocks(page, "yaml"))
+    cron, override, action, _ = map(yaml.safe_load, blocks(page, "yaml"))
     [container] = cron["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
-    service = compose["services"]["lighthouse"]
+    service = override["services"]["pipeline"]
     template = (ROOT / ".env.save").read_text()
     for names in ([each["name"] for each in container["env"]], list(service["environment"])):
         assert names and [name for name in names if f"{name.removesuffix('_FILE')}=" not in template] == []
     assert cron["spec"]["concurrencyPolicy"] == "Forbid" and action["concurrency"]
-    assert container["image"] == service["image"] == "lighthouse-ingestion-pipeline"
-    assert {f"/run/secrets/{name}" for name in service["secrets"]} == set(service["environment"].values())
-    assert compose["secrets"].keys() == set(service["secrets"])
+    assert container["image"] == "lighthouse-ingestion-pipeline"
     units = [configparser.ConfigParser(strict=True, interpolation=None) for _ in blocks(page, "ini")]
     for unit, text in zip(units, blocks(page, "ini"), strict=True):
         unit.optionxform = str  # type: ignore[assignment,method-assign]  # names of systemd have capitals
@@ -104,6 +105,30 @@ def test_the_recipes_run_the_image_with_variables_of_the_pipeline_one_run_at_a_t
     [dag] = map(ast.parse, blocks(page, "python"))
     given = {each.arg: ast.unparse(each.value) for node in ast.walk(dag) if isinstance(node, ast.Call) for each in node.keywords}
     assert given["image"] == "'lighthouse-ingestion-pipeline'" and given["max_active_runs"] == "1"
+
+
+RESOURCES = {"schemas": Schema, "volumes": Volume, "jobs": Job}
+
+
+def test_the_asset_bundle_has_fields_that_databricks_knows_and_the_places_of_the_page() -> None:
+    """By Databricks' own models of a bundle's resources, which know no other field; no CLI that has bundles is here."""
+    page = DOCS / "how-to-schedule.md"
+    bundle = yaml.safe_load(blocks(page, "yaml")[-1])
+    assert bundle.keys() == {"bundle", "variables", "resources", "targets"} and bundle["resources"].keys() == RESOURCES.keys()
+    made = {
+        (kind, name): RESOURCES[kind].from_dict(each)
+        for kind, all_of_it in bundle["resources"].items()
+        for name, each in all_of_it.items()
+    }
+    used = set(re.findall(r"\$\{var\.(\w+)\}", str(bundle)))
+    assert used == bundle["variables"].keys()
+    catalog, schema, volume = bundle["variables"]["catalog"]["default"], made["schemas", "lighthouse"], made["volumes", "stage"]
+    assert f"`LAKEHOUSE_STAGE=/Volumes/{catalog}/{schema.name}/{volume.name}`" in page.read_text()
+    assert f"`LAKEHOUSE_TARGET={catalog}.{schema.name}`" in page.read_text()
+    granted = re.findall(r"GRANT (.+) ON (SCHEMA|VOLUME) main\.", (DOCS / "security.md").read_text())
+    for resource, kind in ((schema, "SCHEMA"), (volume, "VOLUME")):
+        wanted = {each.replace(" ", "_") for words, of in granted if of == kind for each in words.split(", ")}
+        assert {each.value for grant in resource.grants for each in grant.privileges} == wanted
 
 
 def texts(tree: ast.AST) -> Iterator[str]:

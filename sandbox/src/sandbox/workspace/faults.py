@@ -6,7 +6,8 @@
 ```
 
 `requests` go wrong in the order they are listed, each `times` times after `skip` matching requests that pass. `runs` are what
-becomes of the next runs that are submitted. `GET /sandbox/requests` lists the requests so far. Each POST adds to what is there.
+becomes of the next runs that are submitted. `GET /sandbox/requests` lists the requests so far, with the `fault` of those
+that met one. Each POST adds to what is there.
 """
 
 from __future__ import annotations
@@ -131,6 +132,7 @@ class FaultyServer:
         if fault is None:
             await self._app(scope, receive, noting)
             return
+        seen["fault"] = fault.kind
         await self._fail(fault, scope, receive, noting, getattr(send, "__self__", None))
 
     async def _fail(self, fault: Fault, scope: Scope, receive: Receive, send: Send, connection: Any) -> None:
