@@ -81,7 +81,9 @@ def test_a_run_again_reads_only_what_is_new_and_loads_nothing_twice(
 
     insert_orders(one, 3)
     elsewhere = pipeline("elsewhere")
-    elsewhere.environment |= {name: value for name, value in one.environment.items() if name.startswith("LAKEHOUSE_")}
+    elsewhere.environment |= {
+        name: value for name, value in one.environment.items() if name.startswith("LAKEHOUSE_") or name in SECRETS
+    }
     resumed = elsewhere.run(LOG_LEVEL="debug")
     assert resumed.code == 0, resumed.text
     told = [name for name in SECRETS if any(form in resumed.text for form in forms_of(elsewhere, name))]

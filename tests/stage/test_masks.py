@@ -28,6 +28,9 @@ VARIABLES = {
     "TAP_REST_API_MSDK_API_KEYS": json.dumps({"X-Key": SECRET}),
     "TAP_REST_API_MSDK_HEADERS": json.dumps({"Authorization": SECRET, "Accept": "application/json"}),
     "OTEL_EXPORTER_OTLP_HEADERS": f"x-tenant=one,authorization=Bearer%20{quote(SECRET, safe='')}",
+    "OPENLINEAGE_API_KEY": SECRET,
+    "OPENLINEAGE__TRANSPORT__AUTH": json.dumps({"type": "api_key", "apiKey": SECRET}),
+    "OPENLINEAGE__TRANSPORT__AUTH__APIKEY": SECRET,
     "TAP_REST_API_MSDK_PARAMS": json.dumps({"api_key": SECRET, "format": "long words"}),
     "https_proxy": f"http://me:{quote(SECRET, safe='')}@proxy.example:3128",
 }

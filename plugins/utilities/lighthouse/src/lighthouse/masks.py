@@ -14,7 +14,7 @@ from functools import cache
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 _SHORTEST = 4  # characters; shorter ones would black out words
-_SECRET = re.compile(r"(PASSWORD|SECRET|TOKEN|CREDENTIALS|API_KEYS?|ACCESS_KEY|PRIVATE_KEY|WEBHOOK|OAUTH_EXTRAS)$")
+_SECRET = re.compile(r"(PASSWORD|SECRET|TOKEN|CREDENTIALS|API_?KEYS?|ACCESS_KEY|PRIVATE_KEY|WEBHOOK|OAUTH_EXTRAS)$")
 _SOME = re.compile(r"(HEADERS|PARAMS|__AUTH)$")  # a secret among the rest: in JSON, or as `name=value,…`
 _THAT = re.compile(r"auth|token|secret|password|key|cookie|sig", re.IGNORECASE)
 _SCHEME = re.compile(r"^(bearer|basic|token|api-?key) +", re.IGNORECASE)  # of Authorization: what follows is the secret
