@@ -133,7 +133,7 @@ def test_a_collector_that_is_silent_or_gone_holds_up_nothing(
         said = tell(workspace, output, failed[0], 143, **heard.places)
         seconds = time.monotonic() - began
     assert [line.count(" were not all sent: ") for line in said.splitlines()] == [1, 1], said
-    assert seconds < 10, "three seconds, and the time that clients take to be imported"
+    assert seconds < 25, "three, and what clients take to be imported on a busy machine; their own patience is longer"
 
 
 def test_what_nobody_asks_for_is_not_even_imported(workspace: Workspace, output: Path, failed: tuple[Path, Made]) -> None:

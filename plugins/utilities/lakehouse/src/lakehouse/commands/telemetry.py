@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -68,14 +68,14 @@ def _facts(code: int, notes: Path, settings: Settings) -> RunFacts:
 
 def _send(asked: Wanted, facts: RunFacts, settings: Settings, limit_s: float) -> None:
     """One after the other, all within the limit; a line for each collector that did not take something."""
-    began, failed = time.monotonic(), dict[str, tuple[str, str]]()
+    with importing():
+        ways = list(_ways(asked, facts, settings))
+    began, failed = time.monotonic(), dict[str, tuple[str, str]]()  # what clients take to be imported does not count
     signal.signal(signal.SIGALRM, _time_is_up)
-    asks = (("metrics", asked.metrics, _metrics), ("lineage events", asked.lineage, _lineage), ("traces", asked.traces, _traces))
-    for number, (what, variable, send) in enumerate(asks, 1):  # what is most comes last, and none takes all of the time
-        due = began + limit_s * number / len(asks)
+    for number, (what, variable, send) in enumerate(ways, 1):  # none takes all of the time
         if variable in failed:  # who did not take the first will not take the second
             failed[variable] = f"{failed[variable][0]} and {what}", failed[variable][1]
-        elif variable and (wrong := _tried(lambda send=send: send(facts, settings), due)):  # type: ignore[misc]
+        elif wrong := _tried(send, began + limit_s * number / len(ways)):
             failed[variable] = what, wrong
     for variable, (what, wrong) in failed.items():
         say(f"{what} were not all sent: {wrong}. Look at {variable}; the run is what it is without them", level="warning")
@@ -117,27 +117,25 @@ class _Said(logging.Handler):
         self.last = record.getMessage()
 
 
+def _ways(asked: Wanted, facts: RunFacts, settings: Settings) -> Iterator[tuple[str, str, Callable[[], None]]]:
+    """What is to be sent, the variable that asks for it, and what sends it; what is most comes last."""
+    if asked.metrics:
+        from lakehouse.telemetry import metrics
+
+        yield "metrics", asked.metrics, lambda: metrics.send(facts, _resource())
+    if asked.lineage:
+        from lakehouse.telemetry import lineage
+
+        yield "lineage events", asked.lineage, lambda: lineage.send(facts, os.environ, settings.host, settings.stage)
+    if asked.traces:
+        from lakehouse.telemetry import traces
+
+        yield "traces", asked.traces, lambda: traces.send(facts, _resource(), os.environ)
+
+
 def _resource() -> Any:
     """OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES, with a service name where neither has one."""
     from opentelemetry.sdk.resources import Resource
 
     named = os.environ.get("OTEL_SERVICE_NAME") or "service.name=" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
     return Resource.create({} if named else {"service.name": SERVICE})
-
-
-def _traces(facts: RunFacts, settings: Settings) -> None:
-    with importing():
-        from lakehouse.telemetry import traces
-    traces.send(facts, _resource(), os.environ)
-
-
-def _metrics(facts: RunFacts, settings: Settings) -> None:
-    with importing():
-        from lakehouse.telemetry import metrics
-    metrics.send(facts, _resource())
-
-
-def _lineage(facts: RunFacts, settings: Settings) -> None:
-    with importing():
-        from lakehouse.telemetry import lineage
-    lineage.send(facts, os.environ, settings.host, settings.stage)
