@@ -13,6 +13,7 @@ from lakehouse.job.clock import utc_now
 from lakehouse.job.errors import LeaseLost
 from lakehouse.job.session import cause_of, die_if_asked
 from lakehouse.job.tables import Target
+from lakehouse.job.values import values
 
 LEASE = "_lease"
 LEASE_SCHEMA = "name string, owner string, taken_at timestamp, expires_at timestamp, fence bigint"
@@ -111,9 +112,9 @@ class Lease:
         row = (NAME, None, utc_now(), utc_now(), 0)
         try:
             if not self._target.fields(LEASE):
-                self._target.append(self._spark.createDataFrame([], LEASE_SCHEMA), LEASE, {"userMetadata": "lease"})
+                self._target.append(values(self._spark, [], LEASE_SCHEMA), LEASE, {"userMetadata": "lease"})
                 die_if_asked("lease-table-made")
-            self._spark.createDataFrame([row], LEASE_SCHEMA).createOrReplaceTempView("_lease_row")
+            values(self._spark, [row], LEASE_SCHEMA).createOrReplaceTempView("_lease_row")
             self._spark.sql(
                 f"MERGE INTO {self._target.sql(LEASE)} t USING _lease_row s ON t.name = s.name WHEN NOT MATCHED THEN "
                 "INSERT (name, owner, taken_at, expires_at, fence) VALUES (s.name, s.owner, s.taken_at, s.expires_at, s.fence)"

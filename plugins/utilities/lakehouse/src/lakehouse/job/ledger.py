@@ -15,6 +15,7 @@ from lakehouse.job.order import Applied, is_reached, key_of, value_of
 from lakehouse.job.session import die_if_asked
 from lakehouse.job.tables import Target
 from lakehouse.job.types import quoted
+from lakehouse.job.values import values
 
 LEDGER = "_loads"
 LEDGER_SCHEMA = (
@@ -48,7 +49,7 @@ class Ledger:
     def prepare(self) -> None:
         """Makes the table, or adds the columns that an older one lacks."""
         if any(name not in self._there for name in NAMES):
-            self._target.append(self._spark.createDataFrame([], LEDGER_SCHEMA), LEDGER, {"userMetadata": "ledger"})
+            self._target.append(values(self._spark, [], LEDGER_SCHEMA), LEDGER, {"userMetadata": "ledger"})
 
     @property
     def rows(self) -> list[Row]:
@@ -116,13 +117,13 @@ class Ledger:
     ) -> Row:
         """The row of a load, to be committed."""
         m = load.manifest
-        values = (
+        told = (
             m["load_id"], load.sha256, m["source"], m["stream"], m["table"], m["mode"], m["rows"], m["source_rows"], delta_rows,
             version, None if m["bookmark"] is None else json.dumps(m["bookmark"], sort_keys=True), utc_now(), self.id, status,
             reason, json.dumps({each["column"]: each["type"] for each in load.columns}),
             m.get("dead_letters", 0), m.get("left_out", 0), load.deletes,
         )  # fmt: skip
-        return dict(zip(NAMES, values, strict=True))
+        return dict(zip(NAMES, told, strict=True))
 
     def superseded(self, load: Load) -> list[Row]:
         """The refused loads of a stream that a load, now applied, covers: their rows as they are from then on."""
@@ -141,8 +142,7 @@ class Ledger:
 
     def _write(self, rows: list[Row]) -> None:
         view = "_ledger_rows"
-        values = [tuple(row[name] for name in NAMES) for row in rows]
-        frame = self._spark.createDataFrame(values, LEDGER_SCHEMA)
+        frame = values(self._spark, [[row[name] for name in NAMES] for row in rows], LEDGER_SCHEMA)
         frame.coalesce(1).createOrReplaceTempView(view)
         columns, given = ", ".join(map(quoted, NAMES)), ", ".join(f"s.{quoted(name)}" for name in NAMES)
         sets = ", ".join(f"t.{quoted(name)} = s.{quoted(name)}" for name in NAMES)

@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 from lakehouse.job.clock import utc_now
 from lakehouse.job.ledger import Ledger, Row, status_of
 from lakehouse.job.outcome import Outcome
+from lakehouse.job.values import values
 
 NAMED = ("load_id", "source", "stream", "mode", "rows", "source_rows")
 BESIDES = ("dead_letters", "left_out", "deletes")  # what is not among a load's rows
@@ -61,4 +62,4 @@ def publish(spark: SparkSession, stage: str, job: str, content: dict[str, Any], 
     """Writes the document as one line into a folder of its own; the newest folder counts."""
     now = utc_now().strftime("%Y%m%dT%H%M%S%fZ")
     line = json.dumps(content, ensure_ascii=True, separators=(",", ":"))
-    spark.createDataFrame([(line,)], "value string").coalesce(1).write.text(f"{stage}/{folder}/{now}-{job}")
+    values(spark, [(line,)], "value string").coalesce(1).write.text(f"{stage}/{folder}/{now}-{job}")
