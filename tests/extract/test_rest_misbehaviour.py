@@ -334,7 +334,10 @@ def test_streams_of_one_api_page_in_their_own_ways_one_of_them_with_a_total_of_n
     assert run.code == runs.ENDED, run.log
     assert [run.document(name)["source_rows"] for name in ("things", "uncounted", "numbered")] == [35, None, None]
     assert len(run.staged("things")) == len(run.staged("uncounted")) == len(run.staged("numbered")) == 35
-    limits = {name: {request.query.get("limit") for request in api.requests if request.path == f"/{name}"} for name in ("things", "uncounted", "numbered")}
+    limits = {
+        name: {request.query.get("limit") for request in api.requests if request.path == f"/{name}"}
+        for name in ("things", "uncounted", "numbered")
+    }
     assert limits["things"] == {"7"} and "7" not in limits["uncounted"] | limits["numbered"], limits
     assert all("page" in request.query for request in api.requests if request.path == "/numbered")
 
