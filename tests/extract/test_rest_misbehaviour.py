@@ -316,16 +316,30 @@ def test_a_records_path_without_its_star_reads_the_list_or_is_refused_by_name(tm
         runs.refused(run, "records_path", code=run.code if run.code in (2, 3) else 3)
 
 
-def test_a_stream_without_a_total_stands_beside_one_with(tmp_path: Path) -> None:
+def test_streams_of_one_api_page_in_their_own_ways_one_of_them_with_a_total_of_null(tmp_path: Path) -> None:
     held = Table(table.rows(35))
-    counted, uncounted = STYLES["offset"].serve(held), STYLES["offset"].serve(held, total=False)
-    streams = (runs.stream(), runs.stream(name="others", path="/others") | {"total_path": "none"})
-    with Api(lambda request: (counted if request.path == "/things" else uncounted)(request)) as api:
+    serve = {
+        "/things": STYLES["offset"].serve(held),
+        "/uncounted": on(members(total=None))(STYLES["offset"].serve(held), held),
+        "/numbered": STYLES["page_number"].serve(held, total=False),
+    }
+    streams = (
+        runs.stream(pagination_page_size=7),
+        runs.stream(name="uncounted", path="/uncounted", total_path="none"),
+        runs.stream(name="numbered", path="/numbered", total_path="none") | STYLES["page_number"].settings,
+    )
+    with Api(lambda request: serve[request.path](request)) as api:
         run = runs.run(tmp_path, runs.settings(api.url, tmp_path / "spool", *streams))
     runs.bounded(run)
     assert run.code == runs.ENDED, run.log
-    assert [run.document(name)["source_rows"] for name in ("things", "others")] == [35, None]
-    assert len(run.staged("others")) == 35
+    assert [run.document(name)["source_rows"] for name in ("things", "uncounted", "numbered")] == [35, None, None]
+    assert len(run.staged("things")) == len(run.staged("uncounted")) == len(run.staged("numbered")) == 35
+    limits = {
+        name: {request.query.get("limit") for request in api.requests if request.path == f"/{name}"}
+        for name in ("things", "uncounted", "numbered")
+    }
+    assert limits["things"] == {"7"} and "7" not in limits["uncounted"] | limits["numbered"], limits
+    assert all("page" in request.query for request in api.requests if request.path == "/numbered")
 
 
 def test_records_have_no_end_of_their_own_when_a_page_fails(tmp_path: Path) -> None:

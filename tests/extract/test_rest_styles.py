@@ -7,6 +7,7 @@ README says.
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -15,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+import yaml
 from api_kit import runs
 from api_kit.forks import MB, Forks
 from api_kit.runs import PUBLISHED, Run, settings, stream
@@ -25,6 +27,11 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from tap_rest_api_msdk import config as tap_config
+
+OF_THE_SDK = {
+    "stream_maps", "stream_map_config", "faker_config", "flattening_enabled", "flattening_max_depth", "batch_config",
+}  # fmt: skip
 FAIL_WHEN_PUBLISHED = {"header_link", "restapi_header_link", "hateoas"}
 OWN = ("total_path", "batch_config", "request_timeout_seconds", "backoff_max_seconds", "throttle_max_seconds")
 AS_PUBLISHED = dict.fromkeys(OWN)  # settings that only this project's tap has
@@ -141,6 +148,28 @@ def test_the_defaults_are_the_published_ones(tmp_path: Path) -> None:
         left, right = ours(tmp_path, config), published(tmp_path, config)
     same_records(left, right)
     assert len(left.records()) == 35
+
+
+def test_every_setting_of_the_published_tap_is_declared_and_has_its_default(tmp_path: Path) -> None:
+    """Both taps say themselves what they take; meltano.yml declares it, but for what Meltano declares by itself."""
+    about = {
+        name: json.loads(
+            subprocess.run([program, "--about", "--format=json"], capture_output=True, check=True, cwd=tmp_path).stdout
+        )["settings"]["properties"]
+        for name, program in {"published": str(PUBLISHED), "ours": runs.tap()}.items()
+    }
+    own = {name for name in about["published"] if name not in OF_THE_SDK}
+    assert len(own) == 43
+    assert own <= about["ours"].keys()
+    plugins = yaml.safe_load((runs.ROOT / "meltano.yml").read_text())["plugins"]["extractors"]
+    [ours] = [plugin for plugin in plugins if plugin["name"] == "tap-rest-api-msdk"]
+    assert own <= {setting["name"] for setting in ours["settings"]}
+    defaults = {name: about["published"][name]["default"] for name in own if about["published"][name].get("default") is not None}
+    bare = {"api_url": "http://127.0.0.1", "streams": [stream()]}
+    stated = bare | {name: value for name, value in defaults.items() if name != "pagination_initial_offset"}  # see below
+    assert len(defaults) == 12
+    assert tap_config.parse(stated).streams == tap_config.parse(bare).streams
+    assert tap_config.parse(stated).patience == tap_config.parse(bare).patience
 
 
 def test_the_first_offset_is_1_unless_it_is_set(tmp_path: Path) -> None:
@@ -468,6 +497,27 @@ def test_a_session_token_is_sent_and_signed(tmp_path: Path) -> None:
         run = runs.run(tmp_path, settings(api.url, tmp_path / "spool", **login.settings))
     runs.bounded(run)
     runs.whole(run, rows(35))
+
+
+def test_the_credentials_of_a_profile_sign_and_one_that_has_none_is_a_wrong_configuration(tmp_path: Path) -> None:
+    files = {
+        "AWS_SHARED_CREDENTIALS_FILE": "[ana]\naws_access_key_id = {aws_access_key_id}\n"
+        "aws_secret_access_key = {aws_secret_access_key}\n",
+        "AWS_CONFIG_FILE": "[profile ana]\nregion = {aws_region}\n[profile bare]\n",
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_text(content.format(**AWS))
+    env = {**{name: str(tmp_path / name) for name in files}, "AWS_EC2_METADATA_DISABLED": "true"}
+    told = {"bare": "the profile bare has no credentials and no region", "nobody": r"profile \(nobody\) could not be found"}
+    with Api(Guard(LOGINS["aws"])) as api:
+        for profile in ("ana", *told):
+            login = {"auth_method": "aws", "aws_credentials": {"aws_profile": profile, "aws_service": AWS["aws_service"]}}
+            run = runs.run(tmp_path / profile, settings(api.url, tmp_path / profile / "spool", **login), env=env)
+            runs.bounded(run)
+            if profile == "ana":
+                runs.whole(run, rows(35))
+            else:
+                runs.refused(run, "the configuration of tap-rest-api-msdk has 1 problem", told[profile], code=2)
 
 
 def test_what_is_signed_holds_odd_parameters_too(tmp_path: Path) -> None:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from singer_arrow import syncing
-from singer_arrow.errors import SelectionRefused
 from tap_rest_api_msdk import stream_choice
 from tap_rest_api_msdk.client.client import ApiClient
 from tap_rest_api_msdk.config import StreamConfig, TapConfig
 from tap_rest_api_msdk.late_sdk import Context, Record, SameRecordTransform, Stream, serialize_jsonl
+from tap_rest_api_msdk.reading.families import Families
 from tap_rest_api_msdk.reading.stream_reader import StreamReader
 from tap_rest_api_msdk.stream_choice import StreamChoice
 
@@ -30,11 +30,11 @@ class RestStream(Stream):
     # records are typed when they are decoded: the SDK's own conversion would cost time and digits
     TYPE_CONFORMANCE_LEVEL = Stream.TYPE_CONFORMANCE_LEVEL.NONE
 
-    def __init__(self, tap: Tap, stream: StreamConfig, config: TapConfig, client: ApiClient) -> None:
+    def __init__(self, tap: Tap, stream: StreamConfig, config: TapConfig, client: ApiClient, families: Families) -> None:
         super().__init__(tap, stream.schema, stream.name)
         self._stream = stream
         self._settings = config
-        self._client = client
+        self._client, self._families = client, families
         self.primary_keys = stream.primary_keys
         self.replication_key = stream.replication_key
 
@@ -51,15 +51,23 @@ class RestStream(Stream):
     ) -> Iterator[tuple[BaseBatchFileEncoding, list[str]]]:
         """Yields the parts of a complete load at once. Raises TapError or ArrowSingerError; then there is no load document."""
         root = Path(unquote(urlsplit(batch_config.storage.root).path))
-        parts = self._reading().load(root, self.get_context_state(context))
+        reader = self._reading()
+        parent = self._families.parent(reader.choice)
+        parts = reader.load(root, self.get_context_state(context))
         if parts is not None:
+            parent.add_parts(parts)
+            parent.is_whole()
             yield batch_config.encoding, [part.as_uri() for part in parts]
 
     def get_records(self, context: Context | None) -> Iterator[Record]:
         """Yields the records, typed and checked as in a load. Raises TapError or ArrowSingerError."""
         self._read = self._reading()
         is_for_json = self._is_plain and not self._is_incremental  # the SDK looks for bookmarks in dictionaries
-        return syncing.marked(self.tap_state, self.name, self._read.records(self.get_context_state(context), is_for_json))
+        parent = self._families.parent(self._read.choice)
+        yield from syncing.marked(
+            self.tap_state, self.name, self._read.records(self.get_context_state(context), is_for_json, parent.add)
+        )
+        parent.is_whole()
 
     def _write_record_message(self, record: Record) -> None:
         """As the SDK writes one, without its objects on the way, where a record is sent as it is."""
@@ -97,9 +105,4 @@ class RestStream(Stream):
             self._stream, tuple(self.primary_keys), self.replication_key, self.replication_method.upper(), deselected
         )
         stream_choice.check(choice)
-        if self._stream.parent:
-            raise SelectionRefused(
-                f"stream {self.name}: streams with a parent are read with BATCH output only",
-                action="set batch_config, or deselect it",
-            )
-        return StreamReader(choice, self._settings, self._client)
+        return StreamReader(choice, self._settings, self._client, self._families.values(self._stream))

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 from singer_arrow import exits
 from singer_arrow.settings import json_schema
 from tap_rest_api_msdk import config, connect, stream_choice
-from tap_rest_api_msdk.late_sdk import Message, MsgSpecWriter, RecordMessage, Tap, serialize_jsonl
+from tap_rest_api_msdk.late_sdk import Message, MsgSpecWriter, RecordMessage, Stream, Tap, serialize_jsonl
 from tap_rest_api_msdk.reading import sample
+from tap_rest_api_msdk.reading.families import Families
 from tap_rest_api_msdk.settings import PROGRAM, Settings
 from tap_rest_api_msdk.streams import RestStream
 
@@ -48,4 +49,11 @@ class TapRestApi(Tap):
         model, client = self._model, connect.client(self._model)
         entries = {name: entry.to_dict() for name, entry in (self.input_catalog or {}).items()}
         known = [stream_choice.known(stream, entries.get(stream.name)) for stream in model.streams]
-        return [RestStream(self, sample.completed(stream, model, client), model, client) for stream in known]
+        families = Families(model.streams, model.settings.max_children)
+        return [RestStream(self, sample.completed(stream, model, client), model, client, families) for stream in known]
+
+    @property
+    def streams(self) -> dict[str, Stream]:
+        """The streams in the order of the configuration, where parents are listed before their children."""
+        found = super().streams
+        return {stream.name: found[stream.name] for stream in self._model.streams}

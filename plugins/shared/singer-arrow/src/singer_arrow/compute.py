@@ -18,6 +18,8 @@ _BY_NAME = {
     **{name: name for name in ("abs", "any", "equal", "greater", "if_else", "is_inf", "less", "not_equal")},
     **{"and_": "and", "or_": "or"},
 }
+# Arrow looks for the type of a value that has none among all it knows, and imports dateutil for that: 0.014 CPU seconds.
+_SCALARS = {int: pa.int64(), float: pa.float64(), str: pa.string()}
 
 
 def cast(values: Any, arrow: pa.DataType) -> Any:
@@ -49,4 +51,4 @@ def call(name: str, *arguments: Any) -> Any:
     """What a kernel makes of its arguments, by the kernel's own name and with its own defaults."""
     from pyarrow._compute import call_function
 
-    return call_function(name, arguments)
+    return call_function(name, [pa.scalar(each, _SCALARS[type(each)]) if type(each) in _SCALARS else each for each in arguments])

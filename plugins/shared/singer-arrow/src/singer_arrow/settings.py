@@ -12,6 +12,7 @@ import re
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -82,7 +83,7 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
         hold them.
         """
         given = {name: value for name, value in cls.prepared(config).items() if name not in cls.ignored and not _is_blank(value)}
-        fields = {field.encode_name: field for field in msgspec.structs.fields(cls)}
+        fields = _fields(cls)
         problems = [Problem(setting=place + name, what=_unknown(name, fields)) for name in given if name not in fields]
         values: dict[str, Any] = {}
         for name, field in fields.items():
@@ -152,7 +153,13 @@ def json_schema(model: type[msgspec.Struct]) -> dict[str, Any]:
 
 def metas(model: type[msgspec.Struct]) -> dict[str, Meta]:
     """What is said of each setting: description, examples."""
-    return {field.encode_name: _meta(field.type) for field in msgspec.structs.fields(model)}
+    return {name: _meta(field.type) for name, field in _fields(model).items()}
+
+
+@cache
+def _fields(model: type[msgspec.Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
+    """The fields by their names in a configuration. Finding them compiles each annotation: 2 ms of a model of 30."""
+    return {field.encode_name: field for field in msgspec.structs.fields(model)}
 
 
 def is_secret(kind: Any) -> bool:

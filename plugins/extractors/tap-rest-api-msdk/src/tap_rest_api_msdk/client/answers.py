@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
@@ -63,9 +64,12 @@ def origin(url: str) -> tuple[str, str, int]:
     return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
 
 
+_origin_of_base = cache(origin)  # there is one, or a few: it is asked for with each request
+
+
 def is_same(url: str, base: str) -> bool:
     """Whether an address is of the same host as another, where credentials may go; never from https to http."""
-    there, here = origin(url), origin(base)
+    there, here = origin(url), _origin_of_base(base)
     return there == here or (there[0] == "https" and here[0] == "http" and (there[1], there[2], here[2]) == (here[1], 443, 80))
 
 

@@ -9,8 +9,7 @@ import math
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
 _changed = threading.Condition()
@@ -19,21 +18,21 @@ _wakes = math.inf
 _watcher: threading.Thread | None = None
 
 
-@contextmanager
-def until(due: float | None, sock: Any) -> Iterator[None]:
+class Until:
     """While the block runs, the socket is shut down at `due`, in monotonic seconds; whoever reads from it meets its end."""
-    if due is None or sock is None:
-        yield
-        return
-    this = object()
-    with _changed:
-        _due[this] = due, sock
-        _watch_from(due)
-    try:
-        yield
-    finally:
+
+    def __init__(self, due: float | None, sock: Any) -> None:
+        self._due, self._sock = due, sock
+
+    def __enter__(self) -> None:
+        if self._due is not None and self._sock is not None:
+            with _changed:
+                _due[self] = self._due, self._sock
+                _watch_from(self._due)
+
+    def __exit__(self, *_: object) -> None:
         with _changed:
-            _due.pop(this, None)
+            _due.pop(self, None)
 
 
 def _watch_from(due: float) -> None:

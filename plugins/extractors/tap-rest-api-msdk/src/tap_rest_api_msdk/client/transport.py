@@ -34,7 +34,7 @@ class _InTime:
 
     def getresponse(self) -> Any:
         _moment.sock = self.sock
-        with deadlines.until(getattr(_moment, "due", None), self.sock):
+        with deadlines.Until(getattr(_moment, "due", None), self.sock):
             return super().getresponse()  # type: ignore[misc]
 
 
@@ -75,7 +75,7 @@ class Transport:
                 assert_same_host=False, preload_content=False, decode_content=False,
             )  # fmt: skip
             try:
-                with deadlines.until(due, _moment.sock):
+                with deadlines.Until(due, _moment.sock):
                     content = self._content(answer, due)
                 answer.release_conn()
             except BaseException:

@@ -1,12 +1,11 @@
-"""Streams that are read for each record of another one: the values they take, and their walks one behind the other."""
+"""Streams that are read for each record of another one: the values that they take of it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
-import pyarrow.parquet as pq
+import pyarrow as pa
 
 from singer_arrow.errors import SelectionRefused
 from tap_rest_api_msdk.config import StreamConfig
@@ -26,17 +25,6 @@ def taken(stream: StreamConfig) -> list[str]:
     return sorted({name for text in texts for name in _TAKEN.findall(text)})
 
 
-def of_parent(stream: StreamConfig, found: Sequence[Values] | None) -> Sequence[Values]:
-    """The values that a stream is read for. Raises SelectionRefused where there are none because its parent was not read."""
-    if found is None:
-        raise SelectionRefused(
-            f"stream {stream.name}: its parent {stream.parent} was not read in this run",
-            safe="Nothing of this stream was read, Delta is as it was",
-            action=f"select {stream.parent} too, and solve what it failed for",
-        )
-    return found
-
-
 def check(child: StreamConfig, parent: StreamChoice) -> None:
     """Raises SelectionRefused where a parent cannot give what a child takes of it."""
     missing = sorted(set(taken(child)) - set(parent.columns))
@@ -52,31 +40,37 @@ def check(child: StreamConfig, parent: StreamChoice) -> None:
         )
 
 
-def values(parts: Iterable[Path], columns: Sequence[str], most: int, parent: str) -> list[Values]:
-    """The different values of columns in a parent's parts, as text, in the order of the parts. NULL is left out.
+class Taking:
+    """Takes, from the rows of a parent as they go by, the values that one child is read for: each once, in their order.
 
-    Raises ShortLoad for more than `most`.
+    NULL is left out. Raises SelectionRefused where the parent does not have them, `add` ShortLoad for more than `most`.
     """
-    found: dict[tuple[str, ...], None] = {}
-    for row in _rows(parts, columns):
-        found[row] = None
-        if len(found) > most:
-            raise ShortLoad(
-                f"stream {parent}: it has more than {most} records that other streams are read for",
-                action="raise max_children, or read fewer records of it",
-            )
-    return [dict(zip(columns, row, strict=True)) for row in found]
+
+    def __init__(self, child: StreamConfig, parent: StreamChoice, most: int) -> None:
+        check(child, parent)
+        self.columns = taken(child)
+        self._parent, self._most = parent.stream, most
+        self._found: dict[tuple[str, ...], None] = {}
+
+    @property
+    def values(self) -> list[Values]:
+        """The values so far, as text."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self._found]
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Takes the next rows."""
+        for row in zip(*(batch.column(name).to_pylist() for name in self.columns), strict=True):
+            if None not in row:
+                self._found[tuple(text(value) for value in row)] = None
+            if len(self._found) > self._most:
+                raise ShortLoad(
+                    f"stream {self._parent}: it has more than {self._most} records that other streams are read for",
+                    action="raise max_children, or read fewer records of it",
+                )
 
 
-def _rows(parts: Iterable[Path], columns: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    for part in parts:
-        for batch in pq.ParquetFile(part).iter_batches(columns=list(columns)):
-            for row in zip(*(batch.column(name).to_pylist() for name in columns), strict=True):
-                if None not in row:
-                    yield tuple(_text(value) for value in row)
-
-
-def _text(value: object) -> str:
+def text(value: object) -> str:
+    """A value as paths and parameters hold it."""
     if isinstance(value, bool):
         return str(value).lower()
     return value.isoformat() if hasattr(value, "isoformat") else str(value)

@@ -15,7 +15,8 @@ from tap_rest_api_msdk.client.client import ApiClient
 from tap_rest_api_msdk.config import StreamConfig, TapConfig
 from tap_rest_api_msdk.errors import AnswerRefused
 from tap_rest_api_msdk.pages.requests import Requests
-from tap_rest_api_msdk.reading.children import Values
+from tap_rest_api_msdk.reading import children
+from tap_rest_api_msdk.reading.children import ALONE, Values
 from tap_rest_api_msdk.reading.identity import Identity
 from tap_rest_api_msdk.reading.walk import At, Walk
 from tap_rest_api_msdk.records import flatten, infer
@@ -25,11 +26,14 @@ from tap_rest_api_msdk.records.envelope import Envelope, Page
 def completed(stream: StreamConfig, config: TapConfig, client: ApiClient, values: Values | None = None) -> StreamConfig:
     """The stream with its schema: as declared, else inferred; with the column of raw records where it is asked for.
 
-    Raises TapError as reading does, AnswerRefused where there is no record to infer from.
+    `values` are those of a parent's record; without them one of the parent's first records is asked for. Raises TapError as
+    reading does, AnswerRefused where there is no record to infer from.
     """
     schema = stream.schema
     if schema is None:
-        sample = _sample(stream, config, client, values or {})
+        if values is None:
+            values = _of_parent(stream, config, client)
+        sample = _sample(stream, config, client, values) if values is not None else []
         if not sample:
             raise AnswerRefused(
                 f"stream {stream.name}: the API has no record that a schema could be inferred from",
@@ -43,6 +47,19 @@ def completed(stream: StreamConfig, config: TapConfig, client: ApiClient, values
         for problem in schemas.replication_key_problems(schema, stream.replication_key):
             raise AnswerRefused(f"stream {stream.name}: replication_key {problem}", action="declare the stream's schema")
     return replace(stream, schema=schema)
+
+
+def _of_parent(stream: StreamConfig, config: TapConfig, client: ApiClient) -> Values | None:
+    """What a stream takes of the first of its parent's records that has it; None where none has."""
+    if stream.parent is None:
+        return ALONE[0]
+    [parent] = [each for each in config.streams if each.name == stream.parent]
+    values = _of_parent(parent, config, client)
+    for record in _sample(parent, config, client, values) if values is not None else ():
+        found = {name: record.get(name) for name in children.taken(stream)}
+        if None not in found.values():
+            return {name: children.text(value) for name, value in found.items()}
+    return None
 
 
 def _sample(stream: StreamConfig, config: TapConfig, client: ApiClient, values: Values) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -120,11 +120,13 @@ class StreamReader:
         self._tell(load.rows, began, logging.DEBUG)  # the loader tells of what it stages
         return parts
 
-    def records(self, bookmark: Bookmark, is_for_json: bool = False) -> Iterator[Any]:
+    def records(
+        self, bookmark: Bookmark, is_for_json: bool = False, seen: Callable[[pa.RecordBatch], None] = lambda rows: None
+    ) -> Iterator[Any]:
         """Yields the records as dictionaries, typed and checked as in a load; then the bookmark has their columns.
 
-        `is_for_json`: as what msgspec writes as the same JSON. `read_at` is when the last ones came. Raises TapError or
-        ArrowSingerError.
+        `is_for_json`: as what msgspec writes as the same JSON. `seen` is shown them as rows. `read_at` is when the last ones
+        came. Raises TapError or ArrowSingerError.
         """
         began = time.monotonic()
         start = self.choice.start(self._compared(bookmark)[0])
@@ -136,6 +138,7 @@ class StreamReader:
                 self.read_at = datetime.now(UTC)
                 batch, records = maker.records(page.records)
                 proof.add(batch)
+                seen(batch)
                 yield from records
             proof.check()
         finally:

@@ -163,8 +163,11 @@ def _slots(envelope: type[msgspec.Struct]) -> Mapping[str, str]:
     return {each.encode_name: each.name for each in msgspec.structs.fields(envelope)}
 
 
+_with_digits = json.JSONDecoder(parse_float=Decimal)  # json.loads would make one for each page
+
+
 def _value(raw: msgspec.Raw | None) -> Any:
-    return None if raw is None else json.loads(bytes(raw), parse_float=Decimal)
+    return None if raw is None else _with_digits.decode(bytes(raw).decode())
 
 
 def _walking(records_path: str, total_path: str | None, token_path: str | None, error_paths: Sequence[str]) -> Read:
