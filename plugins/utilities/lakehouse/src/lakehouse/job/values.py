@@ -23,7 +23,7 @@ def values(spark: SparkSession, rows: Sequence[Sequence[Any]], schema: str) -> D
         return spark.createDataFrame([tuple(row) for row in rows], schema)
     fields = [each.split() for each in schema.split(", ")]
     held = ", ".join(f"{quoted(name)}: {'bigint' if kind == 'timestamp' else kind}" for name, kind in fields)
-    text = json.dumps([{name: plain(value) for (name, _), value in zip(fields, row, strict=True)} for row in rows])
+    text = json.dumps([{name: as_json(value) for (name, _), value in zip(fields, row, strict=True)} for row in rows])
     found = spark.range(1).select(F.inline(F.from_json(F.lit(text), f"array<struct<{held}>>", {"mode": "FAILFAST"})))
     return found.select(
         *(
@@ -33,5 +33,6 @@ def values(spark: SparkSession, rows: Sequence[Sequence[Any]], schema: str) -> D
     )
 
 
-def plain(value: object) -> object:
+def as_json(value: object) -> object:
+    """A value as JSON has it."""
     return micros_of(value) if isinstance(value, datetime) else value
