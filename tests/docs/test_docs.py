@@ -88,7 +88,7 @@ COMMANDS: dict[str, Callable[[Path], None] | str] = {  # command: what runs it, 
     "docker build -t lighthouse-ingestion-pipeline .": f"{IMAGE}::test_help_needs_no_configuration",
     "cp .env.save .env": template_has_every_needed_variable,
     "docker run --env-file .env lighthouse-ingestion-pipeline": f"{INTERRUPTED}::test_env_file_run_loads_every_row",
-    hardened()[0]: f"{RUNS}::test_hardened_run_resumes_and_doubles_nothing",
+    hardened()[0]: f"{RUNS}::test_a_dead_api_holds_no_table_back_and_a_hardened_run_resumes_and_doubles_nothing",
     "docker compose run --rm pipeline": f"{RUNS}::test_plain_meltano_run_works_in_the_image",
     f".venv/bin/{MELTANO}": f"{RUNS}::test_plain_meltano_run_works_in_the_image",
 }
