@@ -21,6 +21,7 @@ TOGETHER = {  # names of tests, and why they are one group
     r"tests/container/": "tests/container",  # one image
     r"tests/docs/": "docs",  # some run commands in the project itself
 }
+SPARK_S = 1200  # the first test of a story runs the whole story
 LONGEST = ("spark", "tests/container", "first run", "tests/chain", "sail")  # begin first: none is left over at the end
 
 load_libraries()
@@ -53,5 +54,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Real Spark is in one group, whatever the name of a test; where several processes share the tests, the longest begin."""
     if apart := [item.nodeid for item in items if item.get_closest_marker("spark") and group(item.nodeid) != "spark"]:
         raise pytest.UsageError(f"tests on real Spark are named so in tests/convert, since they are one group: {apart}")
+    for item in items:
+        if group(item.nodeid) == "spark" and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SPARK_S))
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: rank(item.nodeid))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from engine_kit import Engine, Lake
+from engine_kit import ALL_ON_SPARK, Engine, Lake
 from lakehouse_kit import Made
 
 Told = dict[str, dict[str, Any]]  # what was published of each load, by id
@@ -42,6 +42,12 @@ def on(lake: str, *engines: str) -> Callable[[Play], Play]:
     return mark
 
 
+def seldom_on_spark(play: Play) -> Play:
+    """A scenario about what the job decides by itself, whatever the engine: on real Spark it is run before a release."""
+    play.seldom_on_spark = True  # type: ignore[attr-defined]
+    return play
+
+
 def scenarios(module: str, spark: str = "path", sail: str = "path") -> pytest.MarkDecorator:
     """A test for each scenario of a module, on each engine; which lake they share where they do not say it themselves."""
     cases = []
@@ -49,6 +55,8 @@ def scenarios(module: str, spark: str = "path", sail: str = "path") -> pytest.Ma
         if not inspect.isgeneratorfunction(play) or play.__module__ != module:
             continue
         for engine in getattr(play, "engines", ()) or ("sail", "spark"):
+            if engine == "spark" and getattr(play, "seldom_on_spark", False) and not ALL_ON_SPARK:
+                continue
             lake = getattr(play, "lake", {"sail": sail, "spark": spark}[engine])
             marks = pytest.mark.spark if engine == "spark" else ()
             cases.append(pytest.param(engine, (lake, play), id=f"{engine}-{name}", marks=marks))

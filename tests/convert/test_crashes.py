@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from clients_kit import DEAD, Clients, DuckDB, active_files, let_lease_run_out, versions
-from engine_kit import Engine, Lake
+from engine_kit import ALL_ON_SPARK, Engine, Lake
 from lakehouse_kit import ROOT, Made, add_deletes, make_load
 
 from lakehouse.job_file import FOLDER
@@ -35,8 +34,7 @@ POINTS = [
     "ledger-waiting", "ledger-written", "refusal-committed", "superseded-committed",
     "ledger-compacting", "ledger-compacted", "published-last", "lease-given-back",
 ]  # fmt: skip
-ALL_ON_SPARK = bool(os.environ.get("LIGHTHOUSE_ALL_CRASHES"))  # takes minutes more, and is run before a release
-ON_SPARK = tuple(POINTS) if ALL_ON_SPARK else ("append-written", "merge-written")
+ON_SPARK = tuple(POINTS) if ALL_ON_SPARK else ("merge-written",)
 # Loads of the log before: with 19 the ledger reaches the 24 rows at which it is written anew.
 EARLIER = {"sail": 19, "spark": 19 if ALL_ON_SPARK else 3}
 AT_ONCE = 3

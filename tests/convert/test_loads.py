@@ -12,7 +12,7 @@ from clients_kit import DuckDB, active_files
 from deltalake import DeltaTable
 from engine_kit import Lake
 from lakehouse_kit import Made, boundaries, make_load, plain
-from story_kit import Play, Scenario, Stories, on, scenarios
+from story_kit import Play, Scenario, Stories, on, scenarios, seldom_on_spark
 
 
 def table(**columns: Any) -> pa.Table:
@@ -73,6 +73,7 @@ def and_so_it_does_by_path(lake: Lake) -> Scenario:
     yield from every_type_arrives_exactly(lake)
 
 
+@seldom_on_spark
 def an_empty_load_makes_an_empty_table_with_its_columns(lake: Lake) -> Scenario:
     data = boundaries()
     yield [make_load(lake.stage, "None", [], schema=data.schema), make_load(lake.stage, "Zero-Rows", [data.slice(0, 0)])]
@@ -180,6 +181,7 @@ def many_small_loads_of_a_stream_are_one_commit(lake: Lake) -> Scenario:
     assert active_files(lake, "_loads") == 1, "it has grown enough to be written anew"
 
 
+@seldom_on_spark
 def one_bad_load_among_many_is_refused_alone(lake: Lake) -> Scenario:
     first = load(lake, "among", 0, keyed((1, "a", 0)), (None, "0"))
     bad = load(lake, "among", 2, table(Id=ints(None), Name=["x"], Changed=pa.array([2], pa.int64())), ("1", "2"))
@@ -218,6 +220,7 @@ def keys_that_the_collation_makes_one_are_one_row(lake: Lake) -> Scenario:
     assert "FULL_TABLE" in told[doubtful.load_id]["action"]
 
 
+@seldom_on_spark
 def binary_collations_tell_capitals_apart_and_no_blanks_at_the_end(lake: Lake) -> Scenario:
     def codes(started: int, cursor: tuple[str | None, str], *rows: str) -> Made:
         data = table(Code=list(rows), Changed=pa.array([started] * len(rows), pa.int64()))
@@ -248,6 +251,7 @@ def columns_come_go_and_change_case(lake: Lake) -> Scenario:
     assert lake.rows("columns", "Id", "Name", "Gone", "New") == [(1, "a", "x", None), (2, "B", None, 7), (3, "C", None, 8)]
 
 
+@seldom_on_spark
 def an_append_without_a_column_of_before_leaves_it_null(lake: Lake) -> Scenario:
     def log(started: int, start: str | None, **more: Any) -> Made:
         data = table(Id=ints(started), Changed=pa.array([started], pa.int64()), **more)
@@ -288,6 +292,7 @@ def types_widen_by_a_rewrite_that_every_reader_opens(lake: Lake) -> Scenario:
     assert lake.rows("wide", "Id", "Value") == expected
 
 
+@seldom_on_spark
 def text_in_place_of_numbers_is_refused_with_its_exit(lake: Lake) -> Scenario:
     yield [load(lake, "kind", 0, keyed((1, "a", 0)), (None, "0"))]
     other = load(lake, "kind", 1, table(Id=ints(2), Name=ints(5), Changed=pa.array([1], pa.int64())), ("0", "1"))
@@ -367,6 +372,7 @@ def a_moment_without_zone_may_come_to_a_table_that_had_none(lake: Lake) -> Scena
         assert (2, datetime(2026, 1, 2, 3, 4, 5, 6)) in lake.rows(each.manifest["table"], "Id", "At")
 
 
+@seldom_on_spark
 def a_backfill_leaves_the_bookmark_and_an_old_one_is_refused(lake: Lake) -> Scenario:
     yield [load(lake, "backfill", 0, keyed((1, "a", 5)), (None, "5"))]
     fill = load(

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 from engine_kit import Lake
 from lakehouse_kit import Made, make_load
-from story_kit import Ask, Play, Scenario, Stories, on, scenarios
+from story_kit import Ask, Play, Scenario, Stories, on, scenarios, seldom_on_spark
 
 WITHOUT_LEDGER = "without its ledger"  # the lake of those that lose it
 
@@ -65,6 +65,7 @@ def a_refused_load_leaves_the_others_and_the_next_load_of_its_stream_covers_it(l
     assert told[bad.load_id]["status"] == "superseded"
 
 
+@seldom_on_spark
 def a_full_load_supersedes_what_was_refused_before_it(lake: Lake) -> Scenario:
     yield [incremental(lake, "gaps", 0, None, "1", people((1, "a", 1)), mode="append")]
     gap = incremental(lake, "gaps", 1, "5", "6", people((6, "f", 6)), mode="append")
@@ -95,6 +96,7 @@ def bad_bytes_of_the_right_size_are_damaged_until_they_are_sent_again(lake: Lake
     assert (told[load.load_id]["status"], lake.rows("bytes", "Id")) == ("applied", [(1,)])
 
 
+@seldom_on_spark
 def a_manifest_that_is_not_the_one_sent_or_of_a_later_version_stops_no_other(lake: Lake) -> Scenario:
     load, later, other = (whole(lake, stream) for stream in ("changed_manifest", "later_version", "beside_manifests"))
     later.rewrite(version=2)
@@ -119,6 +121,7 @@ def without_a_ledger_an_incremental_load_is_refused_and_the_bookmark_goes_back(l
     assert lake.rows("lost", "Id") == [(1,), (2,)]
 
 
+@seldom_on_spark
 @on(WITHOUT_LEDGER)
 def an_append_into_a_table_that_the_ledger_does_not_know_is_refused(lake: Lake) -> Scenario:
     yield [incremental(lake, "unknown", 0, None, "1", people((1, "a", 1)), mode="append")]
@@ -142,6 +145,7 @@ def without_its_table_an_incremental_load_is_refused_and_the_bookmark_goes_back(
     assert lake.rows("gone", "Id") == [(1,), (2,)] and bookmark(lake, "gone") == "2"
 
 
+@seldom_on_spark
 def no_rows_replace_rows_only_where_the_source_says_that_it_is_empty(lake: Lake) -> Scenario:
     yield [make_load(lake.stage, "empty", [people((1, "a", 1))])]
     silent = make_load(lake.stage, "empty", [], schema=people().schema, started=1, source_rows=None)

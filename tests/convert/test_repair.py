@@ -12,7 +12,7 @@ import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 from engine_kit import Lake
 from lakehouse_kit import Made, fits, make_load
-from story_kit import Play, Scenario, Stories, on, scenarios
+from story_kit import Play, Scenario, Stories, on, scenarios, seldom_on_spark
 
 KEY = {"column": "Id", "type": "int32"}
 NAME = {"name": "Name", "column": "Name", "type": "string", "figures": ["non_null", "hash"]}
@@ -85,6 +85,7 @@ def a_repair_replaces_its_ranges_and_leaves_bookmark_and_other_rows(lake: Lake) 
     assert told[gone.load_id]["status"] == "already"
 
 
+@seldom_on_spark
 def a_repair_keeps_what_the_tables_owner_added_to_it(lake: Lake) -> Scenario:
     yield [whole(lake, "remarks", people((1, "a"), (2, "b")))]
     more = people((3, "c")).append_column("Remark", pa.array(["mine"]))
@@ -126,11 +127,13 @@ def ranges_of_moments_days_and_decimals_are_cut_alike(lake: Lake) -> Scenario:
     assert [each["rows"] for each in told["ranges"]] == [1, 1]
 
 
+@seldom_on_spark
 @on("name")
 def and_so_they_are_by_name(lake: Lake) -> Scenario:
     yield from ranges_of_moments_days_and_decimals_are_cut_alike(lake)
 
 
+@seldom_on_spark
 def a_repair_that_is_older_than_an_applied_load_or_of_an_unknown_stream_is_refused(lake: Lake) -> Scenario:
     early = repair(lake, "older", 1, people((1, "old")), (None, None))
     told = yield [early]
