@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from deltalake import DeltaTable
 from lakehouse_kit import ROOT, Made, fits
 
@@ -18,6 +19,7 @@ from lakehouse.job_file import joined
 OLDER = os.environ.get("LIGHTHOUSE_SPARK", "")  # 3.4 or 3.5 in place of the newest Spark
 ALL_ON_SPARK = bool(OLDER or os.environ.get("LIGHTHOUSE_ALL_ON_SPARK"))  # takes many minutes more, and is run before a release
 SPARK = f"spark-{OLDER}" if OLDER else "spark"
+SAIL_FIRST = ["sail", *([pytest.param("spark", marks=pytest.mark.spark)] if ALL_ON_SPARK else [])]  # of a test without stories
 PYTHONS = {"sail": ROOT / ".venvs/sandbox/bin/python", "spark": ROOT / f".venvs/{SPARK}/bin/python"}
 CLIENT = PYTHONS["sail"]  # has a Spark Connect client, which reaches either engine
 

@@ -68,6 +68,7 @@ def every_type_arrives_exactly(lake: Lake) -> Scenario:
     assert told[odd.load_id]["status"] == "already"
 
 
+@seldom_on_spark
 @on("path", "spark")
 def and_so_it_does_by_path(lake: Lake) -> Scenario:
     yield from every_type_arrives_exactly(lake)

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 from clients_kit import Clients, Job
 from deltalake import DeltaTable
-from engine_kit import Engine, Lake
+from engine_kit import SAIL_FIRST, Engine, Lake
 from lakehouse_kit import Made, make_load
 
 LEASE_S = {"sail": "1", "spark": "20"}  # longer than what a job does between two renewals
@@ -48,6 +49,7 @@ def test_of_two_jobs_over_the_same_loads_each_load_is_applied_once(lake: Lake, c
     assert len(lake.ledger()) == 2
 
 
+@pytest.mark.parametrize("engine", SAIL_FIRST, indirect=True, scope="session")
 def test_a_lease_that_another_holds_is_waited_for_and_then_told(lake: Lake) -> None:
     lake.run(append(lake, 0, None, "1", 1))
     statement = "UPDATE delta.`{}` SET owner = 'somebody', expires_at = TIMESTAMP'{}Z'"
