@@ -32,6 +32,8 @@ QUICK = {
     "spark.default.parallelism": "1",
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",  # for a few rows, compiling is most of what executors would do
+    "spark.sql.subexpressionElimination.enabled": "false",
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "2",  # VACUUM lists a table's folder in as many tasks
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=240m",
 }
