@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from chain_kit import Pipeline, Result, assert_delta_is_the_source, execute, kill_tree, mine, rows, strays
 
-KILLS = int(os.environ.get("LIGHTHOUSE_KILLS", "4"))
+KILLS = int(os.environ.get("LIGHTHOUSE_KILLS", "3"))
 SEED = 20261124
 
 
