@@ -23,7 +23,7 @@ COPY plugins plugins
 # descriptions of AWS's services but those that log in; messages of Google's services; how programs in 500 languages are
 # coloured, but those that Meltano shows. Bytecode names the file it comes from, by a path that differs from one environment to
 # the next: without that path the same package has the same bytecode everywhere, and is one file too.
-RUN .venv/bin/uv pip install --python .venv/bin/python --no-deps -e plugins/utilities/lighthouse \
+RUN .venv/bin/uv pip install --python .venv/bin/python --no-deps -e plugins/utilities/lighthouse -e plugins/shared/singer-arrow \
     && PATH=/project/.venv/bin:$PATH meltano --log-level=warning install --parallelism=1 \
     && python3 -m compileall -q --invalidation-mode unchecked-hash plugins \
     && find .venv .meltano -name .lock -delete \

@@ -11,6 +11,7 @@ readonly commands=(run refresh check finish bookmarks extract upload convert ver
 child=
 reported= # folder of what the run's report needs to know
 owed=0    # what the command ends with because of loads that are not in Delta, though the others are
+place=    # which folder holds the lock
 held_by=  # the program that holds the lease
 blocks=()
 
@@ -124,28 +125,25 @@ writable() {
 
 # usage: lock    one run at a time on this machine; exit 7. The lock's file says which folder it is, and who has it since when
 lock() {
-  local place who
+  local id='' who=''
   writable
   exec 9<>"$project/output/.lock"
-  read -r place who <&9 || :
-  flock --nonblock 9 || {
+  if ! flock --nonblock 9; then
+    read -r id who <&9 || :
     say "another run${who:+ ($who)} holds $project/output/.lock; wait until it ends. Nothing was changed."
     exit 7
-  }
-  place=${place:-$(cat /proc/sys/kernel/random/uuid)}
-  TZ=UTC printf '%s process %d on %s, since %(%F %T)T UTC\n' "$place" "$$" "$HOSTNAME" -1 >"$project/output/.lock"
+  fi
+  read -r id who <&9 || id=$(cat /proc/sys/kernel/random/uuid)
+  TZ=UTC printf '%s process %d on %s, since %(%F %T)T UTC\n' "$id" "$$" "$HOSTNAME" -1 >"$project/output/.lock"
+  place=$id.$(stat -c %i "$project/output/.lock") # a copy of the folder is another one
   trap ended EXIT
   trap_signals
-  case $1 in
-    extract | bookmarks | verify | reconcile) ;;               # they leave stage and target as they are
-    *) lease "$place.$(stat -c %i "$project/output/.lock")" ;; # a copy of the folder is another one
-  esac
 }
 
-# usage: lease PLACE    one run at a time into the target, on any machine; exit 7. A program holds it until its input ends
+# usage: lease    one run at a time into the target, on any machine; exit 7. A program holds it until its input ends
 lease() {
   local answer='' holder
-  coproc LEASE { LIGHTHOUSE_STEP=run exec "$lakehouse" lease --place "$1" 9>&-; }
+  coproc LEASE { LIGHTHOUSE_STEP=${LIGHTHOUSE_STEP:-run} exec "$lakehouse" lease --place "$place" 9>&-; }
   holder=$LEASE_PID
   # shellcheck disable=SC1083
   exec {leased}>&"${LEASE[1]}" {LEASE[1]}>&-
@@ -154,7 +152,9 @@ lease() {
     held_by=$holder
     return
   fi
-  wait "$holder" || exit $?
+  status=0
+  wait "$holder" || status=$?
+  ended_with 5
 }
 
 # usage: attempt COMMAND...    runs a command in its own process group, so that stopping reaches all of it; sets `status`
@@ -181,10 +181,14 @@ step() {
   local code=$1
   shift
   attempt "$@"
+  [ "$status" -eq 0 ] || ended_with "$code"
+}
+
+# usage: ended_with CODE    ends with `status` where that says more than CODE
+ended_with() {
   case $status in
-    0) ;;
     2 | 4 | 5 | 6 | 7 | 130 | 143) exit "$status" ;;
-    *) exit "$code" ;;
+    *) exit "$1" ;;
   esac
 }
 
@@ -281,7 +285,7 @@ ended() {
     sed -n 's/^\t//p' "$private/exits" >"$private/said" 2>/dev/null || :
     as alert "$lakehouse" alert --code "$code" --notes "$private" </dev/null || :
   fi
-  if [ -n "${LIGHTHOUSE_NOTED-}" ]; then
+  if [ -n "${LIGHTHOUSE_NOTED-}" ] && [ "$code" -ne 7 ]; then
     sed -n 's/^\t//p' "$private/exits" >"$private/said" 2>/dev/null || :
     LIGHTHOUSE_STEP=telemetry "$lakehouse" telemetry --code "$code" --notes "$private" </dev/null || :
   fi
@@ -360,6 +364,7 @@ reconcile() {
 # usage: repair [STREAM...]    what is staged goes first, since a repair counts only while no later load is in Delta
 repair() {
   local loader
+  lease
   finish
   selection
   figures "$@"
@@ -437,6 +442,7 @@ logins() {
 run() {
   local barred
   begin
+  lease
   logins
   barred=$owed
   if [ "$#" -eq 0 ]; then
@@ -472,6 +478,7 @@ begin() {
 refresh() {
   local pair
   begin
+  lease
   as refresh say "$*"
   catalogs
   owed=0 # what could not be asked matters only where it is needed, which `choose` says
@@ -569,27 +576,31 @@ _main() {
     reconcile | repair)
       no_options "$@"
       settle --check
-      lock "$command"
+      lock
       "$command" "$@"
       settled
       ;;
     run | refresh)
       if [ "$command" = run ]; then only_full_refresh "$@"; else some_streams "$@"; fi
       settle --check
-      lock "$command"
+      lock
       "$command" "$@"
       settled
       ;;
     drop)
       [ "$#" -gt 0 ] || refuse "drop needs the id of a load, or its beginning; type: entrypoint.sh loads"
       settle --check
-      lock drop
+      lock
+      lease
       drop "$@"
       ;;
     finish | bookmarks | extract | upload | convert | verify)
       no_more "$@"
       settle --check
-      lock "$command"
+      lock
+      case $command in
+        finish | upload | convert) lease ;; # the others leave stage and target as they are
+      esac
       "$command"
       settled
       ;;

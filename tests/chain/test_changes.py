@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from chain_kit import Pipeline, Result, execute
+from chain_kit import Pipeline, Result
+from source_kit import execute
 
 
 def assert_a_person_sees_how_far_it_is(result: Result) -> None:

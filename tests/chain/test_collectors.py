@@ -7,9 +7,10 @@ import re
 from typing import Any
 
 import pytest
-from chain_kit import Pipeline, Result, api_tables, rows, snake
+from chain_kit import Pipeline, Result
 from collector_kit import PARENT_SPAN, TRACE, Collector, Span
 from deltalake import DeltaTable
+from source_kit import api_tables, rows, snake
 
 from sandbox.launch import Sandbox
 

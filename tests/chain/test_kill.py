@@ -7,7 +7,8 @@ import random
 import subprocess
 from collections.abc import Callable
 
-from chain_kit import Pipeline, Result, assert_delta_is_the_source, execute, kill_tree, mine, rows, strays
+from chain_kit import Pipeline, Result, kill_tree, mine, strays
+from source_kit import assert_delta_is_the_source, execute, rows
 
 KILLS = int(os.environ.get("LIGHTHOUSE_KILLS", "3"))
 SEED = 20261124

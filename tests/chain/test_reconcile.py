@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from chain_kit import Pipeline, assert_delta_is_the_source, execute, rows
+from chain_kit import Pipeline
 from deltalake import DeltaTable, write_deltalake
 from lakehouse_kit import fits
+from source_kit import assert_delta_is_the_source, execute, rows
 
 DETAIL, HEADER, CUSTOMER = "Sales-SalesOrderDetail", "Sales-SalesOrderHeader", "Sales-Customer"
 

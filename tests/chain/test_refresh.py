@@ -6,7 +6,8 @@ import json
 from collections.abc import Callable, Iterator
 
 import pytest
-from chain_kit import Pipeline, Result, execute
+from chain_kit import Pipeline, Result
+from source_kit import execute
 
 STREAM, TABLE = "dbo-Re.fresh [ed]", "dbo_re_fresh_ed"
 ORDERS = "SalesOrderHeader"

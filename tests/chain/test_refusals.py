@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from chain_kit import Pipeline, Result, assert_same, free_port, source_tables, strays
+from chain_kit import Pipeline, Result, free_port, strays
+from source_kit import assert_same, source_tables
+from webhook_kit import webhook
 
 from sandbox.launch import Counterpart, counterpart
 
@@ -78,7 +80,9 @@ def test_a_token_that_is_refused_is_a_matter_of_configuration_whatever_step_find
 ) -> None:
     one = pipeline("forbidden")
     shutil.copytree(kept / "output/docker_elt", one.output / "docker_elt")
-    result = one.run(*command, DATABRICKS_TOKEN="wrong")
+    with webhook() as hook:
+        result = one.run(*command, DATABRICKS_TOKEN="wrong", ALERT_WEBHOOK=hook.url)
+    assert [(each["event"], each["code"]) for each in hook.heard] == ([] if command else [("failure", 2)])
     assert_refused(result, 2, "DATABRICKS_TOKEN", one.environment["DATABRICKS_HOST"], "403")
     assert strays(one.output) == []
 

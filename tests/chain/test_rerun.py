@@ -8,8 +8,9 @@ from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 
-from chain_kit import SECRETS, Pipeline, Result, assert_delta_is_the_source, execute, forms_of, rows, strays, total
+from chain_kit import SECRETS, Pipeline, Result, forms_of, strays
 from lakehouse_kit import fits
+from source_kit import assert_delta_is_the_source, execute, rows, total
 
 STREAM, TABLE = "Sales-SalesOrderHeader", "sales_sales_order_header"
 COPIED = (

@@ -1,5 +1,7 @@
 """What a run says: one line per event on standard error, in one form for all programs (docs/contracts.md, Lines of a run).
 
+Of this package, Meltano's own environment uses this module and `masks` alone: they import nothing that it lacks.
+
 LOG_FORMAT=json makes each line an object (`singer_arrow.documents.LogLine`); else it is text for people, with the time of day in
 UTC before the step. LOG_LEVEL=debug adds what is not needed where everything goes well.
 """
@@ -25,9 +27,9 @@ _OURS = ("tap-mssql", "tap_rest_api_msdk", "target-parquet")
 _LEVELS = {"CRITICAL": "error", "ERROR": "error", "WARNING": "warning", "DEBUG": "debug"}
 
 
-def is_json() -> bool:
+def is_json(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether lines are objects."""
-    return os.environ.get(FORMAT) == "json"
+    return environment.get(FORMAT) == "json"
 
 
 def is_debug() -> bool:
@@ -49,12 +51,25 @@ def line(
     figures: Mapping[str, Any] | None = None,
 ) -> str:
     """One event, without a line break at its end. `figures` are in an object only: the message says them to people."""
-    now, message = datetime.now(UTC), masks.of_run().hidden(message)
     if is_json():
-        told = {"time": f"{now:%Y-%m-%dT%H:%M:%S.%f}Z", "level": level, "step": of_step, "stream": stream, "load": load}
-        return json.dumps({**told, "message": message, "figures": dict(figures or {})}, ensure_ascii=False)
+        return as_object(of_step, message, level, stream, load, figures)
     warning = "warning: " if level == "warning" else ""
-    return f"{now:%H:%M:%S}  {of_step:<8}  {warning}{message}"
+    return f"{datetime.now(UTC):%H:%M:%S}  {of_step:<8}  {warning}{masks.of_run().hidden(message)}"
+
+
+def as_object(
+    of_step: str,
+    message: str,
+    level: str = "info",
+    stream: str | None = None,
+    load: str | None = None,
+    figures: Mapping[str, Any] | None = None,
+) -> str:
+    """The same as an object, whatever LOG_FORMAT says."""
+    time_of = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
+    told = {"time": time_of, "level": level, "step": of_step, "stream": stream, "load": load}
+    hidden = masks.of_run().hidden(message)
+    return json.dumps({**told, "message": hidden, "figures": dict(figures or {})}, ensure_ascii=False)
 
 
 def say(of_step: str, message: str, **more: Any) -> None:

@@ -1,7 +1,4 @@
-"""Secrets out of what is said, in every form that tools write them in: plain, base64, in a URL, in JSON.
-
-lighthouse.masks is this file again, since Meltano's environment has none of this package; a test holds both equal.
-"""
+"""Secrets out of what is said, in every form that tools write them in: plain, base64, in a URL, in JSON."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from lighthouse import resolve
 from lighthouse.project import Plugin, Project
+from singer_arrow.exits import Exit
 
-CONFIGURATION, FAILED = 2, 3
 QUIET = {"LOGLEVEL": "WARNING"}  # the Singer SDK's: what it does is no part of an answer
 
 
@@ -68,7 +68,7 @@ def for_people(told: list[Told]) -> str:
 def code_of(told: list[Told]) -> int:
     """2 where a program refused its configuration, 3 where something failed, else 0."""
     codes = {each.code for each in told}
-    return CONFIGURATION if CONFIGURATION in codes else FAILED if codes - {0, None} else 0
+    return Exit.CONFIGURATION if Exit.CONFIGURATION in codes else Exit.EXTRACT if codes - {0, None} else 0
 
 
 def _started(command: list[str], environment: Mapping[str, str]) -> subprocess.Popen[str]:

@@ -15,12 +15,11 @@ from lighthouse import doctor as doctors
 from lighthouse import environment, resolve, selection, state, variables
 from lighthouse import plan as plans
 from lighthouse.asking import Told, code_of, for_people
-from lighthouse.lines import is_json, line
 from lighthouse.project import Project
 from lighthouse.unreached import unreached
 from lighthouse.words import nearest, report
-
-CONFIGURATION, EXTRACT = 2, 3
+from singer_arrow.exits import Exit
+from singer_arrow.lines import as_object, is_json, line
 
 
 @click.group()
@@ -42,8 +41,8 @@ def settle(check: bool) -> None:
     found = checks.problems(project, settled) if check else settled.problems
     if found:
         text = report(found)
-        click.echo(line("check", text, "error", settled.values) if is_json(settled.values) else text, err=True)
-        sys.exit(CONFIGURATION)
+        click.echo(as_object("check", text, "error") if is_json(settled.values) else text, err=True)
+        sys.exit(Exit.CONFIGURATION)
     gone = [name for name in os.environ if name not in settled.values]
     changed = {name: value for name, value in settled.values.items() if os.environ.get(name) != value}
     out = [f"-{name}" for name in gone] + [f"{name}={value}" for name, value in changed.items()]
@@ -75,7 +74,7 @@ def logins(unread: Path) -> None:
             click.echo(line("check", f"{tap}: {why}", "error"), err=True)
             file.write(f"{tap}: {why}\n")
     click.echo(" ".join(plugin.name for block in project.blocks if block.tap.name not in refused for plugin in block))
-    sys.exit(EXTRACT if refused else 0)
+    sys.exit(Exit.EXTRACT if refused else 0)
 
 
 @main.command()
@@ -131,7 +130,7 @@ def choose(catalogs: Path, streams: tuple[str, ...]) -> None:
     chosen = selection.choose(project, found, streams)
     if chosen.problems:
         click.echo("".join(f"entrypoint.sh: {problem}\n" for problem in chosen.problems), err=True, nl=False)
-        sys.exit(CONFIGURATION if taps == found.keys() else EXTRACT)  # else a tap that has it could not be asked
+        sys.exit(Exit.CONFIGURATION if taps == found.keys() else Exit.EXTRACT)  # else a tap that has it could not be asked
     out = [f"blocks={' '.join(chosen.blocks)}", *(f"{name}={value}" for name, value in chosen.variables.items())]
     sys.stdout.buffer.write(b"".join(os.fsencode(each) + b"\0" for each in out))
 

@@ -12,8 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-VARIABLE = "LIGHTHOUSE_LIVE"
-MARK = "\x1e"  # record separator: RFC 7464
+from singer_arrow.lines import MARK
 
 
 class Live:

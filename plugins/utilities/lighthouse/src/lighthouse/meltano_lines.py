@@ -13,9 +13,9 @@ import sys
 from collections import deque
 from typing import Any
 
-from lighthouse import masks
-from lighthouse.lines import is_json, line
-from lighthouse.live import MARK, VARIABLE, Live
+from lighthouse.live import Live
+from singer_arrow import masks
+from singer_arrow.lines import LIVE, MARK, is_json, line
 
 STEP = "extract"
 _NOISE = (  # where a run is as it should be; the rest of Meltano's warnings are shown
@@ -103,7 +103,7 @@ class Screen(logging.StreamHandler[Any]):
             from rich.console import Console
 
             self._live = Live(Console(file=self.stream, highlight=False))
-            os.environ[VARIABLE] = "1"
+            os.environ[LIVE] = "1"
             atexit.register(self._live.close)
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -20,7 +20,8 @@ from lakehouse.stages.base import Stage
 FOLDER = "_runs"
 BEATS = 4  # signs of life in the time after which a run without one counts as dead
 LOOKS = 20  # looks at another run's lease in that time
-SETTLES_S = 2.0  # of two that take a lease over at once, the later one has it
+SETTLES_S = 2.0  # in which another one that takes the lease over at the same moment has done so
+AGAIN_S = 0.5  # before another try
 
 
 class Holder(msgspec.Struct, frozen=True):
@@ -55,29 +56,24 @@ class RunLease:
 
     def take(self, say: Callable[[str], None]) -> bool:
         """Takes the lease; False where the run has ended before that. Raises TargetBusy where another run is at work."""
-        while not self._stage.create(self._lease, msgspec.json.encode(self._mine)):
+        while not self._create():
             other = holder_of(self._stage, self._target)
-            if other is None:
-                continue
-            settles = 0.0
-            if other.place != self._mine.place:
-                say(f"{other} holds {self._target}: waiting up to {self._seconds:.0f} s for a sign of life of it")
-                settles = SETTLES_S
-                sign = self._sign_of_life(other)
-                if sign is None:
+            if other is None:  # it has just been given back
+                if self._pause(AGAIN_S):
                     return False
+            elif other.place == self._mine.place:
+                self._remove(other)
+            else:
+                say(f"{other} holds {self._target}: waiting up to {self._seconds:.0f} s for a sign of life of it")
+                sign = self._sign_of_life(other)
                 if sign:
                     raise busy(other, self._target)
-            if holder_of(self._stage, self._target) == other:
-                self._stage.remove([self._lease])
-            if settles and self._stage.create(self._lease, msgspec.json.encode(self._mine)):
-                if self._pause(settles):
+                if sign is None:
                     return False
-                winner = holder_of(self._stage, self._target)
-                if winner != self._mine:
-                    raise busy(winner or other, self._target)
-                break
-        self._stage.write(self._alive, self._sign(0))
+                self._remove(other)
+                if self._create():
+                    return self._is_settled()
+        self._show(0)
         return True
 
     def keep(self, say: Callable[[str], None]) -> None:
@@ -89,10 +85,35 @@ class RunLease:
                 if holder_of(self._stage, self._target) != self._mine:
                     say(f"this run showed no sign of life for too long, and another one has {self._target} now")
                     return
-                self._stage.write(self._alive, self._sign(number))
+                self._show(number)
         with suppress(LakehouseError):
-            if holder_of(self._stage, self._target) == self._mine:
-                self._stage.remove([self._alive, self._lease])
+            self._give_back()
+
+    def _is_settled(self) -> bool:
+        """Of two that take a lease over at once, the later one has it: waits for the other. Raises TargetBusy."""
+        self._show(0)
+        if self._pause(SETTLES_S):
+            self._give_back()
+            return False
+        winner = holder_of(self._stage, self._target)
+        if winner is not None and winner != self._mine:
+            raise busy(winner, self._target)
+        return True
+
+    def _create(self) -> bool:
+        return self._stage.create(self._lease, msgspec.json.encode(self._mine))
+
+    def _remove(self, holder: Holder) -> None:
+        """Removes the lease where it is this holder's. Its sign of life stays: somebody else may be looking at it."""
+        if holder_of(self._stage, self._target) == holder:
+            self._stage.remove([self._lease])
+
+    def _give_back(self) -> None:
+        if holder_of(self._stage, self._target) == self._mine:
+            self._stage.remove([self._alive, self._lease])
+
+    def _show(self, number: int) -> None:
+        self._stage.write(self._alive, f"{self._mine.owner} {number}".encode())
 
     def _sign_of_life(self, other: Holder) -> bool | None:
         """Whether the holder shows one in time, or has gone; None where our own run has ended meanwhile."""
@@ -106,9 +127,6 @@ class RunLease:
             if self._stage.find(self._alive) != before:
                 return True
         return False
-
-    def _sign(self, number: int) -> bytes:
-        return f"{self._mine.owner} {number}".encode()
 
 
 def busy(other: Holder, target: str) -> TargetBusy:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -157,6 +158,4 @@ def _parsed(note: Converted) -> StagedLoad | None:
 
 def seconds_of(moment: str) -> float:
     """UtcText as seconds since 1970."""
-    from datetime import datetime
-
     return datetime.fromisoformat(moment).timestamp()
