@@ -143,7 +143,8 @@ lock() {
 # usage: lease    one run at a time into the target, on any machine; exit 7. A program holds it until its input ends
 lease() {
   local answer='' holder
-  coproc LEASE { LIGHTHOUSE_STEP=${LIGHTHOUSE_STEP:-run} exec "$lakehouse" lease --place "$place" 9>&-; }
+  # Its signs of life are no part of a run's trace: they would be most of it.
+  coproc LEASE { LIGHTHOUSE_NOTED='' LIGHTHOUSE_STEP=${LIGHTHOUSE_STEP:-run} exec "$lakehouse" lease --place "$place" 9>&-; }
   holder=$LEASE_PID
   # shellcheck disable=SC1083
   exec {leased}>&"${LEASE[1]}" {LEASE[1]}>&-
