@@ -3,7 +3,8 @@
 A round runs one program after the other, so that a busy machine is busy for all of them. Ours and the bare driver run BENCH_RUNS
 (5) rounds; slower peers fewer where there are more rows (ROUNDS). Figures are medians of CPU seconds (user + system) of the whole
 process tree of the client. Memory is measured in MEMORY_ROUNDS of their own, since that takes time of what is measured. A program
-that fails or writes another number of rows than the table has makes its figures void. All of it takes 40 minutes;
+that fails or writes another number of rows than the table has makes its figures void. The rows that the server looks at are
+counted at the end, on a server of its own. All of it takes 40 minutes;
 BENCH_TABLES=lineitem (or wide) measures one table again, beside its peers, and keeps what the results hold of the rest.
 """
 
@@ -19,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import data, faults, measure
+from bench import data, faults, measure, sql
 from bench.data import Table
 from bench.figures import RESULTS, Figure, report
 from bench.peers import programs
@@ -42,6 +43,8 @@ ROUNDS = {
 }
 MEMORY_ROUNDS = {"ours": FEWER, "bare": 1, "rivet": 1, "connectorx": 1, "published": 0}
 BOUNDS = {"bare": 1.10, "rivet": 0.75, "published": 0.05}
+WALL_AGAINST_BARE = 1.10
+LOOKED_AT = 1.3  # rows that the server looks at for each one that it delivers
 TOTAL_MB = 250
 GROWTH = 1.1
 LOAD_SECONDS = 600  # 22 M rows, once
@@ -61,6 +64,11 @@ class Series:
         """Median CPU seconds; None without runs."""
         return statistics.median(self.cpu) if self.cpu else None
 
+    @property
+    def wall_seconds(self) -> float | None:
+        """Median seconds on the clock; None without runs."""
+        return statistics.median(self.wall) if self.wall else None
+
 
 Results = dict[tuple[str, str, str], Series]  # by data, size, program
 
@@ -72,10 +80,24 @@ def main() -> None:
     folder = data.CACHE / "sqlserver"
     with launch.counterpart("sqlserver", folder, "--only-parquet", *options, start_seconds=LOAD_SECONDS) as server:
         results = run_plan(tables, server)
+    # Counting takes time of what is measured: on a server of its own.
+    with launch.counterpart(
+        "sqlserver", folder, "--only-parquet", "--count-rows", *options, start_seconds=LOAD_SECONDS
+    ) as server:
+        looked_at = [_looked_at(table, server) for table in tables]
     if ONLY:
         kept = _kept()
         results = {key: results.get(key, series) for key, series in kept.items()} | results
-    report("mssql", [*figures(results), *(_kept_faults() if ONLY else faults.main())], {"runs": _raw(results), "rounds": ROUNDS})
+        looked_at += [each for each in _kept_figures(".looked_at") if each.name not in {new.name for new in looked_at}]
+    others = _kept_figures("faults.") if ONLY else faults.main()
+    report("mssql", [*figures(results), *looked_at, *others], {"runs": _raw(results), "rounds": ROUNDS})
+
+
+def _looked_at(table: Table, server: launch.Counterpart) -> Figure:
+    """Rows that the server looked at while ours read a table, for each of its rows."""
+    before, series = sql.rows_looked_at(server), Series()
+    _run(programs.ours, table, server, series, memory=False)
+    return Figure(f"{table.name}.looked_at_per_row", (sql.rows_looked_at(server) - before) / table.rows, LOOKED_AT, series.void)
 
 
 def _kept() -> Results:
@@ -84,10 +106,10 @@ def _kept() -> Results:
     return {(r["data"], r["size"], r["program"]): Series(r["cpu"], r["wall"], r["peak_mb"], r["void"]) for r in runs}
 
 
-def _kept_faults() -> list[Figure]:
-    """The figures of fault runs that the last results hold."""
+def _kept_figures(part: str) -> list[Figure]:
+    """The figures with that in their names that the last results hold."""
     found = json.loads((RESULTS / "mssql.json").read_text())["figures"]
-    return [Figure(f["name"], f["value"], f["at_most"], f["void"]) for f in found if f["name"].startswith("faults.")]
+    return [Figure(f["name"], f["value"], f["at_most"], f["void"]) for f in found if part in f["name"]]
 
 
 def run_plan(tables: list[Table], server: launch.Counterpart) -> Results:
@@ -166,6 +188,9 @@ def _ratios(results: Results) -> list[Figure]:
             ours = results[kind, size, "ours"]
             void = "; ".join(f"{who}: {s.void}" for who, s in (("ours", ours), (name, peer)) if s.void)
             found.append(Figure(f"{kind}_{size}.cpu_against_{name}", _ratio(ours.seconds, peer.seconds), BOUNDS[name], void))
+            if name == "bare":
+                ratio = _ratio(ours.wall_seconds, peer.wall_seconds)
+                found.append(Figure(f"{kind}_{size}.wall_against_bare", ratio, WALL_AGAINST_BARE, void))
     return found
 
 

@@ -25,6 +25,13 @@ def connection(server: Counterpart) -> Iterator[Any]:
         opened.close()
 
 
+def rows_looked_at(server: Counterpart) -> int:
+    """By all statements on tables so far; the server counts them where it was started with --count-rows."""
+    counter = "SELECT cntr_value FROM sys.dm_os_performance_counters WHERE counter_name = 'Rows looked at'"
+    with connection(server) as opened:
+        return int(opened.cursor().execute(counter).fetchone()[0])
+
+
 def execute(server: Counterpart, *statements: str) -> list[int]:
     """Runs statements; the rows that each changed."""
     counts = []

@@ -34,6 +34,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 TAP = Path(sys.executable).with_name("tap-mssql")
 LIMIT_SECONDS = 240
+READ = r"^SELECT (TOP \([1-9]\d*\) )?"  # how a statement begins that reads rows
 
 
 def connect(server: Counterpart) -> Any:

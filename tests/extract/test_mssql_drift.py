@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from mssql_kit import Tap, equal, execute, good, select
+from mssql_kit import READ, Tap, equal, execute, good, select
 
 from sandbox.launch import Counterpart, counterpart
 
@@ -58,7 +58,7 @@ def changing(server: Counterpart, tmp_path: Path, made: list[str]) -> Callable[[
         execute(server, f"CREATE TABLE dbo.{table} (id int NOT NULL PRIMARY KEY, a int NULL, b varchar(10) NULL)")
         execute(server, f"INSERT INTO dbo.{table} SELECT id, id, 'b' FROM big.Ids WHERE id < 2000")
         statement = CHANGES[change][0].format(t=table)
-        rules.append({"match": rf"^SELECT \[id\], .*FROM \[dbo\]\.\[{table}\]", "skip": WHEN[when], "run": statement, "times": 1})
+        rules.append({"match": READ + rf"\[id\], .*FROM \[dbo\]\.\[{table}\]", "skip": WHEN[when], "run": statement, "times": 1})
         (server.data.parent / "faults.json").write_text(json.dumps({"statements": rules}))
         settings = {"streams": [f"dbo.{table}"], "range_rows": 500, "max_parallel": 1, "snapshot": "never", "retry_seconds": 3}
         return Tap(server, tmp_path, settings | {"on_schema_drift": setting}), table

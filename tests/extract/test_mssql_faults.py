@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from mssql_kit import TAP, Tap, equal, execute, good, same, select
+from mssql_kit import READ, TAP, Tap, equal, execute, good, same, select
 
 from sandbox.launch import Counterpart, counterpart
 from sandbox.proxy import Break, planned, proxy
@@ -98,7 +98,7 @@ def test_a_link_cut_exactly_between_two_rows_is_no_end_of_the_rows(
     snapshot: str, tap: Tap, faults: Faults, truth: pa.Table
 ) -> None:
     """The driver takes it for one, without an error."""
-    rule = {"match": r"^SELECT \[id\]", "after_rows": 1_000, "close": "between rows", "times": 3}
+    rule = {"match": READ + r"\[id\]", "after_rows": 1_000, "close": "between rows", "times": 3}
     faults(statements=[rule])
     ran = good(tap.run(snapshot=snapshot))
     equal(ran.table("big-Keyed"), truth)
@@ -109,7 +109,7 @@ def test_a_link_cut_exactly_between_two_rows_is_no_end_of_the_rows(
 def test_an_error_that_passes_by_itself_is_tried_again_also_amid_the_rows(
     error: int, tap: Tap, faults: Faults, truth: pa.Table
 ) -> None:
-    faults(statements=[{"match": r"^SELECT \[id\]", "after_rows": 500, "error": error, "times": 1}])
+    faults(statements=[{"match": READ + r"\[id\]", "after_rows": 500, "error": error, "times": 1}])
     ran = good(tap.run(streams=["big.Keyed"]))
     equal(ran.table("big-Keyed"), truth)
     assert "try 2 in" in ran.said
@@ -117,7 +117,7 @@ def test_an_error_that_passes_by_itself_is_tried_again_also_amid_the_rows(
 
 @pytest.mark.parametrize("error", [229, 208, 102])
 def test_an_error_that_lasts_ends_the_stream_at_once(error: int, tap: Tap, faults: Faults) -> None:
-    faults(statements=[{"match": r"^SELECT \[id\]", "error": error, "times": 99}])
+    faults(statements=[{"match": READ + r"\[id\]", "error": error, "times": 99}])
     ran = tap.run(streams=["big.Keyed"])
     assert ran.code == 3 and not ran.streams
     assert "try 2" not in ran.said and "Traceback" not in ran.said and "What to do:" in ran.said
@@ -129,14 +129,14 @@ def test_a_login_that_fails_twice_and_then_works_is_waited_for(tap: Tap, faults:
 
 
 def test_what_does_not_pass_within_its_budget_ends_the_run(tap: Tap, faults: Faults) -> None:
-    faults(statements=[{"match": r"^SELECT \[id\]", "error": 1205, "times": None}])
+    faults(statements=[{"match": READ + r"\[id\]", "error": 1205, "times": None}])
     ran = tap.run(streams=["big.Keyed"], retry_seconds=1)
     assert ran.code == 3 and not ran.streams
     assert "deadlock" in ran.said and "retry_seconds" in ran.said and "Traceback" not in ran.said
 
 
 def test_a_killed_session_is_read_again(tap: Tap, faults: Faults, server: Counterpart, truth: pa.Table) -> None:
-    faults(statements=[{"match": r"^SELECT \[id\]", "after_rows": 700, "close": True, "times": 2}])
+    faults(statements=[{"match": READ + r"\[id\]", "after_rows": 700, "close": True, "times": 2}])
     equal(good(tap.run(streams=["big.Keyed"])).table("big-Keyed"), truth)
 
 
@@ -154,7 +154,7 @@ def test_rows_that_come_and_go_elsewhere_do_not_disturb_a_range(
     execute(server, f"CREATE TABLE dbo.{name} (id int NOT NULL PRIMARY KEY, t int NULL)")
     execute(server, f"INSERT INTO dbo.{name} SELECT id * 10, 0 FROM big.Keyed WHERE id < 3000")
     rules = [
-        {"match": rf"^SELECT \[id\], \[t\] FROM \[dbo\]\.\[{name}\]", "skip": n, "times": 1,
+        {"match": READ + rf"\[id\], \[t\] FROM \[dbo\]\.\[{name}\]", "skip": n, "times": 1,
          "run": f"DELETE FROM dbo.{name} WHERE id = {n * 10}; INSERT INTO dbo.{name} VALUES ({100_000 + n}, 1)"}
         for n in range(3)
     ]  # fmt: skip
@@ -170,18 +170,12 @@ def test_rows_that_come_and_go_elsewhere_do_not_disturb_a_range(
 def test_a_row_that_goes_while_its_range_is_read_is_noticed(tap: Tap, faults: Faults, server: Counterpart) -> None:
     execute(server, "CREATE TABLE dbo.Going (id int NOT NULL PRIMARY KEY, t int NULL)")
     execute(server, "INSERT INTO dbo.Going SELECT id, 0 FROM big.Keyed WHERE id < 1000")
-    faults(
-        statements=[
-            {"match": r"^SELECT \[id\], \[t\] FROM \[dbo\]\.\[Going\]", "times": 1, "run": "DELETE FROM dbo.Going WHERE id = 5"}
-        ]
-    )
+    rule = {"match": READ + r"\[id\], \[t\] FROM \[dbo\]\.\[Going\]", "times": 1}
+    faults(statements=[{**rule, "run": "DELETE FROM dbo.Going WHERE id = 5"}])
     ran = good(tap.run(streams=["dbo.Going"], snapshot="never"))
     assert set(ran.table("dbo-Going").column("id").to_pylist()) == set(range(1000)) - {5}
     assert ran.document("dbo-Going")["source_rows"] == 999, "counted again once the row was gone"
-    faults(
-        statements=[
-            {"match": r"^SELECT \[id\], \[t\] FROM \[dbo\]\.\[Going\]", "times": 1, "run": "DELETE FROM dbo.Going WHERE id = 6"}
-        ]
-    )
+    rule = {"match": READ + r"\[id\], \[t\] FROM \[dbo\]\.\[Going\]", "times": 1}
+    faults(statements=[{**rule, "run": "DELETE FROM dbo.Going WHERE id = 6"}])
     within = good(tap.run(streams=["dbo.Going"], snapshot="always"))
     assert 6 in within.table("dbo-Going").column("id").to_pylist(), "a snapshot shows the row that was there when it began"

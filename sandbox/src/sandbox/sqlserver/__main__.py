@@ -32,6 +32,7 @@ from sandbox.sqlserver.wire import browser, certificate
 @click.option("--tables", default=0, show_default=True, help="Empty extra tables of ten columns.")
 @click.option("--collation", default=collations.DEFAULT, show_default=True, help="The database's collation.")
 @click.option("--clock-offset", default=0.0, show_default=True, help="Seconds that the server's clock is ahead.")
+@click.option("--count-rows", is_flag=True, help="Count the rows that statements look at (sys.dm_os_performance_counters).")
 @click.option("--instance", default="", help="Name of the instance: SQL Server Browser tells its port over UDP 1434.")
 @click.option("--faults", type=click.Path(path_type=Path, dir_okay=False), help="JSON file of logins and statements to fail.")
 def main(
@@ -46,6 +47,7 @@ def main(
     tables: int,
     collation: str,
     clock_offset: float,
+    count_rows: bool,
     instance: str,
     faults: Path | None,
 ) -> None:
@@ -60,7 +62,8 @@ def main(
     try:
         files = tuple(map(ParquetTable.parse, parquet))
         named = collations.collation(collation).name
-        store = Store(data, database, Content(None if only_parquet else scale, files, tables, named), faults, clock_offset)
+        content = Content(None if only_parquet else scale, files, tables, named)
+        store = Store(data, database, content, faults, clock_offset, count_rows)
     except (ValueError, SqlError) as problem:
         raise click.UsageError(str(problem)) from None
     certificate_file, key_file = certificate.make(data)

@@ -17,6 +17,7 @@ from sandbox.sqlserver.changes.commands import command
 from sandbox.sqlserver.changes.definitions import definition, for_parser
 from sandbox.sqlserver.changes.rows import row_change
 from sandbox.sqlserver.engine.changing import run_change
+from sandbox.sqlserver.engine.looked_at import skipped_in_order
 from sandbox.sqlserver.engine.outcomes import Affected, DatabaseChanged, Outcome, Rows, TransactionChanged
 from sandbox.sqlserver.engine.results import open_rows
 from sandbox.sqlserver.engine.store import Store
@@ -35,6 +36,8 @@ class Session:
         self.store = store
         self.client = client
         self.cursor = store.cursor()
+        if store.looked_at is not None:
+            store.looked_at.prepare(self.cursor)
         self.transaction = SessionTransaction(store, self.cursor, client.spid)
         self.lock_timeout_ms = -1  # -1: for ever
         self.rowcount = 0  # @@ROWCOUNT
@@ -163,6 +166,9 @@ class Session:
                 self.store.count_sizes()
             with self.transaction.translating():
                 rows = open_rows(query, compiler.binds, self.transaction, self.cancelled)
+            if self.store.looked_at is not None and compiler.reads:
+                skipped = skipped_in_order(node, self.store.catalog)
+                rows = replace(rows, batches=self.store.looked_at.counted(rows.batches, self.transaction.cursor, skipped))
             yield rows
             return
         change = definition(node, compiler) or row_change(node, compiler)

@@ -17,6 +17,7 @@ from sandbox.sqlserver.data.parquet_tables import stored_in_order
 from sandbox.sqlserver.engine.change_versions import ChangeVersions
 from sandbox.sqlserver.engine.clients import Clients
 from sandbox.sqlserver.engine.faults import Faults
+from sandbox.sqlserver.engine.looked_at import LookedAt
 from sandbox.sqlserver.engine.rowversions import Rowversions
 from sandbox.sqlserver.sql.macros import MACROS
 from sandbox.sqlserver.system.catalog import Catalog
@@ -45,9 +46,16 @@ class Store:
     """
 
     def __init__(
-        self, folder: Path, database: str, content: Content, faults: Path | None = None, clock_offset: float = 0
+        self,
+        folder: Path,
+        database: str,
+        content: Content,
+        faults: Path | None = None,
+        clock_offset: float = 0,
+        counts_rows: bool = False,
     ) -> None:
         self.database = database
+        self.looked_at = LookedAt() if counts_rows else None
         self.faults = Faults(faults, database)
         self.clock_offset = clock_offset  # seconds that the server's clock is ahead
         self.main = _opened(folder, database, content)
@@ -74,6 +82,11 @@ class Store:
         plain = not any(column.kind.name in STRINGS for column in key)
         if plain and stored_in_order(self.main, spec.stored, [column.stored for column in key]):
             self.catalog.ordered.add(spec.object_id)
+
+    @property
+    def rows_looked_at(self) -> int:
+        """By all statements on tables so far; 0 where nobody asked for it."""
+        return self.looked_at.rows if self.looked_at else 0
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of its own to the same database."""

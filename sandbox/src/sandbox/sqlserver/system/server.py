@@ -63,6 +63,10 @@ class Server(Protocol):
     def last_rowversion(self) -> int:
         """The last rowversion given out."""
 
+    @property
+    def rows_looked_at(self) -> int:
+        """By all statements on tables so far."""
+
     def min_active_rowversion(self) -> int:
         """The lowest rowversion that is not committed yet, else the next one."""
 

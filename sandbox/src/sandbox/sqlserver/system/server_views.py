@@ -32,7 +32,14 @@ def server_views(server: Server) -> dict[tuple[str, str], Callable[[], tuple[str
     """The catalog views of the server's own state, each as a DuckDB expression for FROM and its columns."""
     return {
         ("sys", "dm_exec_sessions"): lambda: _rows(_SESSIONS, [_session(client) for client in server.clients()]),
-        ("sys", "dm_os_performance_counters"): lambda: _rows(_COUNTERS, [_counter(len(server.clients()))]),
+        ("sys", "dm_os_performance_counters"): lambda: _rows(
+            _COUNTERS,
+            [
+                _counter("SQLServer:General Statistics", "User Connections", len(server.clients())),
+                # not in the real view; a real server shows it in the execution plans of the statements
+                _counter("Sandbox", "Rows looked at", server.rows_looked_at),
+            ],
+        ),
         ("sys", "dm_exec_connections"): lambda: _rows(_CONNECTIONS, [_connection(client) for client in server.clients()]),
     }
 
@@ -44,8 +51,8 @@ def _session(client: Client) -> list[Any]:
     ]  # fmt: skip
 
 
-def _counter(connections: int) -> list[Any]:
-    return ["SQLServer:General Statistics", "User Connections", "", connections, 65_792]
+def _counter(of: str, name: str, value: int) -> list[Any]:
+    return [of, name, "", value, 65_792]
 
 
 def _connection(client: Client) -> list[Any]:

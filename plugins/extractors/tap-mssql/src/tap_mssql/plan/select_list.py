@@ -58,10 +58,10 @@ def arrow_schema(items: Sequence[SelectItem]) -> pa.Schema:
     return pa.schema([item.field for item in items])
 
 
-def in_declared_types(batch: pa.RecordBatch, items: Sequence[SelectItem]) -> pa.RecordBatch:
-    """The driver's batch in the declared types. Raises ValueRefused naming the column whose values do not fit."""
+def in_declared_types(columns: Sequence[pa.Array], items: Sequence[SelectItem]) -> pa.RecordBatch:
+    """The driver's columns in the declared types. Raises ValueRefused naming the column whose values do not fit."""
     arrays = []
-    for item, values in zip(items, batch.columns, strict=True):
+    for item, values in zip(items, columns, strict=True):
         try:
             arrays.append(values if values.type == item.field.type else pc.cast(values, item.field.type))
         except pa.ArrowInvalid as error:

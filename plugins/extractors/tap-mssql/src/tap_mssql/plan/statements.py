@@ -9,6 +9,8 @@ from tap_mssql.server.discovery import Table
 from tap_mssql.server.sql_types import SqlColumn, quote
 
 ROWVERSION = "timestamp"
+ROWS_SENT = "SELECT ROWCOUNT_BIG()"  # how many rows the statement in front of it sent: one row
+MOST_BITS = 62  # of a bigint
 _VARYING = frozenset({"varchar", "nvarchar", "varbinary"})
 # Rows of transactions that are still open have this rowversion or a later one (learn.microsoft.com, MIN_ACTIVE_ROWVERSION).
 _BELOW_ACTIVE = "CONVERT(binary(8), CONVERT(bigint, MIN_ACTIVE_ROWVERSION()) - 1)"
@@ -47,10 +49,7 @@ def boundary(table: Table, order: KeyOrder, condition: str, rows: int) -> str:
 
 def count(table: Table, columns: Sequence[SqlColumn], condition: str) -> str:
     """One row: rows; then per `finer` column its values with a digit below a microsecond; the longest of unbounded ones."""
-    finer = "".join(
-        f", COUNT_BIG(CASE WHEN DATEPART(nanosecond, {quote(c.name)}) % 1000 <> 0 THEN 1 END)"
-        for c in finer_than_a_microsecond(columns)
-    )
+    finer = "".join(f", COUNT_BIG(CASE WHEN {_is_finer(c)} THEN 1 END)" for c in finer_than_a_microsecond(columns))
     longest = "".join(f", MAX(DATALENGTH({quote(c.name)}))" for c in unbounded(columns))
     return f"SELECT COUNT_BIG(*){finer}{longest} FROM {table.quoted}{_where(condition)}"
 
@@ -58,6 +57,10 @@ def count(table: Table, columns: Sequence[SqlColumn], condition: str) -> str:
 def figures(table: Table, expressions: Sequence[str], condition: str) -> str:
     """One row: rows, then each aggregate over them."""
     return f"SELECT {', '.join(['COUNT_BIG(*)', *expressions])} FROM {table.quoted}{_where(condition)}"
+
+
+def _is_finer(column: SqlColumn) -> str:
+    return f"DATEPART(nanosecond, {quote(column.name)}) % 1000 <> 0"
 
 
 def finer_than_a_microsecond(columns: Sequence[SqlColumn]) -> list[SqlColumn]:
@@ -70,10 +73,17 @@ def unbounded(columns: Sequence[SqlColumn]) -> list[SqlColumn]:
     return [c for c in columns if c.type in ("text", "ntext", "image", "xml") or (c.max_length < 0 and c.type in _VARYING)]
 
 
-def rows(table: Table, expressions: Sequence[str], condition: str, order: KeyOrder | None) -> str:
-    """The rows themselves, in the order given."""
+def rows(table: Table, expressions: Sequence[str], condition: str, order: KeyOrder | None, most: int | None = None) -> str:
+    """The rows themselves, in the order given; the first `most` of them where that is given."""
     by = f" ORDER BY {order.by}" if order else ""
-    return f"SELECT {', '.join(expressions)} FROM {table.quoted}{_where(condition)}{by}"
+    top = f"TOP ({most}) " if most else ""
+    return f"SELECT {top}{', '.join(expressions)} FROM {table.quoted}{_where(condition)}{by}"
+
+
+def finer_bits(columns: Sequence[SqlColumn]) -> str:
+    """A number per row: bit n is set where the nth of these columns has a digit below a microsecond."""
+    bits = (f"CASE WHEN {_is_finer(c)} THEN CONVERT(bigint, {1 << n}) ELSE 0 END" for n, c in enumerate(columns))
+    return " + ".join(bits)
 
 
 def version(object_id: int) -> str:

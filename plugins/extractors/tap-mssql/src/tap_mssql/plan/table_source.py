@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, closing, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from typing import TypeVar
 
-import pyarrow as pa
-
-from singer_arrow.errors import ValueRefused
 from tap_mssql.config.settings import Settings
 from tap_mssql.errors import ReadFailed, Stopped
 from tap_mssql.plan import drift, statements, tracking
-from tap_mssql.plan.select_list import in_declared_types, row_bytes
+from tap_mssql.plan.select_list import row_bytes
+from tap_mssql.plan.table_answer import TableAnswer
 from tap_mssql.plan.table_opening import open_table
 from tap_mssql.plan.table_plan import TablePlan
 from tap_mssql.plan.table_request import TableRequest
@@ -72,32 +70,17 @@ class TableSource(Source):
         counts = {name: int(value) for name, value in zip(finer, row[1:], strict=False) if value}
         return RangeCount(int(row[0]), row_bytes(columns, longest), counts)
 
-    def boundary(self, plan: TablePlan, range_: Range, rows: int, is_exact: bool = True) -> Bound | None:
+    def boundary(self, plan: TablePlan, range_: Range, rows: int) -> Bound | None:
         """The key of a range's row of that number; None where it has fewer."""
         order = plan.order
         if order is None:
             return None
-        condition = plan.condition(range_) if is_exact else plan.cutting_condition(range_)
-        found = self._session.one(statements.boundary(plan.request.table, order, condition, rows))
+        found = self._session.one(statements.boundary(plan.request.table, order, plan.cutting_condition(range_), rows))
         return None if found is None else tuple(str(text) for text in found)
 
-    def rows(self, plan: TablePlan, range_: Range, batch_rows: int) -> Generator[pa.RecordBatch, None, None]:
-        """A range's rows in the declared types. Raises ReadFailed naming the column whose values do not fit its type."""
-        order = plan.order if range_.kind == "keys" else None
-        items = plan.key_items if range_.kind == "deletes" else plan.items
-        expressions = [item.expression for item in items]
-        if range_.kind == "deletes":
-            sql = tracking.deleted(plan.request.table, plan.since, expressions, plan.request.where)
-        else:
-            sql = statements.rows(plan.request.table, expressions, plan.condition(range_), order)
-        with closing(self._session.batches(sql, batch_rows, may_scan=order is None)) as batches:
-            for batch in batches:
-                try:
-                    yield in_declared_types(batch, items)
-                except ValueRefused as error:
-                    raise ReadFailed(
-                        f"stream {plan.request.stream}, {error.what}", action="deselect the column to read the others"
-                    ) from error
+    def rows(self, plan: TablePlan, range_: Range, batch_rows: int, most: int | None = None) -> TableAnswer:
+        """A range's rows in the declared types."""
+        return TableAnswer(self._session, plan, range_, batch_rows, most)
 
     def snapshot(self) -> AbstractContextManager[object]:
         """One state of the database under SNAPSHOT isolation, else nothing."""

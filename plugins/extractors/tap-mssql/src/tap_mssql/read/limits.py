@@ -77,6 +77,11 @@ class RowRate:
             self._free_at = turn + rows * self._seconds_per_row
         self._stopping.wait(max(0.0, turn - now))
 
+    def give_back(self, rows: int) -> None:
+        """Of what was booked, rows that did not come; a negative number books more."""
+        with self._lock:
+            self._free_at -= rows * self._seconds_per_row
+
 
 class ReaderLimit:
     """How many readers may work at once: one, and one more each time that the machine idles though all of them work.

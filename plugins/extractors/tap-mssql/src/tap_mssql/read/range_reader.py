@@ -1,4 +1,8 @@
-"""One range's way: its end is found, its rows are counted at the source, read into parts, and compared."""
+"""One range's way: its rows are read into parts, its end is where they end, and their number is compared with the source's.
+
+The source says itself how many rows it sent, and is asked for nothing twice. Where its answers to two statements may be of two
+states, the range is counted behind its rows, and where that does not agree, before them, too.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from singer_arrow import noted
 from singer_arrow.parts import PartLimits, PartWriter
@@ -25,19 +29,31 @@ _AT_REST = "read it when fewer rows come and go, or let the database ALLOW_SNAPS
 
 @dataclass(frozen=True)
 class QueryResult:
-    """What one query brought: rows, seconds, and the range they are of (cut short where the query's time was up)."""
+    """What one query brought: rows, seconds, the range they are of (cut short where it was), and what the source says it sent.
+
+    `finer` is as in RangeCount.
+    """
 
     range: Range
     rows: int
     seconds: float
+    sent: int | None
+    finer: dict[str, int]
 
 
 class _RowsChanged(Exception):
-    """Rows came or went while they were read, and another try may find them at rest."""
+    """Rows came or went while they were read, and another try may find those of `range` at rest."""
+
+    def __init__(self, range_: Range) -> None:
+        super().__init__(str(range_))
+        self.range = range_
 
 
 class RangeReader:
-    """Reads ranges over one connection, within the limits that all readers share. `on_cut` is called when a range was cut."""
+    """Reads ranges over one connection, within the limits that all readers share.
+
+    `is_awaited` says whether another reader has nothing to do; `on_cut` is called when there is something for it.
+    """
 
     def __init__(
         self,
@@ -46,6 +62,7 @@ class RangeReader:
         memory: MemoryLimit,
         rate: RowRate,
         stopping: threading.Event,
+        is_awaited: Callable[[], bool],
         on_cut: Callable[[], None],
     ) -> None:
         self._source = source
@@ -53,30 +70,37 @@ class RangeReader:
         self._memory = memory
         self._rate = rate
         self._stopping = stopping
+        self._is_awaited = is_awaited
         self._on_cut = on_cut
 
     def read(self, load: Load, range_: Range) -> None:
         """Reads a range, or its beginning; the rest is left to the next reader. Raises ReadFailed, Drifted or Stopped."""
         retry, request = self._source.retry, load.request
         with noted.span("range", load.stream, load.load_id) as told:
-            first = retry(request, str(range_), lambda: self._cut_to_size(load, range_), self._stopping)
+            first, most = retry(request, str(range_), lambda: self._cut_to_size(load, range_), self._stopping)
             self._on_cut()
-            finished = retry(request, str(first), lambda: self._read_at_rest(load, first), self._stopping)
+            finished = retry(request, str(first), lambda: self._read_at_rest(load, first, most), self._stopping)
             told |= {"range": finished.range.number, "kind": finished.range.kind, "rows": finished.rows}
             told |= {"files": len(finished.files), "bytes": sum(part.bytes for part in finished.files)}
         load.finish(finished)
 
     # --- its end -------------------------------------------------------------------------------------------------------
 
-    def _cut_to_size(self, load: Load, range_: Range) -> Range:
-        """The beginning of a range that is longer than one query should be; the rest waits for the next reader."""
+    def _cut_to_size(self, load: Load, range_: Range) -> tuple[Range, int | None]:
+        """What to read of a range that is longer than one query should be: so many of its rows, or up to an end.
+
+        Its end is looked for beforehand, which costs the source a look at the keys of all its rows, where another reader waits
+        for the rest, and where it can't end at any row.
+        """
         rows, plan = self._rows_of_next(load), load.opened
         is_whole = range_.lower is None and range_.upper is None and plan.window is None
         is_short = plan.most_rows is not None and range_.lower is None and plan.most_rows <= rows
         if range_.kind != "keys" or is_short or (is_whole and 0 < load.request.estimated_rows <= rows // 2):
-            return range_
-        bound = self._source.boundary(plan, range_, rows, is_exact=False)
-        return range_ if bound is None else load.ranges.cut(range_, bound, rows)
+            return range_, None
+        if not (plan.may_tie or plan.is_counted_first or self._is_awaited()):
+            return range_, rows
+        bound = self._source.boundary(plan, range_, rows)
+        return (range_ if bound is None else load.ranges.cut(range_, bound, rows)), None
 
     def _rows_of_next(self, load: Load) -> int:
         """Rows of the next range: half of what the last one read in `query_seconds`."""
@@ -87,28 +111,29 @@ class RangeReader:
 
     # --- its rows ------------------------------------------------------------------------------------------------------
 
-    def _read_at_rest(self, load: Load, range_: Range) -> FinishedRange:
+    def _read_at_rest(self, load: Load, range_: Range, most: int | None) -> FinishedRange:
         """Reads a range into parts, or its beginning where rows come and go; raises what reading raises, without a trace left."""
         asked = range_
         for tries_left in reversed(range(TRIES)):
+            is_first, is_last = tries_left == TRIES - 1, not tries_left
             try:
-                finished = self._read_once(load, asked, is_last_try=not tries_left)
-            except _RowsChanged:
-                asked = self._first_half(load, asked)
+                finished = self._read_once(load, asked, most if is_first else None, not is_first, is_last)
+            except _RowsChanged as changed:
+                asked = self._first_half(load, changed.range)
                 continue
             if finished.range.upper != range_.upper:
                 assert finished.range.upper is not None
-                load.ranges.cut(range_, finished.range.upper, 0)
+                load.ranges.cut(range_, finished.range.upper, finished.rows if most else 0)
             return finished
         raise ReadFailed(f"stream {load.stream}, {asked}: its rows come and go faster than they can be read", action=_AT_REST)
 
     def _first_half(self, load: Load, range_: Range) -> Range:
         """The first half of a range, which is at rest more often than the whole."""
-        rows = self._source.count(load.opened, range_).rows // 2
-        bound = self._source.boundary(load.opened, range_, rows, is_exact=False) if range_.kind == "keys" and rows else None
+        rows = self._source.count(load.opened, range_, rows_only=True).rows // 2
+        bound = self._source.boundary(load.opened, range_, rows) if range_.kind == "keys" and rows else None
         return range_ if bound is None else range_.up_to(bound)
 
-    def _read_once(self, load: Load, range_: Range, is_last_try: bool) -> FinishedRange:
+    def _read_once(self, load: Load, range_: Range, most: int | None, was_restless: bool, is_last_try: bool) -> FinishedRange:
         plan, share = load.opened, self._limits.reader_bytes
         writer = load.writer(range_, PartLimits(part_rows=self._limits.part_rows, group_bytes=share // 2))
         row_bytes = plan.row_bytes or self._source.count(plan, range_).row_bytes
@@ -117,12 +142,12 @@ class RangeReader:
             with self._memory.hold(max(share, 8 * row_bytes * batch_rows)):
                 with self._source.snapshot():
                     self._refuse_drift(load)
-                    counted = self._source.count(plan, range_)
-                    self._rate.wait(counted.rows if range_.kind == "keys" else 0)
-                    result = self._write_rows(load, range_, counted.rows, writer, batch_rows)
-                    if result.range is not range_:
-                        counted = self._source.count(plan, result.range)
-                    changed = self._compare(load, result, counted, is_last_try)
+                    before = self._source.count(plan, range_) if plan.is_counted_first or was_restless else None
+                    expected = before.rows if before else most or self._rows_of_next(load)
+                    self._rate.wait(expected if range_.kind == "keys" else 0)
+                    result = self._write_rows(load, range_, most, before, writer, batch_rows)
+                    self._rate.give_back(expected - result.rows if range_.kind == "keys" else 0)
+                    counted, changed = self._compare(load, result, before, range_, is_last_try)
                     self._refuse_drift(load)
                 if result.rows:
                     writer.close()
@@ -136,22 +161,25 @@ class RangeReader:
         return FinishedRange(
             range=result.range,
             rows=result.rows,
-            source_rows=result.rows if changed else counted.rows,
+            source_rows=counted.rows,
             files=writer.files,
             columns=writer.facts(),
-            finer=counted.finer,
+            finer=counted.finer if plan.is_counted_first else result.finer,
             changed=changed,
         )
 
     def _refuse_drift(self, load: Load) -> None:
         load.version = self._source.version(load.opened, load.version)
 
-    def _write_rows(self, load: Load, range_: Range, expected: int, writer: PartWriter, batch_rows: int) -> QueryResult:
+    def _write_rows(
+        self, load: Load, range_: Range, most: int | None, before: RangeCount | None, writer: PartWriter, batch_rows: int
+    ) -> QueryResult:
         """The range's rows into the writer, for as long as one query may take; then its rest is left."""
-        is_keyed = range_.kind == "keys"
+        can_end = range_.kind == "keys" and not load.opened.may_tie
         began, rows = time.monotonic(), 0
-        with closing(self._source.rows(load.opened, range_, batch_rows)) as batches:
-            for batch in batches:
+        is_cut = False
+        with closing(self._source.rows(load.opened, range_, batch_rows, most)) as answer:
+            for batch in answer:
                 writer.write(batch)
                 rows += batch.num_rows
                 load.ranges.set_rows(range_, rows)
@@ -159,37 +187,42 @@ class RangeReader:
                     raise Stopped(load.stream)
                 if range_.kind == "scan":
                     self._rate.wait(batch.num_rows)
-                elif (
-                    is_keyed
-                    and not load.opened.may_tie
-                    and rows < expected
-                    and time.monotonic() - began > self._limits.query_seconds * 0.9
-                ):
+                is_last = rows == (before.rows if before else most)
+                if can_end and not is_last and time.monotonic() - began > self._limits.query_seconds * 0.9:
+                    is_cut = True
                     break
-            else:
-                return QueryResult(range_, rows, time.monotonic() - began)
-        bound = self._source.boundary(load.opened, range_, rows)
-        if bound is None:
-            raise _RowsChanged
-        return QueryResult(range_.up_to(bound), rows, time.monotonic() - began)
+        if answer.last is not None and (is_cut or rows == most):
+            range_ = range_.up_to(answer.last)
+        return QueryResult(range_, rows, time.monotonic() - began, answer.sent, answer.finer)
 
     # --- the comparison ------------------------------------------------------------------------------------------------
 
-    def _compare(self, load: Load, result: QueryResult, counted: RangeCount, is_last_try: bool) -> bool:
-        """Whether rows came or went while the range was read. Raises ReadFailed for rows that nothing accounts for."""
+    def _compare(
+        self, load: Load, result: QueryResult, before: RangeCount | None, asked: Range, is_last_try: bool
+    ) -> tuple[RangeCount, bool]:
+        """The rows of the range by the source, and whether they came or went meanwhile.
+
+        Raises ReadFailed for rows that nothing accounts for.
+        """
+        plan, sees_one_state = load.opened, self._source.sees_one_state
+        where = f"stream {load.stream}, {result.range}"
+        report = "run again; if it happens again, report this as a bug, with the server's version"
+        if result.sent not in (None, result.rows):
+            raise ReadFailed(f"{where}: the source sent {result.sent} rows; {result.rows} arrived", action=report)
+        if before is None and sees_one_state and result.sent is not None:
+            return RangeCount(result.sent), False
+        is_counted = before is not None and result.range == asked
+        counted = before if before and is_counted else self._source.count(plan, result.range, rows_only=not plan.is_counted_first)
         if result.rows == counted.rows:
-            return False
-        again = self._source.count(load.opened, result.range).rows
-        action = "run again; if it happens again, report this as a bug, with the server's version"
-        if not self._source.sees_one_state:
-            if not is_last_try:
-                raise _RowsChanged
-            if min(counted.rows, again) <= result.rows <= max(counted.rows, again):
-                return True
-            action = _AT_REST
+            return counted, False
+        if not sees_one_state and (before is None or not is_last_try):
+            raise _RowsChanged(result.range)
+        again = self._source.count(plan, result.range, rows_only=True).rows
+        if not sees_one_state and min(counted.rows, again) <= result.rows <= max(counted.rows, again):
+            return replace(counted, rows=result.rows), True
         raise ReadFailed(
-            f"stream {load.stream}, {result.range}: the source counts {counted.rows} rows, then {again}; {result.rows} arrived",
-            action=action,
+            f"{where}: the source counts {counted.rows} rows, then {again}; {result.rows} arrived",
+            action=report if sees_one_state else _AT_REST,
         )
 
     def _size_next(self, load: Load, result: QueryResult) -> None:

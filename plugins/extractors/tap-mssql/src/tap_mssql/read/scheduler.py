@@ -84,7 +84,7 @@ class Scheduler:
     # --- readers -------------------------------------------------------------------------------------------------------
 
     def _work(self, source: Source) -> None:
-        reader = RangeReader(source, self._limits, self._memory, self._rate, self._stopping, self._wake)
+        reader = RangeReader(source, self._limits, self._memory, self._rate, self._stopping, self._is_awaited, self._wake)
         while task := self._take():
             load, range_ = task
             with self._ending(load):
@@ -94,6 +94,10 @@ class Scheduler:
                     reader.read(load, range_)
             self._give_back(load, source)
         source.close()
+
+    def _is_awaited(self) -> bool:
+        """Whether a reader waits for a range."""
+        return self._working < self._readers.allowed and not any(load.has_work for load in self.loads)
 
     def _open(self, load: Load, source: Source) -> None:
         source.retry(load.request, "opening", lambda: open_load(load, source, self._limits.resume_hours), self._stopping)

@@ -7,7 +7,7 @@ is read, which `open` makes of the request.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -72,6 +72,9 @@ class LoadPlan:
     kinds: tuple[Kind, ...] = ("keys",)
     is_in_key_order: bool = False
     may_tie: bool = False  # rows may be equal in the order of ranges: between two of them no range can end
+    is_counted_first: bool = (
+        False  # the source must count a range before it is read; else it says behind the rows how many it sent
+    )
     window: Cursor | None = None
     moves_bookmark: bool = True
     row_bytes: int | None = None
@@ -117,6 +120,24 @@ class RangeCount:
     finer: dict[str, int] = field(default_factory=dict)
 
 
+class Answer(Protocol):
+    """The rows of one query, taken once: batches in the plan's schema, `keys` in key order. Closing it stops the query.
+
+    `last` is the key of the last row that came, None where the plan has no order. `sent` is how many rows the source says that
+    it sent, known behind the last batch; None where it does not say. `finer` is as in RangeCount, of the rows that came.
+    """
+
+    last: Bound | None
+    sent: int | None
+    finer: dict[str, int]
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        """The batches. Raises ReadFailed for values that do not fit their column, and whatever the driver raises."""
+
+    def close(self) -> None:
+        """Stops the query."""
+
+
 class Source(Protocol):
     """One reader's connection to the database, opened when it is first needed.
 
@@ -139,14 +160,14 @@ class Source(Protocol):
     def count(self, plan: Any, range_: Range, rows_only: bool = False) -> RangeCount:
         """Rows of a range, and what else counting tells, unless only the rows are asked for."""
 
-    def boundary(self, plan: Any, range_: Range, rows: int, is_exact: bool = True) -> Bound | None:
+    def boundary(self, plan: Any, range_: Range, rows: int) -> Bound | None:
         """The key of a range's row of that number, the first being 1; None where it has fewer.
 
-        Unless it must be exact, rows that the load's window leaves out may be counted as well where that is cheaper.
+        Rows that the load's window leaves out may be counted as well where that is cheaper.
         """
 
-    def rows(self, plan: Any, range_: Range, batch_rows: int) -> Generator[pa.RecordBatch, None, None]:
-        """A range's rows in the plan's schema, `keys` in key order; closing the generator stops the query. Raises ReadFailed."""
+    def rows(self, plan: Any, range_: Range, batch_rows: int, most: int | None = None) -> Answer:
+        """A range's rows, the first `most` of them where that is given. Raises ReadFailed."""
 
     def table_rows(self, plan: Any) -> int | None:
         """The rows of the whole table as of the end of a load's window, counted; None where that is not known any more."""

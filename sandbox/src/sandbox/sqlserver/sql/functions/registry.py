@@ -30,7 +30,7 @@ from sandbox.sqlserver.sql.functions.text import (
     text_function,
     trim,
 )
-from sandbox.sqlserver.sql.scope import INT, Scope, Typed, constant
+from sandbox.sqlserver.sql.scope import BIGINT, INT, Scope, Typed, constant
 from sandbox.sqlserver.sql.statement import Statement
 from sandbox.sqlserver.system.server import DATETIME, DATETIME2, DATETIMEOFFSET, SYSNAME
 from sandbox.sqlserver.types.sql_types import SqlType
@@ -176,6 +176,7 @@ _NAMED: dict[str, Handler] = {
     "has_perms_by_name": has_permission,
     "sysdatetime": now(DATETIME2),
     "sysdatetimeoffset": now(DATETIMEOFFSET),
+    "rowcount_big": lambda expressions, node: constant(expressions.statement.session.rowcount, BIGINT),
     "db_id": lambda expressions, node: constant(5, INT),
     "sysutcdatetime": now(DATETIME2),
     "getutcdate": now(DATETIME),

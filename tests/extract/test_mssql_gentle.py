@@ -1,0 +1,103 @@
+"""What a read asks of the server: one look at each row, whatever the key and wherever ranges end."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from mssql_kit import Tap, equal, execute, good, select
+
+from sandbox.launch import Counterpart, counterpart
+
+ROWS = 12_000
+RANGE = 1_000
+EXTRA = RANGE  # rows that a few small questions look at: what is in a table at the end of its load, and the like
+KEYS = {  # the type of a key → the SQL of the nth one, in no order of n
+    "int": "CONVERT(int, {n} * 7 - 4000)",
+    "decimal(20,6)": "CONVERT(decimal(20,6), {n}) / 7 - 500",
+    "date": "DATEADD(day, {n}, CONVERT(date, '0001-01-01'))",
+    "datetime2(7)": "CONVERT(datetime2(7), '2024-02-29T23:59:59.' + CONVERT(varchar(7), 1000000 + {n} * 3))",
+    "datetimeoffset(7)": "CONVERT(datetimeoffset(7), CONVERT(datetime2(7), "
+    "'2024-02-29T23:59:59.' + CONVERT(varchar(7), 1000000 + {n} * 3)))",
+    "float": "CONVERT(float, {n}) / 3",
+    "uniqueidentifier": "CONVERT(uniqueidentifier, CONVERT(varchar(36), u))",
+    "nvarchar(40)": "N'ação ''' + CONVERT(nvarchar(20), {n}) + N' 🚚 '",
+    "varbinary(16)": "CONVERT(varbinary(16), CONVERT(bigint, {n}) * 99991)",
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counterpart]:
+    folder = tmp_path_factory.mktemp("gentle")
+    numbers = pa.table(
+        {
+            "id": pa.array(range(ROWS), pa.int32()),
+            "v": pa.array([Decimal(n).scaleb(-2) for n in range(ROWS)], pa.decimal128(10, 2)),
+            "u": [str(uuid.uuid5(uuid.NAMESPACE_DNS, str(n))) for n in range(ROWS)],
+        }
+    )
+    pq.write_table(numbers, folder / "numbers.parquet")
+    options = ["--only-parquet", "--count-rows", "--parquet", f"big.One={folder / 'numbers.parquet'}:id"]
+    options += ["--parquet", f"big.Bare={folder / 'numbers.parquet'}"]
+    with counterpart("sqlserver", folder / "server", *options) as running:
+        yield running
+
+
+def looked_at(server: Counterpart) -> int:
+    """Rows that statements on tables have looked at so far, as the server counts them."""
+    sql = "SELECT cntr_value FROM sys.dm_os_performance_counters WHERE counter_name = 'Rows looked at'"
+    return int(select(server, sql).column(0)[0].as_py())
+
+
+@pytest.mark.parametrize("table", ["One", "Bare"])
+@pytest.mark.parametrize(("snapshot", "looks"), [("always", 1), ("never", 2)])
+def test_each_row_is_looked_at_once_and_once_more_where_two_statements_may_see_two_states(
+    snapshot: str, looks: int, table: str, server: Counterpart, tmp_path: Path
+) -> None:
+    before = looked_at(server)
+    ran = good(Tap(server, tmp_path).run(streams=[f"big.{table}"], snapshot=snapshot, range_rows=RANGE, max_parallel=1))
+    assert ran.table(f"big-{table}").num_rows == ran.document(f"big-{table}")["source_rows"] == ROWS
+    assert looks * ROWS <= looked_at(server) - before <= looks * ROWS + EXTRA
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_a_range_ends_where_its_rows_end_whatever_the_key(kind: str, server: Counterpart, tmp_path: Path) -> None:
+    name = "K_" + "".join(c if c.isalnum() else "_" for c in kind)
+    execute(
+        server,
+        f"CREATE TABLE dbo.{name} (k {kind} NOT NULL PRIMARY KEY, id int NOT NULL)",
+        f"INSERT INTO dbo.{name} SELECT {KEYS[kind].format(n='id')}, id FROM big.One WHERE id < 2500",
+    )
+    before = looked_at(server)
+    ran = good(Tap(server, tmp_path).run(streams=[f"dbo.{name}"], snapshot="always", range_rows=400, max_parallel=1))
+    assert looked_at(server) - before <= 2_500 + 400
+    equal(ran.table(f"dbo-{name}"), select(server, f"SELECT * FROM dbo.{name} ORDER BY k"))
+    assert len(ran.document(f"dbo-{name}")["files"]) == 7
+
+
+def test_what_is_finer_than_a_microsecond_is_counted_without_another_look(server: Counterpart, tmp_path: Path) -> None:
+    execute(
+        server,
+        "CREATE TABLE dbo.Finer (id int NOT NULL PRIMARY KEY, a datetime2(7), b datetimeoffset(7), c datetime2(6))",
+        "INSERT INTO dbo.Finer SELECT id, CONVERT(datetime2(7), '2024-01-01T00:00:00.000000' + CONVERT(varchar(1), id % 3)), "
+        "CASE WHEN id % 2 = 0 THEN CONVERT(datetimeoffset(7), '2024-01-01T00:00:00.0000001+00:00') END, NULL "
+        "FROM big.One WHERE id < 3000",
+    )
+    before = looked_at(server)
+    ran = good(Tap(server, tmp_path).run(streams=["dbo.Finer"], snapshot="always", range_rows=800, max_parallel=1))
+    assert looked_at(server) - before <= 3_000 + 800
+    notes = "\n".join(ran.document("dbo-Finer")["notes"])
+    assert "a: 2000 values had a digit finer" in notes and "b: 1500 values had a digit finer" in notes
+    assert "c: " not in notes
+    assert ran.table("dbo-Finer").column("a")[1].as_py() == dt.datetime(2024, 1, 1)
+
+
+def test_readers_that_wait_are_given_a_range_and_each_row_still_comes_once(server: Counterpart, tmp_path: Path) -> None:
+    ran = good(Tap(server, tmp_path).run(streams=["big.One"], snapshot="always", range_rows=500, max_parallel=4))
+    assert ran.table("big-One").column("id").to_pylist() == list(range(ROWS))
