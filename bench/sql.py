@@ -9,6 +9,9 @@ from typing import Any
 import mssql_python
 
 from sandbox.launch import Counterpart
+from tap_mssql.server.libraries import load_libraries
+
+load_libraries()
 
 
 @contextmanager

@@ -156,6 +156,7 @@ def numbered(lake: Lake, stream: str, started: int, parts: list[pa.Table], curso
     return made
 
 
+@seldom_on_spark
 def doubles_without_numbers_give_one_result_by_the_data(lake: Lake) -> Scenario:
     yield [load(lake, "ties", 0, keyed((0, "", 0)), (None, "0"))]
     made = load(lake, "ties", 1, [keyed((1, "x", 5), (2, "late", 9)), keyed((1, "y", 5), (2, "early", 7))], ("0", "9"))
@@ -165,6 +166,7 @@ def doubles_without_numbers_give_one_result_by_the_data(lake: Lake) -> Scenario:
     assert names[2] == "late" and names[1] in ("x", "y")
 
 
+@seldom_on_spark
 def many_small_loads_of_a_stream_are_one_commit(lake: Lake) -> Scenario:
     first = load(lake, "many", 0, keyed((0, "", 0)), (None, "0"))
     steps = [load(lake, "many", n, keyed((n % 7, f"at {n}", n)), (str(n - 1), str(n))) for n in range(1, 21)]
@@ -267,6 +269,7 @@ def an_append_without_a_column_of_before_leaves_it_null(lake: Lake) -> Scenario:
     assert lake.rows("shorter", "Id", "Gone", "New") == [(0, "x", None), (1, None, None), (2, None, "y")]
 
 
+@seldom_on_spark
 def a_column_that_the_owner_added_keeps_its_values(lake: Lake) -> Scenario:
     yield [load(lake, "owned", 0, keyed((1, "a", 0)), (None, "0"))]
     path = str(lake.tables / "owned")

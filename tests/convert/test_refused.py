@@ -46,6 +46,7 @@ def bookmark(lake: Lake, stream: str) -> Any:
     return lake.published()["bookmarks"].get("sqlserver", {}).get(stream, {}).get("replication_key_value")
 
 
+@seldom_on_spark
 def a_refused_load_leaves_the_others_and_the_next_load_of_its_stream_covers_it(lake: Lake) -> Scenario:
     yield [incremental(lake, "kinds", 0, None, "1", people((1, "a", 1)))]
     text = pa.table({"Id": pa.array(["two"]), "Name": ["b"], "Changed": [2]})

@@ -9,6 +9,7 @@ import pytest
 
 pytest.register_assert_rewrite("api_kit")
 
+from api_kit import runs  # noqa: E402
 from api_kit.cases import Result, play  # noqa: E402
 from api_kit.forks import AT_ONCE, Forks  # noqa: E402
 
@@ -18,6 +19,15 @@ def forks() -> Iterator[Forks]:
     """Processes that have imported the tap."""
     with Forks() as started:
         yield started
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Lets runs of the REST tap begin as forks of such a process, unless they have variables of their own."""
+    if request.module.__name__.startswith("test_rest_"):
+        runs.quick.append(request.getfixturevalue("forks").run)
+    yield
+    runs.quick.clear()
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from api_kit import runs
-from api_kit.forks import AT_ONCE, MB, Forks
+from api_kit.forks import AT_ONCE, Forks
 from api_kit.mixtures import Mixture, mixture
 from api_kit.runs import Run, settings, stream
 from api_kit.server import Api
@@ -42,7 +42,7 @@ def hopeless(made: Mixture) -> bool:
 def verdict(made: Mixture, run: Run, held: Table, requests: int) -> str:
     """What is wrong with a run; empty for one that was right."""
     try:
-        runs.bounded(run, SECONDS, MB)
+        runs.bounded(run, SECONDS)
         assert requests < REQUESTS, f"{requests} requests"
         if run.code == runs.ENDED:
             runs.whole(run, *held.states, total=made.total)
@@ -67,7 +67,7 @@ def play(seed: int, folder: Path, forks: Forks) -> str:
         times = TIMES | ({"backoff_max_seconds": 6, "settle_max_seconds": 4} if made.curable else HOPELESS)
         total = "$.total" if made.total else None
         config = settings(api.url, folder / "spool", things, style=made.style, total_path=total, **times, **made.settings)
-        run = forks.run(folder, config, SECONDS)
+        run = forks.run(folder, config, seconds=SECONDS)
     return verdict(made, run, held, len(api.requests))
 
 

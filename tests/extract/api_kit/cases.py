@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 from _pytest.mark import ParameterSet
 
-from api_kit import forks, runs
+from api_kit import runs
 from api_kit.faults import Fault
 from api_kit.forks import Forks
 from api_kit.runs import Run, settings, stream
@@ -80,8 +80,8 @@ def play(case: Case, folder: Path, started: Forks) -> Played:
     serve = case.fault(STYLES[case.style].serve(table, case.cap, case.total), table)
     with Api(serve, budget=case.requests + 200) as api:
         config = settings(api.url, folder / "spool", stream(**case.stream), style=case.style, **case.settings)
-        run = started.run(folder, config, case.seconds + 20)
-    runs.bounded(run, case.seconds, forks.MB)
+        run = started.run(folder, config, seconds=case.seconds + 20)
+    runs.bounded(run, case.seconds)
     assert len(api.requests) <= case.requests, f"{len(api.requests)} requests: {run.log[-2000:]}"
     if case.outcome == COMPLETE or (case.outcome == EITHER and run.code == runs.ENDED):
         staged = runs.whole(run, *case.wanted(table), total=case.total)

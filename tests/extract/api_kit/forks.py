@@ -12,10 +12,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from api_kit import zygote
-from api_kit.runs import Run
+from api_kit.runs import Run, environment
 
 AT_ONCE = 3  # most of a run's time it waits
-MB = 300.0  # resident memory: what all modules take, and a run's own
 
 
 class Forks:
@@ -28,7 +27,7 @@ class Forks:
     def __enter__(self) -> Self:
         command = [sys.executable, str(Path(zygote.__file__))]
         for _ in range(AT_ONCE):
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment())
             self._started.append(process)
             self._free.put(process)
         return self
@@ -37,15 +36,20 @@ class Forks:
         for process in self._started:
             process.communicate()
 
-    def run(self, folder: Path, config: Mapping[str, Any], seconds: float = 60) -> Run:
+    def run(
+        self, folder: Path, config: Mapping[str, Any], *options: str, env: Mapping[str, str] | None = None, seconds: float = 60
+    ) -> Run:
         """Runs the tap with this configuration; ends it after `seconds`."""
+        folder.mkdir(parents=True, exist_ok=True)
         file = folder / "config.json"
         file.write_text(json.dumps(config))
         process = self._free.get()
         try:
             assert process.stdin is not None
             assert process.stdout is not None
-            process.stdin.write(json.dumps({"argv": ["--config", str(file)], "folder": str(folder), "seconds": seconds}) + "\n")
+            argv = ["--config", str(file), *options]
+            wanted = {"argv": argv, "folder": str(folder), "seconds": seconds, "env": dict(env or {})}
+            process.stdin.write(json.dumps(wanted) + "\n")
             process.stdin.flush()
             ended = json.loads(process.stdout.readline())
         finally:
