@@ -1,7 +1,7 @@
 """Runs the tap over and over from one process that has imported it: a run costs a fork, and still is a process of its own.
 
-Reads a line of JSON for each run ({"argv", "folder", "seconds", "env"}); writes one when it has ended ({"code", "seconds", "peak_mb"}).
-Knows nothing of the tap but its name.
+Reads a line of JSON for each run ({"argv", "folder", "seconds", "env"}); writes one when it has ended ({"code", "seconds",
+"peak_mb"}). Knows nothing of the tap but its name.
 """
 
 from __future__ import annotations
