@@ -205,7 +205,7 @@ class Tap:
         bookmarks = (state or {}).get("bookmarks", {})
         chosen = [(choice, bookmarks.get(choice.stream, {})) for choice in batch_output.choices(run, self.catalog)]
         with run.session() as session:
-            found = explain.steps(chosen, run.settings, session, refused)
+            found = explain.steps(chosen, run.settings, run.isolation, session, refused)
         return {step.stream: asdict(step) for step in found}, "\n".join(map(str, refused.values()))
 
     def ran(self, process: subprocess.Popen[bytes]) -> Ran:

@@ -22,7 +22,7 @@ from tap_mssql.read.limits import ReadLimits
 from tap_mssql.read.load import Load
 from tap_mssql.read.ranges import Bound, Range
 from tap_mssql.read.scheduler import Scheduler
-from tap_mssql.read.source import Answer, LoadPlan, RangeCount, Source
+from tap_mssql.read.source import Answer, LoadPlan, Source
 from tap_mssql.read.spool import Spool
 
 ROWS = 5_000
@@ -71,10 +71,10 @@ class DuckSource(Source):
             )
         return columns
 
-    def count(self, plan: LoadPlan, range_: Range, rows_only: bool = False) -> RangeCount:
+    def count(self, plan: LoadPlan, range_: Range) -> int:
         found = self.database.execute(f"SELECT count(*) FROM {plan.source_table}{where(range_)}").fetchone()
         assert found
-        return RangeCount(found[0])
+        return int(found[0])
 
     def boundary(self, plan: LoadPlan, range_: Range, rows: int) -> Bound | None:
         sql = f"SELECT id FROM {plan.source_table}{where(range_)} ORDER BY id LIMIT 1 OFFSET {rows - 1}"

@@ -10,7 +10,7 @@ from typing import Any
 
 from singer_arrow.errors import ArrowSingerError, SelectionRefused
 from tap_mssql.config.settings import Settings
-from tap_mssql.plan import strategy, table_opening, tracking
+from tap_mssql.plan import statements, strategy, table_opening, tracking
 from tap_mssql.plan.select_list import arrow_schema, select_list
 from tap_mssql.plan.stream_choice import StreamChoice
 from tap_mssql.plan.table_request import TableRequest
@@ -27,7 +27,10 @@ _ENDLESS = 100_000  # characters a line may have: no name is ever cut
 
 @dataclass(frozen=True)
 class Step:
-    """One stream. Estimates are the server's statistics; None where it has none, or where a window or `where` decides."""
+    """One stream. Estimates are the server's statistics; None where it has none, or where a window or `where` decides.
+
+    `looks`: how often the server looks at each row while one reader reads it.
+    """
 
     stream: str
     mode: str
@@ -40,12 +43,14 @@ class Step:
     rows: int | None
     bytes: int | None
     seconds: float | None
+    looks: int
     warnings: list[str]
 
 
 def steps(
     chosen: Iterable[tuple[StreamChoice, Mapping[str, Any]]],
     settings: Settings,
+    isolation: str,
     session: Session,
     refused: dict[str, ArrowSingerError],
 ) -> list[Step]:
@@ -54,14 +59,17 @@ def steps(
     for choice, state in chosen:
         try:
             request = choice.request(state)
-            found.append(_asked(step(request, settings), request, session))
+            found.append(_asked(step(request, settings, isolation), request, session))
         except SelectionRefused as error:
             refused[choice.stream] = error
     return found
 
 
-def step(request: TableRequest, settings: Settings) -> Step:
-    """What a run would do with one stream. Raises SelectionRefused where its columns do not fit those of its bookmark."""
+def step(request: TableRequest, settings: Settings, isolation: str) -> Step:
+    """What a run would do with one stream at an isolation level.
+
+    Raises SelectionRefused where its columns do not fit those of its bookmark.
+    """
     request = request.compared(arrow_schema(select_list(request.stream, request.columns, settings)))
     chosen = strategy.choose(request.table, request.replication_key)
     table, window = request.table, request.bookmark is not None or request.is_backfill or bool(request.where)
@@ -91,6 +99,7 @@ def step(request: TableRequest, settings: Settings) -> Step:
         rows=rows,
         bytes=size,
         seconds=None if seconds is None else round(seconds, 1),
+        looks=_looks(request, chosen, isolation),
         warnings=[
             *([f"only rows where {request.where}"] if request.where else []),
             *_without_key(request),
@@ -102,6 +111,12 @@ def step(request: TableRequest, settings: Settings) -> Step:
             *request.column_notes,
         ],
     )
+
+
+def _looks(request: TableRequest, chosen: strategy.Strategy, isolation: str) -> int:
+    """For the rows; for their end, where equal ones forbid any; for the longest values; for a count (docs/semantics.md)."""
+    is_unbounded = bool(statements.unbounded(request.columns))
+    return 1 + chosen.may_tie(request.table) + is_unbounded + (isolation != "SNAPSHOT")
 
 
 def _without_key(request: TableRequest) -> list[str]:
@@ -151,18 +166,19 @@ def as_table(steps: Sequence[Step]) -> str:
     from rich.text import Text
 
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for number, name in enumerate(("stream", "mode", "in order of", "ranges", "rows", "MB", "seconds")):
+    for number, name in enumerate(("stream", "mode", "in order of", "ranges", "rows", "MB", "seconds", "looks")):
         table.add_column(name, justify="left" if number < 3 else "right", no_wrap=True)
     for each in steps:
         numbers = _numbers(each.ranges, each.rows, each.bytes, each.seconds)
-        table.add_row(*map(Text, (each.stream, each.mode, ", ".join(each.order) or "-", *numbers)))
+        table.add_row(*map(Text, (each.stream, each.mode, ", ".join(each.order) or "-", *numbers, str(each.looks))))
     sums = (sum(s.ranges or 0 for s in steps), sum(s.rows or 0 for s in steps), sum(s.bytes or 0 for s in steps))
-    table.add_row(f"{len(steps)} streams", "", "", *_numbers(*sums, 0.0)[:3], "")
+    table.add_row(f"{len(steps)} streams", "", "", *_numbers(*sums, 0.0)[:3], "", "")
     warnings = [Text(f"{each.stream}: {text}") for each in steps for text in each.warnings]
     console = Console(width=_ENDLESS, highlight=False, color_system=None)
     with console.capture() as captured:
         console.print(Group(table, *([Text("\nWarnings"), *warnings, Text()] if warnings else [])))
         console.print(Text("Rows and MB are the server's estimates, seconds are a guess; a load with a bookmark has neither."))
+        console.print(Text("Looks: how often the server looks at each row, one reader at work."))
     return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 

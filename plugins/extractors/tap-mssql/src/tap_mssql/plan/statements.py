@@ -47,20 +47,23 @@ def boundary(table: Table, order: KeyOrder, condition: str, rows: int) -> str:
     )
 
 
-def count(table: Table, columns: Sequence[SqlColumn], condition: str) -> str:
-    """One row: rows; then per `finer` column its values with a digit below a microsecond; the longest of unbounded ones."""
-    finer = "".join(f", COUNT_BIG(CASE WHEN {_is_finer(c)} THEN 1 END)" for c in finer_than_a_microsecond(columns))
-    longest = "".join(f", MAX(DATALENGTH({quote(c.name)}))" for c in unbounded(columns))
-    return f"SELECT COUNT_BIG(*){finer}{longest} FROM {table.quoted}{_where(condition)}"
+def count(table: Table, condition: str) -> str:
+    """One row: how many rows meet the condition."""
+    return f"SELECT COUNT_BIG(*) FROM {table.quoted}{_where(condition)}"
+
+
+def longest(table: Table, columns: Sequence[SqlColumn], condition: str, order: KeyOrder | None, most: int | None) -> str:
+    """One row: per column the most bytes that a value has, NULL where none has any; of the first `most` rows where given."""
+    greatest = ", ".join(f"MAX(DATALENGTH({quote(c.name)}))" for c in columns)
+    if not most:
+        return f"SELECT {greatest} FROM {table.quoted}{_where(condition)}"
+    first = rows(table, [quote(c.name) for c in columns], condition, order, most)
+    return f"SELECT {greatest} FROM ({first}) AS first"
 
 
 def figures(table: Table, expressions: Sequence[str], condition: str) -> str:
     """One row: rows, then each aggregate over them."""
     return f"SELECT {', '.join(['COUNT_BIG(*)', *expressions])} FROM {table.quoted}{_where(condition)}"
-
-
-def _is_finer(column: SqlColumn) -> str:
-    return f"DATEPART(nanosecond, {quote(column.name)}) % 1000 <> 0"
 
 
 def finer_than_a_microsecond(columns: Sequence[SqlColumn]) -> list[SqlColumn]:
@@ -81,8 +84,11 @@ def rows(table: Table, expressions: Sequence[str], condition: str, order: KeyOrd
 
 
 def finer_bits(columns: Sequence[SqlColumn]) -> str:
-    """A number per row: bit n is set where the nth of these columns has a digit below a microsecond."""
-    bits = (f"CASE WHEN {_is_finer(c)} THEN CONVERT(bigint, {1 << n}) ELSE 0 END" for n, c in enumerate(columns))
+    """A number per row: bit n is set where the nth of these columns, MOST_BITS at most, has a digit below a microsecond."""
+    bits = (
+        f"CASE WHEN DATEPART(nanosecond, {quote(c.name)}) % 1000 <> 0 THEN CONVERT(bigint, {1 << n}) ELSE 0 END"
+        for n, c in enumerate(columns)
+    )
     return " + ".join(bits)
 
 

@@ -29,7 +29,7 @@ class TableAnswer(Answer):
     """The rows of a range of a table (read/source.py).
 
     Behind the declared columns the server sends what tells of the rows: the text of those columns of their order that does not
-    follow from what arrives, and, where nothing counted it before, one bit per value that is finer than Arrow holds.
+    follow from what arrives, and a bit for each value that is finer than Arrow holds.
     """
 
     def __init__(self, session: Session, plan: TablePlan, range_: Range, batch_rows: int, most: int | None) -> None:
@@ -41,11 +41,11 @@ class TableAnswer(Answer):
         self._items = plan.items if is_of_rows else plan.key_items
         expressions = [item.expression for item in self._items]
         self._ends = _ends(plan.order.columns, expressions) if is_keyed and plan.order else []
-        self._finer = (
-            statements.finer_than_a_microsecond(plan.request.columns) if is_of_rows and not plan.is_counted_first else []
-        )
+        finer = statements.finer_than_a_microsecond(plan.request.columns) if is_of_rows else []
+        most_bits = statements.MOST_BITS
+        self._finer = [finer[at : at + most_bits] for at in range(0, len(finer), most_bits)]
         self._bits = len(expressions)
-        expressions += [statements.finer_bits(self._finer)] if self._finer else []
+        expressions += map(statements.finer_bits, self._finer)
         table, where = plan.request.table, plan.request.where
         if is_of_rows:
             sql = statements.rows(table, expressions, plan.condition(range_), plan.order if is_keyed else None, most)
@@ -63,8 +63,8 @@ class TableAnswer(Answer):
                 return
             if self._ends:
                 self.last = tuple(_text(batch.column(place)[-1].as_py()) for place in self._ends)
-            if self._finer:
-                self._count_finer(batch.column(self._bits))
+            for place, columns in enumerate(self._finer, self._bits):
+                self._count_finer(columns, batch.column(place))
             try:
                 yield in_declared_types(batch.columns[: len(self._items)], self._items)
             except ValueRefused as error:
@@ -75,8 +75,8 @@ class TableAnswer(Answer):
         """Stops the statement at the server."""
         self._batches.close()
 
-    def _count_finer(self, bits: pa.Array) -> None:
-        for number, column in enumerate(self._finer):
+    def _count_finer(self, columns: Sequence[SqlColumn], bits: pa.Array) -> None:
+        for number, column in enumerate(columns):
             found = pc.sum(pc.bit_wise_and(bits, pa.scalar(1 << number, pa.int64()))).as_py() >> number
             if found:
                 self.finer[column.name] = self.finer.get(column.name, 0) + found

@@ -124,8 +124,6 @@ def plan_table(
         kinds=kinds,
         is_in_key_order=strategy.order is not None and strategy.order.names == key,
         may_tie=strategy.may_tie(request.table),
-        is_counted_first=bool(statements.unbounded(request.columns))
-        or len(statements.finer_than_a_microsecond(request.columns)) > statements.MOST_BITS,
         window=cursor,
         moves_bookmark=changes is not None or (window is not None and window.moves_bookmark),
         mark=_mark(request, window, changes),

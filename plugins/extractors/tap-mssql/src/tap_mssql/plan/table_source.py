@@ -16,7 +16,7 @@ from tap_mssql.plan.table_opening import open_table
 from tap_mssql.plan.table_plan import TablePlan
 from tap_mssql.plan.table_request import TableRequest
 from tap_mssql.read.ranges import Bound, Range
-from tap_mssql.read.source import RangeCount, Source
+from tap_mssql.read.source import Source
 from tap_mssql.server.retry import DRIVER_ERRORS, retrying
 from tap_mssql.server.session import Session
 
@@ -56,19 +56,22 @@ class TableSource(Source):
             return None
         return tracking.exact_rows(self._session, plan.request.table, int(plan.window.to), plan.request.where)
 
-    def count(self, plan: TablePlan, range_: Range, rows_only: bool = False) -> RangeCount:
-        """Counts a range's rows, and looks for its longest and its finest values."""
+    def count(self, plan: TablePlan, range_: Range) -> int:
+        """Counts a range's rows."""
+        table, where = plan.request.table, plan.request.where
         if range_.kind == "deletes":
-            sql = tracking.count_deleted(plan.request.table, plan.since, plan.request.where)
-            found = self._session.exactly_one(sql, may_scan=True)
-            return RangeCount(int(found[0]), row_bytes(plan.columns_of_key, 0))
-        columns = () if rows_only else plan.request.columns
-        sql = statements.count(plan.request.table, columns, plan.condition(range_))
-        row = self._session.exactly_one(sql, may_scan=rows_only or range_.kind != "keys")
-        finer = [c.name for c in statements.finer_than_a_microsecond(columns)]
-        longest = sum(int(value or 0) for value in row[1 + len(finer) :])
-        counts = {name: int(value) for name, value in zip(finer, row[1:], strict=False) if value}
-        return RangeCount(int(row[0]), row_bytes(columns, longest), counts)
+            sql = tracking.count_deleted(table, plan.since, where)
+        else:
+            sql = statements.count(table, plan.condition(range_))
+        return int(self._session.exactly_one(sql, may_scan=True)[0])
+
+    def row_bytes(self, plan: TablePlan, range_: Range, most: int | None) -> int:
+        """Looks for the longest values of columns whose declaration has no limit."""
+        if range_.kind == "deletes":
+            return row_bytes(plan.columns_of_key, 0)
+        columns, order = plan.request.columns, plan.order if range_.kind == "keys" else None
+        sql = statements.longest(plan.request.table, statements.unbounded(columns), plan.condition(range_), order, most)
+        return row_bytes(columns, sum(int(value or 0) for value in self._session.exactly_one(sql, may_scan=True)))
 
     def boundary(self, plan: TablePlan, range_: Range, rows: int) -> Bound | None:
         """The key of a range's row of that number; None where it has fewer."""

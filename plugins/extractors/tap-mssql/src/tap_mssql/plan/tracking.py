@@ -216,7 +216,7 @@ def _same(table: Table) -> str:
 
 def exact_rows(session: Session, table: Table, to: int, where: str = "") -> int | None:
     """The stream's rows at a version, counted; None where rows changed since, or where that is not known any more."""
-    rows = int(session.exactly_one(statements.count(table, (), where), may_scan=True)[0])
+    rows = int(session.exactly_one(statements.count(table, where), may_scan=True)[0])
     if session.one(f"SELECT TOP (1) 1 FROM {changes(table, to)}", may_scan=True) is not None:
         return None
     least = Facts.of(session.exactly_one(facts_sql(table))).least

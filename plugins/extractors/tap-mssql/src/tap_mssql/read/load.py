@@ -43,6 +43,7 @@ class Load:
         self.error: TapError | ArrowSingerError | None = None
         self.successor: LoadRequest | None = None  # what to read instead, when the table changed
         self.restarts = 0
+        self.looks = 0  # rows that the source looked at for it in this run
         self.why_again = ""  # the note of a load that began again
         self.readers = 0  # that work on it
         self.is_over = False
@@ -94,6 +95,11 @@ class Load:
         self.load_id, self.started_at = names.load_id(self.run_id, PROGRAM, self.stream, started), utc_text(started)
         if self.restarts:
             self.notes.append(self.why_again)
+
+    def look(self, rows: int) -> None:
+        """Says that the source looked at so many rows for the load."""
+        with self._lock:
+            self.looks += rows
 
     def finish(self, finished: FinishedRange) -> None:
         """Takes a range that was read and compared, and keeps it for a later run."""

@@ -71,7 +71,13 @@ def complete(load: Load, isolation: str, table_rows: int | None) -> None:
         ranges=list(plan.ranges) or None,
         started_at=load.started_at,
         ended_at=utc_text(datetime.now(UTC)),
-        notes=[f"isolation: {isolation}", *load.notes, *plan.notes, *_notes(plan, ranges)],
+        notes=[
+            f"isolation: {isolation}",
+            f"the source looked at {load.looks:,} rows in this run",
+            *load.notes,
+            *plan.notes,
+            *_notes(plan, ranges),
+        ],
     )
     documents.write(documents.document_path(load.folder, load.load_id), document)
     load.document = document

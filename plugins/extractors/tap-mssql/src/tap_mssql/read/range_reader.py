@@ -10,15 +10,15 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from singer_arrow import noted
 from singer_arrow.parts import PartLimits, PartWriter
 from tap_mssql.errors import ReadFailed, Stopped
 from tap_mssql.read.limits import MemoryLimit, ReadLimits, RowRate
 from tap_mssql.read.load import Load
-from tap_mssql.read.ranges import FinishedRange, Range
-from tap_mssql.read.source import RangeCount, Source
+from tap_mssql.read.ranges import Bound, FinishedRange, Range
+from tap_mssql.read.source import Source
 
 FIRST_ROWS = 196_608  # of the first range, before it is known how fast the table reads
 FIRST_BYTES = 64 << 20
@@ -31,7 +31,7 @@ _AT_REST = "read it when fewer rows come and go, or let the database ALLOW_SNAPS
 class QueryResult:
     """What one query brought: rows, seconds, the range they are of (cut short where it was), and what the source says it sent.
 
-    `finer` is as in RangeCount.
+    `finer` is as in Answer.
     """
 
     range: Range
@@ -97,9 +97,9 @@ class RangeReader:
         is_short = plan.most_rows is not None and range_.lower is None and plan.most_rows <= rows
         if range_.kind != "keys" or is_short or (is_whole and 0 < load.request.estimated_rows <= rows // 2):
             return range_, None
-        if not (plan.may_tie or plan.is_counted_first or self._is_awaited()):
+        if not (plan.may_tie or self._is_awaited()):
             return range_, rows
-        bound = self._source.boundary(plan, range_, rows)
+        bound = self._boundary(load, range_, rows)
         return (range_ if bound is None else load.ranges.cut(range_, bound, rows)), None
 
     def _rows_of_next(self, load: Load) -> int:
@@ -129,25 +129,25 @@ class RangeReader:
 
     def _first_half(self, load: Load, range_: Range) -> Range:
         """The first half of a range, which is at rest more often than the whole."""
-        rows = self._source.count(load.opened, range_, rows_only=True).rows // 2
-        bound = self._source.boundary(load.opened, range_, rows) if range_.kind == "keys" and rows else None
+        rows = self._count(load, range_) // 2
+        bound = self._boundary(load, range_, rows) if range_.kind == "keys" and rows else None
         return range_ if bound is None else range_.up_to(bound)
 
     def _read_once(self, load: Load, range_: Range, most: int | None, was_restless: bool, is_last_try: bool) -> FinishedRange:
         plan, share = load.opened, self._limits.reader_bytes
         writer = load.writer(range_, PartLimits(part_rows=self._limits.part_rows, group_bytes=share // 2))
-        row_bytes = plan.row_bytes or self._source.count(plan, range_).row_bytes
+        row_bytes = plan.row_bytes or self._row_bytes(load, range_, most)
         batch_rows = max(1, min(BATCH_ROWS, self._limits.batch_rows, share // 4 // max(row_bytes, 1)))
         try:
             with self._memory.hold(max(share, 8 * row_bytes * batch_rows)):
                 with self._source.snapshot():
                     self._refuse_drift(load)
-                    before = self._source.count(plan, range_) if plan.is_counted_first or was_restless else None
-                    expected = before.rows if before else most or self._rows_of_next(load)
+                    before = self._count(load, range_) if was_restless else None
+                    expected = before or most or self._rows_of_next(load)
                     self._rate.wait(expected if range_.kind == "keys" else 0)
                     result = self._write_rows(load, range_, most, before, writer, batch_rows)
                     self._rate.give_back(expected - result.rows if range_.kind == "keys" else 0)
-                    counted, changed = self._compare(load, result, before, range_, is_last_try)
+                    source_rows, changed = self._compare(load, result, before, range_, is_last_try)
                     self._refuse_drift(load)
                 if result.rows:
                     writer.close()
@@ -161,18 +161,31 @@ class RangeReader:
         return FinishedRange(
             range=result.range,
             rows=result.rows,
-            source_rows=counted.rows,
+            source_rows=source_rows,
             files=writer.files,
             columns=writer.facts(),
-            finer=counted.finer if plan.is_counted_first else result.finer,
+            finer=result.finer,
             changed=changed,
         )
+
+    def _boundary(self, load: Load, range_: Range, rows: int) -> Bound | None:
+        load.look(rows)
+        return self._source.boundary(load.opened, range_, rows)
+
+    def _count(self, load: Load, range_: Range) -> int:
+        counted = self._source.count(load.opened, range_)
+        load.look(counted)
+        return counted
+
+    def _row_bytes(self, load: Load, range_: Range, most: int | None) -> int:
+        load.look(most or self._rows_of_next(load))
+        return self._source.row_bytes(load.opened, range_, most)
 
     def _refuse_drift(self, load: Load) -> None:
         load.version = self._source.version(load.opened, load.version)
 
     def _write_rows(
-        self, load: Load, range_: Range, most: int | None, before: RangeCount | None, writer: PartWriter, batch_rows: int
+        self, load: Load, range_: Range, most: int | None, before: int | None, writer: PartWriter, batch_rows: int
     ) -> QueryResult:
         """The range's rows into the writer, for as long as one query may take; then its rest is left."""
         can_end = range_.kind == "keys" and not load.opened.may_tie
@@ -187,41 +200,39 @@ class RangeReader:
                     raise Stopped(load.stream)
                 if range_.kind == "scan":
                     self._rate.wait(batch.num_rows)
-                is_last = rows == (before.rows if before else most)
+                is_last = rows == (most if before is None else before)
                 if can_end and not is_last and time.monotonic() - began > self._limits.query_seconds * 0.9:
                     is_cut = True
                     break
+        load.look(rows)
         if answer.last is not None and (is_cut or rows == most):
             range_ = range_.up_to(answer.last)
         return QueryResult(range_, rows, time.monotonic() - began, answer.sent, answer.finer)
 
     # --- the comparison ------------------------------------------------------------------------------------------------
 
-    def _compare(
-        self, load: Load, result: QueryResult, before: RangeCount | None, asked: Range, is_last_try: bool
-    ) -> tuple[RangeCount, bool]:
-        """The rows of the range by the source, and whether they came or went meanwhile.
+    def _compare(self, load: Load, result: QueryResult, before: int | None, asked: Range, is_last_try: bool) -> tuple[int, bool]:
+        """How many rows the range has by the source, and whether they came or went meanwhile.
 
         Raises ReadFailed for rows that nothing accounts for.
         """
-        plan, sees_one_state = load.opened, self._source.sees_one_state
+        sees_one_state = self._source.sees_one_state
         where = f"stream {load.stream}, {result.range}"
         report = "run again; if it happens again, report this as a bug, with the server's version"
         if result.sent not in (None, result.rows):
             raise ReadFailed(f"{where}: the source sent {result.sent} rows; {result.rows} arrived", action=report)
         if before is None and sees_one_state and result.sent is not None:
-            return RangeCount(result.sent), False
-        is_counted = before is not None and result.range == asked
-        counted = before if before and is_counted else self._source.count(plan, result.range, rows_only=not plan.is_counted_first)
-        if result.rows == counted.rows:
+            return result.sent, False
+        counted = before if before is not None and result.range == asked else self._count(load, result.range)
+        if result.rows == counted:
             return counted, False
         if not sees_one_state and (before is None or not is_last_try):
             raise _RowsChanged(result.range)
-        again = self._source.count(plan, result.range, rows_only=True).rows
-        if not sees_one_state and min(counted.rows, again) <= result.rows <= max(counted.rows, again):
-            return replace(counted, rows=result.rows), True
+        again = self._count(load, result.range)
+        if not sees_one_state and min(counted, again) <= result.rows <= max(counted, again):
+            return result.rows, True
         raise ReadFailed(
-            f"{where}: the source counts {counted.rows} rows, then {again}; {result.rows} arrived",
+            f"{where}: the source counts {counted} rows, then {again}; {result.rows} arrived",
             action=report if sees_one_state else _AT_REST,
         )
 

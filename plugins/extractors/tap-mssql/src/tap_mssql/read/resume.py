@@ -38,7 +38,8 @@ def _taken_over(load: Load, source: Source, earlier: SavedPlan, resume_hours: fl
         plan = load.plan = replace(plan, window=Cursor(plan.window.column, plan.window.from_, earlier.until))
     load.load_id, load.started_at = earlier.load_id, earlier.started_at
     finished = load.spool.finished(load.load_id)
-    kept = [each for each in finished if source.count(plan, each.range, rows_only=True).rows == each.source_rows]
+    load.look(sum(each.source_rows for each in finished))
+    kept = [each for each in finished if source.count(plan, each.range) == each.source_rows]
     if kept:
         note = f"{len(kept)} ranges with {sum(r.rows for r in kept):,} rows, read by an earlier run, counted again at the source"
         log.info("stream %s: going on with %s", load.stream, note)

@@ -52,7 +52,7 @@ class LoadPlan:
     `kinds`: the ranges that make the whole, `("keys",)`, `("keys", "nulls")` or `("scan",)`, of changes
     also `"deletes"`. `source_types`: the columns' types
     as the database declares them. `is_in_key_order`: ranges of keys are in the order of `key_columns`, so that parts can say from
-    which key to which they go. `row_bytes`: memory one row may take; None where counting must tell. `window.to` is fixed when the
+    which key to which they go. `row_bytes`: memory one row may take; None where the rows must tell. `window.to` is fixed when the
     load begins, and stays when a later run goes on with it. `identity`: what two runs must have in common, in words and JSON
     values, for one to use what the other read. `notes` travel in the load document. `collations`: by which the database compares
     text columns of the key, by name. `comment` and, by column, `comments`: how the database describes the table and its columns.
@@ -72,9 +72,6 @@ class LoadPlan:
     kinds: tuple[Kind, ...] = ("keys",)
     is_in_key_order: bool = False
     may_tie: bool = False  # rows may be equal in the order of ranges: between two of them no range can end
-    is_counted_first: bool = (
-        False  # the source must count a range before it is read; else it says behind the rows how many it sent
-    )
     window: Cursor | None = None
     moves_bookmark: bool = True
     row_bytes: int | None = None
@@ -108,23 +105,12 @@ class LoadPlan:
         return pa.schema([f for f in self.schema if f.name in self.key_columns])
 
 
-@dataclass(frozen=True)
-class RangeCount:
-    """What the source says of a range.
-
-    `rows`; `row_bytes`, the most memory that one of them may take; `finer`, by column, values with a digit below a microsecond.
-    """
-
-    rows: int
-    row_bytes: int = 0
-    finer: dict[str, int] = field(default_factory=dict)
-
-
 class Answer(Protocol):
     """The rows of one query, taken once: batches in the plan's schema, `keys` in key order. Closing it stops the query.
 
     `last` is the key of the last row that came, None where the plan has no order. `sent` is how many rows the source says that
-    it sent, known behind the last batch; None where it does not say. `finer` is as in RangeCount, of the rows that came.
+    it sent, known behind the last batch; None where it does not say. `finer`, by column, are values of the rows that came with a
+    digit below a microsecond.
     """
 
     last: Bound | None
@@ -157,8 +143,12 @@ class Source(Protocol):
         `known` is the version it had when last looked at, empty to begin with: the same one needs no further look.
         """
 
-    def count(self, plan: Any, range_: Range, rows_only: bool = False) -> RangeCount:
-        """Rows of a range, and what else counting tells, unless only the rows are asked for."""
+    def count(self, plan: Any, range_: Range) -> int:
+        """Rows of a range."""
+
+    def row_bytes(self, plan: Any, range_: Range, most: int | None) -> int:
+        """The most memory that one of a range's rows may take, or of the first `most`: asked where the plan does not know."""
+        return 0
 
     def boundary(self, plan: Any, range_: Range, rows: int) -> Bound | None:
         """The key of a range's row of that number, the first being 1; None where it has fewer.

@@ -108,7 +108,7 @@ class _Table:
         if self.column is None:
             return []
         table, order = self.request.table, KeyOrder((self.column,))
-        rows = self.request.estimated_rows or int(self._one(statements.count(table, (), self.request.where))[0])
+        rows = self.request.estimated_rows or int(self._one(statements.count(table, self.request.where))[0])
         size = max(LEAST_ROWS, -(-rows // RANGES))
         found: list[str] = []
         while True:

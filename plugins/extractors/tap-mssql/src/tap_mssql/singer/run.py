@@ -40,7 +40,7 @@ class Run:
     def __init__(self, settings: Settings, batch_config: Mapping[str, Any] | None) -> None:
         self.settings = settings
         self._batch_config = batch_config or {}
-        self._isolation = "READ COMMITTED"
+        self.isolation = "READ COMMITTED"  # until the database was asked, with its tables
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
@@ -65,7 +65,7 @@ class Run:
         """The database's tables and views that `streams` and `filter_dbs` let through."""
         for attempt in retrying(self.settings, f"discovery in {self.settings.where}", safe="Nothing was read"):
             with attempt, self.connection() as connection:
-                self._isolation = _isolation(connection, self.settings)
+                self.isolation = _isolation(connection, self.settings)
                 found = discovery.discover(connection, self.settings)
                 if self.settings.default_replication_method == "auto":
                     tracked = discovery.tracked(connection)
@@ -74,7 +74,7 @@ class Run:
 
     def figures(self, choices: Sequence[StreamChoice]) -> SourceFigures:
         """What the streams' tables hold now, range by range."""
-        return ask([c.request({}) for c in choices], self.settings, self._isolation)
+        return ask([c.request({}) for c in choices], self.settings, self.isolation)
 
     def reading(
         self, choices: Sequence[StreamChoice], bookmarks: Mapping[str, Mapping[str, Any]]
@@ -87,7 +87,7 @@ class Run:
         """The same for requests that are made already."""
         with self.spool() as root, spool.locked(root):
             loads = [Load(request, Spool(root, request.stream), RUN_ID) for request in requests]
-            sources = [TableSource(self.settings, self._isolation) for _ in range(self.settings.max_parallel)]
+            sources = [TableSource(self.settings, self.isolation) for _ in range(self.settings.max_parallel)]
             scheduler = Scheduler(loads, sources, _limits(self.settings))
             with scheduler.running():
                 yield scheduler

@@ -104,7 +104,9 @@ class TapMssql(Tap):
 
         streams, refused = tap.selected()
         with tap.run.session() as session:
-            steps = explain.steps([(s.choice, s.stream_state) for s in streams.values()], tap.settings, session, refused)
+            steps = explain.steps(
+                [(s.choice, s.stream_state) for s in streams.values()], tap.settings, tap.run.isolation, session, refused
+            )
         if steps:
             sys.stdout.write(explain.as_json(steps) if as_json else explain.as_table(steps))
             sys.stdout.flush()
