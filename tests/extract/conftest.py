@@ -16,7 +16,7 @@ from api_kit.forks import AT_ONCE, Forks  # noqa: E402
 
 @pytest.fixture(scope="session")
 def forks() -> Iterator[Forks]:
-    """Processes that have imported the tap."""
+    """Processes that have imported the REST tap."""
     with Forks() as started:
         yield started
 
@@ -31,7 +31,7 @@ def quick(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def played(request: pytest.FixtureRequest, forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Result]:
+def played(request: pytest.FixtureRequest, quick: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Result]:
     """What came of a case. Those of all selected tests of the module are begun at once: most of their time they wait."""
     chosen = [
         item.callspec.params["case"]
@@ -40,5 +40,5 @@ def played(request: pytest.FixtureRequest, forks: Forks, tmp_path_factory: pytes
         if "case" in item.callspec.params
     ]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        begun = {id(case): pool.submit(play, case, tmp_path_factory.mktemp("case"), forks) for case in chosen}
+        begun = {id(case): pool.submit(play, case, tmp_path_factory.mktemp("case")) for case in chosen}
         yield lambda case: begun[id(case)].result()

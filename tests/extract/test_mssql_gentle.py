@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import threading
 import uuid
 from collections.abc import Iterator
 from decimal import Decimal
@@ -15,6 +16,8 @@ import pytest
 from mssql_kit import Tap, equal, execute, good, select
 
 from sandbox.launch import Counterpart, counterpart
+from tap_mssql.plan import statements
+from tap_mssql.read.limits import RowRate
 
 ROWS = 12_000
 RANGE = 1_000
@@ -81,6 +84,23 @@ def test_the_server_looks_at_each_row_as_often_as_the_plan_and_the_load_say(
     assert looks * ROWS <= int(re.sub(r"\D", "", said)) <= looks * ROWS + RANGE
 
 
+def test_where_rows_may_tie_the_end_of_a_range_costs_a_look(server: Counterpart, tmp_path: Path) -> None:
+    execute(
+        server,
+        "CREATE TABLE dbo.Tied (at int NOT NULL, v int NULL)",
+        "CREATE INDEX IX_Tied ON dbo.Tied (at)",
+        "INSERT INTO dbo.Tied SELECT id / 7, id FROM big.One WHERE id < 5000",
+    )
+    tap = Tap(server, tmp_path)
+    settings = {"streams": ["dbo.Tied"], "stream_options": {"dbo.Tied": {"replication_key": "at"}}, "snapshot": "always"}
+    steps, _ = tap.plan(**settings)
+    assert steps["dbo-Tied"]["looks"] == 2
+    ran = good(tap.run(**settings, range_rows=RANGE, max_parallel=1))
+    rows = ran.table("dbo-Tied").num_rows
+    [said] = [note for note in ran.document("dbo-Tied")["notes"] if "looked at" in note]
+    assert rows > 4_900 and 2 * rows <= int(re.sub(r"\D", "", said)) <= 2 * rows + RANGE
+
+
 @pytest.mark.parametrize("kind", KEYS)
 def test_a_range_ends_where_its_rows_end_whatever_the_key(kind: str, server: Counterpart, tmp_path: Path) -> None:
     name = "K_" + "".join(c if c.isalnum() else "_" for c in kind)
@@ -96,16 +116,22 @@ def test_a_range_ends_where_its_rows_end_whatever_the_key(kind: str, server: Cou
     assert len(ran.document(f"dbo-{name}")["files"]) == 7
 
 
-def test_what_is_finer_than_a_microsecond_is_counted_without_another_look(server: Counterpart, tmp_path: Path) -> None:
+@pytest.mark.parametrize("bits", [62, 1])
+def test_what_is_finer_than_a_microsecond_is_counted_without_another_look(
+    bits: int, server: Counterpart, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many columns one number has bits for."""
+    monkeypatch.setattr(statements, "MOST_BITS", bits)
     execute(
         server,
+        "DROP TABLE IF EXISTS dbo.Finer",
         "CREATE TABLE dbo.Finer (id int NOT NULL PRIMARY KEY, a datetime2(7), b datetimeoffset(7), c datetime2(6))",
         "INSERT INTO dbo.Finer SELECT id, CONVERT(datetime2(7), '2024-01-01T00:00:00.000000' + CONVERT(varchar(1), id % 3)), "
         "CASE WHEN id % 2 = 0 THEN CONVERT(datetimeoffset(7), '2024-01-01T00:00:00.0000001+00:00') END, NULL "
         "FROM big.One WHERE id < 3000",
     )
     before = looked_at(server)
-    ran = good(Tap(server, tmp_path).run(streams=["dbo.Finer"], snapshot="always", range_rows=800, max_parallel=1))
+    ran = good(Tap(server, tmp_path).read(streams=["dbo.Finer"], snapshot="always", range_rows=800, max_parallel=1))
     assert looked_at(server) - before <= 3_000 + 800
     notes = "\n".join(ran.document("dbo-Finer")["notes"])
     assert "a: 2000 values had a digit finer" in notes and "b: 1500 values had a digit finer" in notes
@@ -113,6 +139,14 @@ def test_what_is_finer_than_a_microsecond_is_counted_without_another_look(server
     assert ran.table("dbo-Finer").column("a")[1].as_py() == dt.datetime(2024, 1, 1)
 
 
-def test_readers_that_wait_are_given_a_range_and_each_row_still_comes_once(server: Counterpart, tmp_path: Path) -> None:
-    ran = good(Tap(server, tmp_path).run(streams=["big.One"], snapshot="always", range_rows=500, max_parallel=4))
-    assert ran.table("big-One").column("id").to_pylist() == list(range(ROWS))
+def test_rows_that_were_booked_and_did_not_come_hold_no_other_table_back() -> None:
+    stopping = threading.Event()
+    rate = RowRate(1, stopping)
+    rate.wait(100_000)  # the first turn is now; the next one would be tomorrow
+    rate.give_back(99_999)
+    next_turn = threading.Thread(target=rate.wait, args=(1,), daemon=True)
+    next_turn.start()
+    next_turn.join(30)
+    has_come = not next_turn.is_alive()
+    stopping.set()
+    assert has_come

@@ -12,7 +12,6 @@ import pytest
 from api_kit import faults, runs, table, wire
 from api_kit.cases import Case, Result, complete, either, named, play, refused, without_total
 from api_kit.faults import changes, empty, members, on, records, status, together
-from api_kit.forks import Forks
 from api_kit.server import Api, Reply, Request, Serve
 from api_kit.styles import STYLES
 from api_kit.table import Table
@@ -278,13 +277,13 @@ def test_a_circle_of_pages_ends(case: Case, played: Result) -> None:
     played(case)
 
 
-def test_without_keys_the_load_says_that_gaps_cannot_be_excluded(tmp_path: Path, forks: Forks) -> None:
-    run, _ = play(complete(faults.honest, stream={"primary_keys": None}), tmp_path, forks)
+def test_without_keys_the_load_says_that_gaps_cannot_be_excluded(tmp_path: Path) -> None:
+    run, _ = play(complete(faults.honest, stream={"primary_keys": None}), tmp_path)
     assert any("missing" in note or "gap" in note for note in run.document()["notes"]), run.document()["notes"]
 
 
-def test_doubles_that_were_dropped_are_counted_in_the_load(tmp_path: Path, forks: Forks) -> None:
-    run, _ = play(DOUBLES["a row comes twice beside all others"], tmp_path, forks)
+def test_doubles_that_were_dropped_are_counted_in_the_load(tmp_path: Path) -> None:
+    run, _ = play(DOUBLES["a row comes twice beside all others"], tmp_path)
     notes = run.document()["notes"]
     assert any("1" in note and any(word in note for word in ("twice", "double", "again")) for note in notes), notes
 

@@ -14,7 +14,6 @@ import pytest
 from api_kit import faults, runs, table, wire
 from api_kit.cases import Case, Result, complete, either, named, play, refused, without_total
 from api_kit.faults import first_requests, on, status, together
-from api_kit.forks import Forks
 from api_kit.runs import settings, stream
 from api_kit.server import Api, Reply
 from api_kit.styles import STYLES
@@ -173,25 +172,25 @@ def test_an_answer_takes_no_more_memory_than_allowed(case: Case, played: Result)
 
 
 @pytest.mark.parametrize("what", ["JSON breaks off under a right length", "a page for people comes with 200", "gzip breaks off"])
-def test_a_body_that_stays_broken_is_fetched_three_times(what: str, tmp_path: Path, forks: Forks) -> None:
-    _, api = play(BODIES[what], tmp_path, forks)
+def test_a_body_that_stays_broken_is_fetched_three_times(what: str, tmp_path: Path) -> None:
+    _, api = play(BODIES[what], tmp_path)
     assert len(api.asked(offset=30)) == 3
 
 
-def test_retry_after_is_waited_for(tmp_path: Path, forks: Forks) -> None:
-    _, api = play(complete(on(status(429, headers={"Retry-After": "2"}), start=30, times=1)), tmp_path, forks)
+def test_retry_after_is_waited_for(tmp_path: Path) -> None:
+    _, api = play(complete(on(status(429, headers={"Retry-After": "2"}), start=30, times=1)), tmp_path)
     first, second = api.asked(offset=30)[:2]
     assert 2 <= second.at - first.at < 4
 
 
-def test_a_refusal_shows_500_characters_of_the_answer_at_most(tmp_path: Path, forks: Forks) -> None:
-    run, _ = play(refused(on(status(400, {"error": "a" + "b" * 5_000})), "abbb"), tmp_path, forks)
+def test_a_refusal_shows_500_characters_of_the_answer_at_most(tmp_path: Path) -> None:
+    run, _ = play(refused(on(status(400, {"error": "a" + "b" * 5_000})), "abbb"), tmp_path)
     assert "b" * 400 in run.log
     assert "b" * 501 not in run.log
 
 
 @pytest.mark.parametrize("what", ["without", "with"])
-def test_too_many_pages_in_flight_are_never_asked_for(what: str, tmp_path: Path, forks: Forks) -> None:
+def test_too_many_pages_in_flight_are_never_asked_for(what: str, tmp_path: Path) -> None:
     """The server sees how many answers are waited for at the same time."""
     most, now = 0, 0
 
@@ -207,12 +206,12 @@ def test_too_many_pages_in_flight_are_never_asked_for(what: str, tmp_path: Path,
         return reply.but(raw=send)
 
     limit = {"max_parallel_pages": 2} if what == "with" else {}
-    play(complete(on(held_up), settings=limit), tmp_path, forks)
+    play(complete(on(held_up), settings=limit), tmp_path)
     assert most <= (2 if what == "with" else 16)
 
 
-def test_requests_per_second_is_kept(tmp_path: Path, forks: Forks) -> None:
-    _, api = play(complete(faults.honest, settings={"requests_per_second": 10}), tmp_path, forks)
+def test_requests_per_second_is_kept(tmp_path: Path) -> None:
+    _, api = play(complete(faults.honest, settings={"requests_per_second": 10}), tmp_path)
     times = [request.at for request in api.requests]
     assert len(times) >= 10
     assert times[-1] - times[0] >= (len(times) - 1) / 10 * 0.9
@@ -255,7 +254,7 @@ def test_a_signal_ends_the_tap_within_five_seconds(name: str, batch: bool, when:
     assert not [message for message in kinds if message["type"] in ("BATCH", "STATE")]
 
 
-def test_several_things_go_wrong_at_once_and_the_load_is_whole(tmp_path: Path, forks: Forks) -> None:
+def test_several_things_go_wrong_at_once_and_the_load_is_whole(tmp_path: Path) -> None:
     play(
         complete(
             together(
@@ -271,7 +270,6 @@ def test_several_things_go_wrong_at_once_and_the_load_is_whole(tmp_path: Path, f
             settings={"backoff_max_seconds": 10},
         ),
         tmp_path,
-        forks,
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from api_kit import runs
-from api_kit.forks import AT_ONCE, Forks
+from api_kit.forks import AT_ONCE
 from api_kit.mixtures import Mixture, mixture
 from api_kit.runs import Run, settings, stream
 from api_kit.server import Api
@@ -58,23 +58,22 @@ def verdict(made: Mixture, run: Run, held: Table, requests: int) -> str:
     return ""
 
 
-def play(seed: int, folder: Path, forks: Forks) -> str:
+def play(seed: int, folder: Path) -> str:
     made = mixture(seed)
     serve, held = made.serve()
-    folder.mkdir()
     with Api(serve, budget=REQUESTS) as api:
         things = stream(primary_keys=["id"] if made.keys else None)
         times = TIMES | ({"backoff_max_seconds": 6, "settle_max_seconds": 4} if made.curable else HOPELESS)
         total = "$.total" if made.total else None
         config = settings(api.url, folder / "spool", things, style=made.style, total_path=total, **times, **made.settings)
-        run = forks.run(folder, config, seconds=SECONDS)
+        run = runs.run(folder, config, seconds=SECONDS)
     return verdict(made, run, held, len(api.requests))
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
-def test_a_random_api_is_read_exactly_or_refused(block: int, tmp_path: Path, forks: Forks) -> None:
+def test_a_random_api_is_read_exactly_or_refused(block: int, tmp_path: Path) -> None:
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        found = list(pool.map(lambda seed: play(seed, tmp_path / str(seed), forks), chosen(block)))
+        found = list(pool.map(lambda seed: play(seed, tmp_path / str(seed)), chosen(block)))
     wrong = [each for each in found if each]
     assert not wrong, f"{len(wrong)} of {len(found)} seeds:\n" + "\n".join(wrong)
 

@@ -15,7 +15,6 @@ import pytest
 import yaml
 from api_kit import runs
 from api_kit.beside import AS_PUBLISHED, PLAIN, ours, plain, published, same_records
-from api_kit.forks import Forks
 from api_kit.runs import PUBLISHED, settings, stream
 from api_kit.server import Api, Reply, Request, Serve
 from api_kit.styles import PAGE, STYLES
@@ -34,10 +33,10 @@ def titles(*without: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", STYLES)
-def test_a_style_reads_every_record_into_parts(name: str, tmp_path: Path, forks: Forks) -> None:
+def test_a_style_reads_every_record_into_parts(name: str, tmp_path: Path) -> None:
     held, style = Table(rows(35)), STYLES[name]
     with Api(style.serve(held)) as api:
-        run = forks.run(tmp_path, settings(api.url, tmp_path / "spool", style=name, total_path=total_of(name)))
+        run = runs.run(tmp_path, settings(api.url, tmp_path / "spool", style=name, total_path=total_of(name)))
     runs.bounded(run)
     runs.whole(run, *held.states, total=total_of(name) is not None)
 
@@ -54,10 +53,10 @@ ENDS += [
 
 
 @pytest.mark.parametrize(("name", "count"), ENDS)
-def test_a_style_ends_where_the_records_end_without_a_total(name: str, count: int, tmp_path: Path, forks: Forks) -> None:
+def test_a_style_ends_where_the_records_end_without_a_total(name: str, count: int, tmp_path: Path) -> None:
     held = Table(rows(count))
     with Api(STYLES[name].serve(held, total=False)) as api:
-        run = forks.run(tmp_path, settings(api.url, tmp_path / "spool", style=name, total_path=None))
+        run = runs.run(tmp_path, settings(api.url, tmp_path / "spool", style=name, total_path=None))
     runs.bounded(run)
     runs.whole(run, *held.states, total=False)
     assert len(api.requests) <= count // PAGE + 3

@@ -12,7 +12,6 @@ from _pytest.mark import ParameterSet
 
 from api_kit import runs
 from api_kit.faults import Fault
-from api_kit.forks import Forks
 from api_kit.runs import Run, settings, stream
 from api_kit.server import Api
 from api_kit.styles import STYLES
@@ -74,13 +73,13 @@ class Played(NamedTuple):
 Result = Callable[[Case], Played]
 
 
-def play(case: Case, folder: Path, started: Forks) -> Played:
+def play(case: Case, folder: Path) -> Played:
     """Runs the tap against the server of a case, and holds the outcome against what is right."""
     table = Table(rows(case.rows))
     serve = case.fault(STYLES[case.style].serve(table, case.cap, case.total), table)
     with Api(serve, budget=case.requests + 200) as api:
         config = settings(api.url, folder / "spool", stream(**case.stream), style=case.style, **case.settings)
-        run = started.run(folder, config, seconds=case.seconds + 20)
+        run = runs.run(folder, config, seconds=case.seconds + 20)
     runs.bounded(run, case.seconds)
     assert len(api.requests) <= case.requests, f"{len(api.requests)} requests: {run.log[-2000:]}"
     if case.outcome == COMPLETE or (case.outcome == EITHER and run.code == runs.ENDED):

@@ -36,9 +36,7 @@ class Forks:
         for process in self._started:
             process.communicate()
 
-    def run(
-        self, folder: Path, config: Mapping[str, Any], *options: str, env: Mapping[str, str] | None = None, seconds: float = 60
-    ) -> Run:
+    def run(self, folder: Path, config: Mapping[str, Any], *options: str, seconds: float = 60) -> Run:
         """Runs the tap with this configuration; ends it after `seconds`."""
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / "config.json"
@@ -48,8 +46,7 @@ class Forks:
             assert process.stdin is not None
             assert process.stdout is not None
             argv = ["--config", str(file), *options]
-            wanted = {"argv": argv, "folder": str(folder), "seconds": seconds, "env": dict(env or {})}
-            process.stdin.write(json.dumps(wanted) + "\n")
+            process.stdin.write(json.dumps({"argv": argv, "folder": str(folder), "seconds": seconds}) + "\n")
             process.stdin.flush()
             ended = json.loads(process.stdout.readline())
         finally:

@@ -1,7 +1,7 @@
 """Runs the tap over and over from one process that has imported it: a run costs a fork, and still is a process of its own.
 
-Reads a line of JSON for each run ({"argv", "folder", "seconds", "env"}); writes one when it has ended ({"code", "seconds",
-"peak_mb"}). Knows nothing of the tap but its name.
+Reads a line of JSON for each run ({"argv", "folder", "seconds"}); writes one when it has ended ({"code", "seconds", "peak_mb"}).
+Knows nothing of the tap but its name.
 """
 
 from __future__ import annotations
@@ -35,11 +35,10 @@ def imported() -> Callable[[], Any]:
     return main
 
 
-def child(main: Callable[[], Any], argv: list[str], folder: str, env: dict[str, str]) -> NoReturn:
-    """What the forked process does: the tap's command, with its own standard streams, and variables of its own beside ours."""
+def child(main: Callable[[], Any], argv: list[str], folder: str) -> NoReturn:
+    """What the forked process does: the tap's command, with its own standard streams."""
     code = 1
     try:
-        os.environ.update(env)
         for number, name in enumerate((os.devnull, f"{folder}/out.jsonl", f"{folder}/log.txt")):
             os.dup2(os.open(name, os.O_RDWR | os.O_CREAT | os.O_TRUNC), number)
         sys.stdout, sys.stderr = open(1, "w"), open(2, "w", buffering=1)  # noqa: SIM115
@@ -89,7 +88,7 @@ def main() -> None:
         pid = os.fork()
         if pid == 0:
             answers.close()
-            child(run, wanted["argv"], wanted["folder"], wanted["env"])
+            child(run, wanted["argv"], wanted["folder"])
         code, peak = wait(pid, wanted["seconds"])
         answers.write(json.dumps({"code": code, "seconds": time.monotonic() - began, "peak_mb": peak}) + "\n")
 

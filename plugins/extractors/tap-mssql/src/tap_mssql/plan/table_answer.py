@@ -51,7 +51,7 @@ class TableAnswer(Answer):
             sql = statements.rows(table, expressions, plan.condition(range_), plan.order if is_keyed else None, most)
         else:
             sql = tracking.deleted(table, plan.since, expressions, where)
-        self._batches = session.batches(sql, batch_rows, then=statements.ROWS_SENT, may_scan=not is_keyed)
+        self._batches = session.batches(sql, statements.ROWS_SENT, batch_rows, may_scan=not is_keyed)
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         """The batches, in the declared types. Raises ReadFailed naming the column whose values do not fit its type."""
@@ -86,11 +86,11 @@ def _ends(columns: Sequence[SqlColumn], expressions: list[str]) -> list[int]:
     """Where in a row the texts of its place in the order are; those that no column gives are selected beside them."""
     places = []
     for column in columns:
-        as_is = column.expression
-        if column.type not in _AS_THEY_COME or as_is not in expressions:
-            as_is = column.bookmark_expression(quote(column.name))
-            expressions.append(as_is)
-        places.append(expressions.index(as_is))
+        expression = column.expression
+        if column.type not in _AS_THEY_COME or expression not in expressions:
+            expression = column.bookmark_expression(quote(column.name))
+            expressions.append(expression)
+        places.append(expressions.index(expression))
     return places
 
 

@@ -129,8 +129,8 @@ class RangeReader:
 
     def _first_half(self, load: Load, range_: Range) -> Range:
         """The first half of a range, which is at rest more often than the whole."""
-        rows = self._count(load, range_) // 2
-        bound = self._boundary(load, range_, rows) if range_.kind == "keys" and rows else None
+        rows = self._count(load, range_) // 2 if range_.kind == "keys" else 0
+        bound = self._boundary(load, range_, rows) if rows else None
         return range_ if bound is None else range_.up_to(bound)
 
     def _read_once(self, load: Load, range_: Range, most: int | None, was_restless: bool, is_last_try: bool) -> FinishedRange:

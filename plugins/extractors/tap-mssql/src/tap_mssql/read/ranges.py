@@ -62,7 +62,7 @@ def _text(bound: Bound | None, end: str) -> str:
 
 
 class FinishedRange(msgspec.Struct, kw_only=True):
-    """A range that was read and proven: rows as counted at the source and as written, its parts, facts per column.
+    """A range that was read and proven: rows as the source says it has them and as written, its parts, facts per column.
 
     `finer` counts values with a digit below a microsecond, by column. `changed`: rows came and went while it was read.
     """

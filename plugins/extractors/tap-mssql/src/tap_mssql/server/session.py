@@ -94,24 +94,22 @@ class Session:
                 raise mssql_python.OperationalError("Communication link failure", "the server does not answer any more")
 
     def batches(
-        self, sql: str, rows: int, *, then: str = "", may_scan: bool = False
+        self, sql: str, then: str, rows: int, *, may_scan: bool = False
     ) -> Generator[pa.RecordBatch, None, tuple[Any, ...]]:
         """A statement's rows, at most so many at a time. Closing the iterator stops the statement at the server.
 
-        Returns the row of `then`, a second statement of the same request; without one, nothing. Raises OperationalError where
-        that row does not come, and what the driver raises.
+        Returns the row of `then`, a second statement of the same request. Raises OperationalError where that row does not come,
+        and what the driver raises.
         """
         cursor = self.connection.cursor()
         try:
             with self.awaiting_answer(may_scan):
-                cursor.execute(f"{sql}; {then}" if then else sql)
+                cursor.execute(f"{sql}; {then}")
                 batch = cursor.arrow_batch(rows)
             while batch.num_rows:
                 yield batch
                 with self.awaiting_answer():
                     batch = cursor.arrow_batch(rows)
-            if not then:
-                return ()
             # A link that is cut between two rows ends them without a word (see `confirm`); this row then does not come.
             with self.awaiting_answer():
                 row = cursor.fetchone() if cursor.nextset() else None
