@@ -11,8 +11,8 @@ from singer_sdk.singerlib import Catalog
 from singer_arrow.catalog import is_selected
 from tap_mssql.config.settings import parse
 from tap_mssql.plan.stream_choice import choose
-from tap_mssql.server.discovery import Table
 from tap_mssql.server.sql_types import SqlColumn
+from tap_mssql.server.table import Table
 
 NAMES = ("id", "a", "b")
 COLUMNS = tuple(SqlColumn(name, "int", 4, 10, 0, name != "id") for name in NAMES)

@@ -16,9 +16,9 @@ from singer_arrow.errors import SelectionRefused
 from tap_mssql.server import discovery
 from tap_mssql.server.connection import Connection, connect
 from tap_mssql.server.diagnosis import diagnose
-from tap_mssql.server.discovery import Table
 from tap_mssql.server.retry import DRIVER_ERRORS
 from tap_mssql.server.sql_types import quote
+from tap_mssql.server.table import Table
 
 
 @pytest.fixture(scope="module")

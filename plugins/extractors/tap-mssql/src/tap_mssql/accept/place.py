@@ -9,9 +9,8 @@ from singer_arrow.findings import Finding
 from tap_mssql.config.settings import Settings
 from tap_mssql.server.connection import Connection, connect
 from tap_mssql.server.diagnosis import driver_text
-from tap_mssql.server.discovery import text
 from tap_mssql.server.retry import DRIVER_ERRORS
-from tap_mssql.server.sql_types import quote
+from tap_mssql.server.sql_types import quote, text
 
 SCHEMA = "lighthouse_accept"
 

@@ -19,7 +19,7 @@ from tap_mssql.plan import stream_choice
 from tap_mssql.plan.tracking import Facts, facts_sql, why_not
 from tap_mssql.server import discovery, handshake
 from tap_mssql.server.connection import Connection
-from tap_mssql.server.discovery import Table
+from tap_mssql.server.table import Table
 
 CLOCK_SECONDS = 5
 LEAST_FREE = 1 << 30  # bytes

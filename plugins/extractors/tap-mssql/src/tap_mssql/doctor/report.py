@@ -14,8 +14,8 @@ from tap_mssql.errors import TapError
 from tap_mssql.server import discovery
 from tap_mssql.server.connection import Connection, open_connection
 from tap_mssql.server.diagnosis import diagnose, driver_text
-from tap_mssql.server.discovery import Table
 from tap_mssql.server.retry import DRIVER_ERRORS
+from tap_mssql.server.table import Table
 
 AFTER_LOGIN = (4060, 978, 983)  # errors of a database, once the login itself was taken
 

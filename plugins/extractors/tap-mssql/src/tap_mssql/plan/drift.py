@@ -8,9 +8,9 @@ from tap_mssql.errors import Drifted
 from tap_mssql.plan import statements
 from tap_mssql.plan.table_request import TableRequest
 from tap_mssql.server import discovery
-from tap_mssql.server.discovery import Table
 from tap_mssql.server.session import Session
 from tap_mssql.server.sql_types import SqlColumn
+from tap_mssql.server.table import Table
 
 
 def version(session: Session, table: Table) -> str:

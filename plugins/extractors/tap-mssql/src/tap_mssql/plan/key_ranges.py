@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from singer_arrow.documents import KeyRange
 from tap_mssql.plan.key_order import KeyOrder
-from tap_mssql.server.discovery import Table
 from tap_mssql.server.sql_types import SqlColumn, quote
+from tap_mssql.server.table import Table
 
 _ALIKE = frozenset(
     {"tinyint", "smallint", "int", "bigint", "decimal", "numeric", "money", "smallmoney", "date", "datetime", "smalldatetime"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tap_mssql.plan.key_order import KeyOrder
-from tap_mssql.server.discovery import Table
 from tap_mssql.server.sql_types import SqlColumn, quote
+from tap_mssql.server.table import Table
 
 ROWVERSION = "timestamp"
 ROWS_SENT = "SELECT ROWCOUNT_BIG()"  # how many rows the statement in front of it sent: one row

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from tap_mssql.plan.key_order import KeyOrder
 from tap_mssql.plan.window import UNIQUE
-from tap_mssql.server.discovery import Table
 from tap_mssql.server.sql_types import SqlColumn
+from tap_mssql.server.table import Table
 
 AS_TEXT = frozenset({"sql_variant", "hierarchyid", "geography", "geometry", "xml"})
 

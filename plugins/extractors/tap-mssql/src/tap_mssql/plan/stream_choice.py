@@ -22,8 +22,8 @@ from tap_mssql.plan.select_list import select_list
 from tap_mssql.plan.table_request import WHERE, TableRequest
 from tap_mssql.plan.tracking import Since
 from tap_mssql.plan.window import OPEN, UNIQUE
-from tap_mssql.server.discovery import Table
 from tap_mssql.server.sql_types import SqlColumn
+from tap_mssql.server.table import Table
 
 AUTO = "AUTO"  # of default_replication_method
 

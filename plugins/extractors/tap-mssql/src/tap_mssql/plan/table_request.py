@@ -13,8 +13,8 @@ from singer_arrow.documents import KeyRange, Mode, OnDelete
 from tap_mssql.errors import Drifted, ReadFailed
 from tap_mssql.plan import statements
 from tap_mssql.plan.tracking import Since
-from tap_mssql.server.discovery import Table
 from tap_mssql.server.sql_types import SqlColumn, quote
+from tap_mssql.server.table import Table
 
 WHERE = "where"  # in a bookmark: the condition that its loads were read under
 UNBOUNDED_BYTES = 64  # of a value whose declaration does not say how long it can be: a guess

@@ -15,9 +15,9 @@ from singer_arrow.errors import SelectionRefused
 from singer_arrow.facts import utc_text
 from tap_mssql.errors import Drifted
 from tap_mssql.plan import statements
-from tap_mssql.server.discovery import Table, text
 from tap_mssql.server.session import Session
-from tap_mssql.server.sql_types import quote
+from tap_mssql.server.sql_types import quote, text
+from tap_mssql.server.table import Table
 
 log = logging.getLogger("tap-mssql")
 CT = "[changed keys]"  # what CHANGETABLE is called in statements; with a space, hardly a table's name

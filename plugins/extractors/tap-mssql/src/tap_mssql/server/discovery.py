@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from singer_arrow.errors import SelectionRefused
@@ -15,54 +14,12 @@ from tap_mssql.server.connection import Connection
 from tap_mssql.server.diagnosis import diagnose
 from tap_mssql.server.discovery_sql import ELSEWHERE, ESTIMATES, NO_ESTIMATES, query
 from tap_mssql.server.retry import DRIVER_ERRORS
-from tap_mssql.server.sql_types import SqlColumn, quote
+from tap_mssql.server.sql_types import SqlColumn, quote, text
+from tap_mssql.server.table import Table
 
 log = logging.getLogger("tap-mssql")
 HIDDEN = frozenset({208, 229, 297})  # errors of catalog views that a server lacks, or does not show this login
 BATCH_ROWS = 2048  # the driver sets aside a description's whole length for each row of a batch
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table or view: `key` is its primary key, else its best unique index without nullable columns, else empty.
-
-    `indexes` are the key columns of every B-tree index that covers all rows, its leading column first. Estimates are the
-    server's own, of rows and of bytes that they take on its disk; None where it has none, as for a view.
-    """
-
-    schema: str
-    name: str
-    is_view: bool
-    columns: tuple[SqlColumn, ...]
-    key: tuple[str, ...]
-    row_estimate: int | None
-    has_primary_key: bool = False
-    object_id: int = 0
-    modify_date: datetime | None = None
-    indexes: tuple[tuple[str, ...], ...] = ()
-    byte_estimate: int | None = None
-    description: str = ""
-    is_synonym: bool = False
-    is_tracked: bool = False  # its changes are, where that was asked for
-
-    @property
-    def stream(self) -> str:
-        """The stream's name, as the published tap-mssql builds it."""
-        return f"{self.schema}-{self.name}"
-
-    @property
-    def quoted(self) -> str:
-        """The name in SQL."""
-        return f"{quote(self.schema)}.{quote(self.name)}"
-
-    @property
-    def row_bytes(self) -> int:
-        """Bytes that a row takes on the server's disk, on average; 0 where it can't be told."""
-        return max(1, self.byte_estimate // self.row_estimate) if self.byte_estimate and self.row_estimate else 0
-
-    def column(self, name: str) -> SqlColumn | None:
-        """The column of that name."""
-        return next((c for c in self.columns if c.name == name), None)
 
 
 def discover(connection: Connection, settings: Settings) -> list[Table]:
@@ -134,11 +91,6 @@ def denied(connection: Connection, table: Table) -> frozenset[str]:
     with connection.execute(f"SELECT {', '.join(checks)}") as cursor:
         answers = cursor.fetchone()
     return frozenset(c.name for c, answer in zip(table.columns, answers, strict=True) if answer == 0)
-
-
-def text(value: str) -> str:
-    """A text in SQL."""
-    return "N'" + value.replace("'", "''") + "'"
 
 
 def tracked(connection: Connection) -> frozenset[int]:

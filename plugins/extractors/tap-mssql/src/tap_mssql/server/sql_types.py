@@ -104,17 +104,17 @@ class SqlColumn:
             return f"CONVERT(nvarchar(max), {inner})"
         return f"CONVERT(nvarchar(4000), {inner})"
 
-    def literal(self, text: str) -> str:
+    def literal(self, value: str) -> str:
         """SQL of a bookmark, typed as this column; no text ends the literal. Raises SelectionRefused for bytes not as hex."""
         if self.type in _BINARY or self.type == "timestamp":
-            if not _HEX.fullmatch(text):
+            if not _HEX.fullmatch(value):
                 raise SelectionRefused(
-                    f"column {self.name!r} ({self.declared}): {text!r} is not a binary value",
+                    f"column {self.name!r} ({self.declared}): {value!r} is not a binary value",
                     action="write it as hexadecimal digits, such as 0x00000000000007D1",
                 )
-            return f"CAST({text} AS {'binary(8)' if self.type == 'timestamp' else self.declared})"
+            return f"CAST({value} AS {'binary(8)' if self.type == 'timestamp' else self.declared})"
         collate = f" COLLATE {self.collation}" if self.collation and self.type in _STRINGS else ""
-        return f"CAST({_text(text)}{collate} AS {self.declared})"
+        return f"CAST({text(value)}{collate} AS {self.declared})"
 
 
 _of_sql = lru_cache(maxsize=4096)(types.of_sql)  # a large database has the same few types tens of thousands of times
@@ -125,15 +125,15 @@ def quote(name: str) -> str:
     return "[" + name.replace("]", "]]") + "]"
 
 
-def _text(text: str) -> str:
+def text(value: str) -> str:
     """A character literal: quotes doubled; cut where T-SQL would take a backslash and a line's end away, and at NUL."""
-    if not _CUT.search(text):
-        return _literal(text)
-    return "(" + " + ".join("NCHAR(0)" if piece == "\0" else _literal(piece) for piece in _CUT.split(text) if piece) + ")"
+    if not _CUT.search(value):
+        return _literal(value)
+    return "(" + " + ".join("NCHAR(0)" if piece == "\0" else _literal(piece) for piece in _CUT.split(value) if piece) + ")"
 
 
-def _literal(text: str) -> str:
-    return "N'" + text.replace("'", "''") + "'"
+def _literal(value: str) -> str:
+    return "N'" + value.replace("'", "''") + "'"
 
 
 def _variant(quoted: str) -> str:

@@ -17,7 +17,7 @@ from tap_mssql.config.settings import Settings
 from tap_mssql.plan import stream_choice
 from tap_mssql.plan.stream_choice import StreamChoice, json_schema
 from tap_mssql.read.load import Load
-from tap_mssql.server.discovery import Table
+from tap_mssql.server.table import Table
 from tap_mssql.singer.run import Run
 
 log = logging.getLogger("tap-mssql")

@@ -26,9 +26,9 @@ from tap_mssql.read.spool import Spool
 from tap_mssql.reconcile.ask import ask
 from tap_mssql.server import discovery
 from tap_mssql.server.connection import Connection, connect
-from tap_mssql.server.discovery import Table
 from tap_mssql.server.retry import retrying
 from tap_mssql.server.session import Session
+from tap_mssql.server.table import Table
 
 RESTARTS = 3  # of a load whose table changes while it is read (on_schema_drift: evolve)
 RUN_ID = os.environ.get("MELTANO_RUN_ID") or str(uuid.uuid4())

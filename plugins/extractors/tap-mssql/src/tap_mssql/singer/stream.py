@@ -15,7 +15,7 @@ from tap_mssql.plan.stream_choice import json_schema
 from tap_mssql.plan.table_plan import TablePlan
 from tap_mssql.plan.table_request import TableRequest
 from tap_mssql.read.load import Load
-from tap_mssql.server.discovery import Table
+from tap_mssql.server.table import Table
 from tap_mssql.singer import batch_output, record_output
 from tap_mssql.singer.late_sdk import BaseBatchFileEncoding, BatchConfig, Stream, Tap
 
