@@ -12,6 +12,7 @@ import msgspec
 from lakehouse.settings import Settings as Lakehouse
 from lighthouse.project import Plugin, Project
 from singer_arrow.settings import Secret, Settings, is_secret, json_schema
+from tap_mssql.config.queries import Query
 from tap_mssql.config.settings import Settings as TapMssql
 from tap_mssql.config.stream_options import StreamOptions
 from tap_rest_api_msdk.settings import Settings as TapRest
@@ -79,6 +80,8 @@ def page(root: Path) -> str:
         _of_plugin(TapMssql, plugins["tap-mssql"]),
         STREAM_OPTIONS,
         _table(StreamOptions, None),
+        "Each of `queries` is an object with these settings ([tap-mssql.md](tap-mssql.md#a-select-of-your-own-queries)):\n",
+        _table(Query, None),
         "## REST API: tap-rest-api-msdk\n",
         _of_plugin(TapRest, plugins["tap-rest-api-msdk"]),
         "Each of `streams` is an object with these settings; what it does not set, it takes from the settings above:\n",

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 
 from chain_kit import Pipeline, Result
 from source_kit import execute
+
+# Quotes, a dollar and line ends travel through the environment, Meltano and the tap.
+QUERY = """SELECT d.Id, d.C, CASE WHEN t.V = N'c' THEN N'it''s $c' ELSE t.V END AS v
+FROM dbo.Dated AS d LEFT JOIN dbo.Tracked AS t ON t.Id = d.Id
+WHERE d.Id > 1"""
 
 
 def assert_a_person_sees_how_far_it_is(result: Result) -> None:
@@ -16,8 +22,8 @@ def assert_a_person_sees_how_far_it_is(result: Result) -> None:
     lines = [re.sub(r"^.*\x1b\[[\d;?]*[A-Za-z]", "", line) for line in result.lines]
     for line in (
         r"extract   sqlserver/dbo-Tracked +3 rows",
-        r"upload    6 files sent",
-        r"convert   2 of 2 loads",
+        r"upload    8 files sent",
+        r"convert   3 of 3 loads",
         r"run       done in",
     ):
         assert any(re.match(rf"\d\d:\d\d:\d\d  {line}", each) for each in lines), f"{line}: {result.text}"
@@ -31,8 +37,9 @@ def test_what_changed_and_what_was_deleted_is_so_in_delta_after_the_next_run_and
     """The method is found by itself; the source's own count of the table is Delta's."""
     one = pipeline("changes")
     one.environment |= {
-        "TAP_MSSQL_STREAMS": '["dbo.Tracked", "dbo.Dated"]',
-        "TAP_MSSQL_STREAM_OPTIONS": '{"dbo.Dated": {"replication_key": "C"}}',
+        "TAP_MSSQL_STREAMS": '["dbo.Tracked", "dbo.Dated", "Of.*"]',
+        "TAP_MSSQL_STREAM_OPTIONS": '{"*.Dated": {"replication_key": "C"}}',
+        "TAP_MSSQL_QUERIES": json.dumps([{"name": "Of.Dated", "sql": QUERY, "key": ["Id"]}]),
         "TAP_MSSQL_DEFAULT_REPLICATION_METHOD": "auto",
         "TAP_REST_API_MSDK__SELECT": '["!*.*"]',
     }
@@ -47,6 +54,7 @@ def test_what_changed_and_what_was_deleted_is_so_in_delta_after_the_next_run_and
         first = one.run(on_terminal=True, TAP_MSSQL_MAX_ROWS_PER_SECOND="2")
         assert first.code == 0, first.text
         assert_a_person_sees_how_far_it_is(first)
+        assert {(row["Id"], row["v"]) for row in one.table("of_dated").to_pylist()} == {(2, "b"), (3, "it's $c"), (4, None)}
         execute(server, "DELETE FROM dbo.Tracked WHERE Id = 1")
         execute(server, "UPDATE dbo.Tracked SET V = N'C' WHERE Id = 3")
         execute(server, "INSERT INTO dbo.Tracked VALUES (4, NULL)")
@@ -59,6 +67,7 @@ def test_what_changed_and_what_was_deleted_is_so_in_delta_after_the_next_run_and
         [row] = [each for each in one.ledger() if each["load_id"] == manifest["load_id"]]
         assert (row["delta_rows"], row["deletes"]) == (2, 1)
         assert one.manifest("dbo-Dated")["mode"] == "overwrite", "its rows were what they were: the second run has no load of it"
+        assert one.manifest("Of-Dated")["mode"] == "overwrite"
         orders = set(one.orders())
         third = one.run()
         assert third.code == 0 and set(one.orders()) == orders, third.text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -73,8 +74,8 @@ def test_alias_types_are_their_base_types_and_nothing_is_unreadable(found: dict[
 
 def test_one_table_read_again_is_what_discovery_said(found: dict[str, Table], connection: Connection) -> None:
     order = found["Sales-SalesOrderHeader"]
-    assert discovery.table(connection, order.object_id) == order
-    assert discovery.table(connection, 1) is None
+    assert discovery.again(connection, order) == order
+    assert discovery.again(connection, replace(order, object_id=1)) is None
 
 
 def test_a_reader_of_everything_is_denied_nothing(found: dict[str, Table], connection: Connection) -> None:
@@ -142,11 +143,11 @@ def test_a_table_that_changes_says_so(server: Counterpart) -> None:
     before = streams(server, streams="dbo.Moving")["dbo-Moving"]
     run(server, "ALTER TABLE dbo.Moving ALTER COLUMN b varchar(40) NULL", "ALTER TABLE dbo.Moving ADD c money NULL")
     connection = connect(at(server))
-    after = discovery.table(connection, before.object_id)
+    after = discovery.again(connection, before)
     assert after and [c.declared for c in after.columns] == ["int", "varchar(40)", "money"]
     assert before.modify_date and after.modify_date and after.modify_date > before.modify_date
     run(server, "DROP TABLE dbo.Moving")
-    assert discovery.table(connection, before.object_id) is None
+    assert discovery.again(connection, before) is None
     connection.close()
 
 
@@ -159,7 +160,7 @@ def test_synonyms_are_streams_when_asked_for(server: Counterpart, caplog: pytest
     assert "dbo-Elsewhere" not in found
     assert "synonym dbo.Elsewhere is left out: it stands for [Other].[dbo].[t], in another database" in caplog.text
     connection = connect(at(server))
-    assert discovery.table(connection, synonym.object_id) == synonym
+    assert discovery.again(connection, synonym) == synonym
     connection.close()
 
 

@@ -9,6 +9,7 @@ from sqlglot import exp, parse_one
 
 from sandbox.sqlserver.errors import NotSupported, SqlError, no_object
 from sandbox.sqlserver.sql.change_table import change_table, is_change_table, named
+from sandbox.sqlserver.sql.described import description, is_description
 from sandbox.sqlserver.sql.functions.registry import expressions_in
 from sandbox.sqlserver.sql.scope import Scope, Source
 from sandbox.sqlserver.sql.statement import Columns, Statement
@@ -36,10 +37,19 @@ def from_clause(statement: Statement, node: exp.Select, scope: Scope) -> str:
         words = [str(join.args.get(key) or "") for key in ("method", "side", "kind")]
         condition = join.args.get("on")
         word = " ".join(filter(None, words)).upper() or ("INNER" if condition is not None else "CROSS")
+        before = len(scope.sources)
         sql += f" {word} JOIN {_source(statement, item, scope)}"
+        _let_be_null(scope, before, str(join.args.get("side") or "").upper())
         if condition is not None:
             sql += f" ON {expressions_in(statement, scope).text(condition)}"
     return sql
+
+
+def _let_be_null(scope: Scope, before: int, side: str) -> None:
+    """What an outer join fills up with NULL may be NULL: the items behind it, those in front of it, or both."""
+    for number, source in enumerate(scope.sources):
+        if side == "FULL" or side == ("LEFT" if number >= before else "RIGHT"):
+            source.columns = [replace(c, kind=c.kind and replace(c.kind, nullable=True)) for c in source.columns]
 
 
 def _source(statement: Statement, item: exp.Expression, scope: Scope) -> str:
@@ -51,12 +61,18 @@ def _source(statement: Statement, item: exp.Expression, scope: Scope) -> str:
         columns = inner.columns
         if names:
             columns = [replace(column, name=n) for n, column in zip(names, inner.columns, strict=True)]
+        _check_derived(statement, item, columns)
         return _derived(statement, inner.sql, item.alias, columns, scope)
     if is_change_table(item):
         spec = spec_of(statement, named(item))
         sql, columns = change_table(item, spec, statement, expressions_in(statement, Scope([], scope.fold, scope.outer)))
         renames = [column.name for column in item.args["alias"].columns] if item.args.get("alias") else []
         columns = [replace(c, name=n) for n, c in zip(renames, columns, strict=True)] if renames else columns
+        own = statement.name("s")
+        scope.sources.append(Source(item.alias, own, columns))
+        return f"{sql} AS {own}"
+    if is_description(item):
+        sql, columns = description(item, statement)
         own = statement.name("s")
         scope.sources.append(Source(item.alias, own, columns))
         return f"{sql} AS {own}"
@@ -70,6 +86,20 @@ def _source(statement: Statement, item: exp.Expression, scope: Scope) -> str:
     own = statement.name("s")
     scope.sources.append(Source(alias_name, own, columns))
     return f"{stored} AS {own}"
+
+
+def _check_derived(statement: Statement, item: exp.Subquery, columns: Columns) -> None:
+    """Raises SqlError for what no derived table may be: one in an order, or with columns of no name, or of one name."""
+    inner = item.this
+    if inner.args.get("order") and not (inner.args.get("limit") or inner.args.get("offset")):
+        text = "The ORDER BY clause is invalid in views, inline functions, derived tables, subqueries, and common table"
+        raise SqlError(1033, f"{text} expressions, unless TOP, OFFSET or FOR XML is also specified.", severity=15)
+    names = [statement.catalog.fold(column.name) for column in columns]
+    for number, name in enumerate(names, start=1):
+        if not name:
+            raise SqlError(8155, f"No column name was specified for column {number} of '{item.alias}'.")
+        if name in names[: number - 1]:
+            raise SqlError(8156, f"The column '{columns[number - 1].name}' was specified multiple times for '{item.alias}'.")
 
 
 def _derived(statement: Statement, sql: str, alias: str, columns: Columns, scope: Scope) -> str:

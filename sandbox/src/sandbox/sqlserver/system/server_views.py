@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from sandbox.sqlserver.system.columns import QueryColumn
+from sandbox.sqlserver.system.literal_rows import literal_rows
 from sandbox.sqlserver.system.server import DATETIME, SYSNAME, Client, Server
 from sandbox.sqlserver.types.sql_types import SqlType
-from sandbox.sqlserver.types.stored_values import literal
 
 _BIT, _INT, _BIGINT, _SMALLINT = SqlType("bit"), SqlType("int"), SqlType("bigint"), SqlType("smallint")
 _SESSIONS = [
@@ -31,8 +31,8 @@ _COUNTERS = [
 def server_views(server: Server) -> dict[tuple[str, str], Callable[[], tuple[str, list[QueryColumn]]]]:
     """The catalog views of the server's own state, each as a DuckDB expression for FROM and its columns."""
     return {
-        ("sys", "dm_exec_sessions"): lambda: _rows(_SESSIONS, [_session(client) for client in server.clients()]),
-        ("sys", "dm_os_performance_counters"): lambda: _rows(
+        ("sys", "dm_exec_sessions"): lambda: literal_rows(_SESSIONS, [_session(client) for client in server.clients()]),
+        ("sys", "dm_os_performance_counters"): lambda: literal_rows(
             _COUNTERS,
             [
                 _counter("SQLServer:General Statistics", "User Connections", len(server.clients())),
@@ -40,7 +40,7 @@ def server_views(server: Server) -> dict[tuple[str, str], Callable[[], tuple[str
                 _counter("Sandbox", "Rows looked at", server.rows_looked_at),
             ],
         ),
-        ("sys", "dm_exec_connections"): lambda: _rows(_CONNECTIONS, [_connection(client) for client in server.clients()]),
+        ("sys", "dm_exec_connections"): lambda: literal_rows(_CONNECTIONS, [_connection(client) for client in server.clients()]),
     }
 
 
@@ -60,11 +60,3 @@ def _connection(client: Client) -> list[Any]:
         client.spid, client.since, "TCP", "TSQL", 0x74000004, "TRUE" if client.encrypted else "FALSE", "SQL",
         client.packet_size, client.address, client.port, "127.0.0.1", 0,
     ]  # fmt: skip
-
-
-def _rows(shape: list[tuple[str, SqlType]], rows: list[list[Any]]) -> tuple[str, list[QueryColumn]]:
-    literals = [[literal(value, kind) for value, (_, kind) in zip(row, shape, strict=True)] for row in rows]
-    cells = [f"({', '.join(row)})" for row in literals]
-    names = ", ".join(f"d{number}" for number in range(len(shape)))
-    columns = [QueryColumn(name, kind, f"d{number}") for number, (name, kind) in enumerate(shape)]
-    return f"(SELECT * FROM (VALUES {', '.join(cells)}) AS x({names}))", columns

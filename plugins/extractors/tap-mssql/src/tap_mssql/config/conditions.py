@@ -1,4 +1,4 @@
-"""Conditions that a person writes in SQL: whether one is a single condition that can be put in parentheses. Pure text."""
+"""SQL that a person writes into a setting: whether it is one piece that can be put in parentheses. Pure text."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import re
 _PIECE = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\[(?:[^\]]|\]\])*\]|--|/\*|.", re.DOTALL)
 
 
-def problem(text: str) -> str:
-    """What keeps a text from being one condition of a WHERE, in words; empty text for nothing. Empty text is none."""
+def problem(text: str, what: str = "condition") -> str:
+    """What keeps a text from being one piece of SQL, in words; empty text for nothing. Empty text is no condition."""
     depth = 0
     for piece in _PIECE.findall(text):
         if piece in ("--", "/*"):
             return "has a comment, which would swallow what follows it; remove it"
         if piece == ";":
-            return "is one condition; ; is for statements"
+            return f"is one {what}; ; is for statements"
         if piece in ("'", '"', "["):
             return f"has a {piece} that nothing closes"
         depth += {"(": 1, ")": -1}.get(piece, 0)

@@ -13,6 +13,7 @@ from singer_arrow.bookmarks import OnNewColumn
 from singer_arrow.documents import OnDelete
 from singer_arrow.settings import Secret, no_secret
 from tap_mssql.config import patterns, stream_options
+from tap_mssql.config.queries import Query
 from tap_mssql.config.stream_options import StreamOptions
 
 PROGRAM = "tap-mssql"
@@ -101,6 +102,13 @@ class Settings(settings.Settings, kw_only=True, frozen=True):
         Meta(
             description="Options of the streams that a pattern names; where several match, later ones add to earlier ones.",
             examples=[[{"pattern": "Sales.*", "replication_key": "ModifiedDate"}]],
+        ),
+    ] = ()
+    queries: Annotated[
+        tuple[Query, ...],
+        Meta(
+            description="Streams that are a SELECT of one's own, read like a view.",
+            examples=[[{"name": "Sales.OpenOrders", "sql": "SELECT … FROM … WHERE …", "key": ["SalesOrderID"]}]],
         ),
     ] = ()
     default_replication_method: Annotated[
@@ -206,6 +214,9 @@ class Settings(settings.Settings, kw_only=True, frozen=True):
         """What types cannot tell: the host, what a login needs, how a certificate is checked, options split by Meltano."""
         if values.get("host") and not _host(values["host"]):
             yield "host", "must be a name or an address alone; the port is a setting of its own"
+        names = [query.name.lower() for query in values.get("queries") or () if isinstance(query, Query)]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            yield "queries", f"names {', '.join(twice)} twice"
         yield from _login(values)
         yield from _tls(values)
 

@@ -186,7 +186,10 @@ def sizes(tables: Sequence[Table]) -> list[Finding]:
 
 
 def _of_table(settings: Settings, connection: Connection, table: Table) -> list[Finding]:
+    if table.problem:
+        return [Finding(table.stream, "failed", table.problem, "correct it in queries, or leave it out of streams")]
     denied = discovery.denied(connection, table)
+    grant = f"GRANT SELECT ON {'the tables of its query' if table.sql else table.quoted}"
     names = [c.name for c in table.columns]
     if len(denied) == len(names):
         return [
@@ -194,7 +197,7 @@ def _of_table(settings: Settings, connection: Connection, table: Table) -> list[
                 table.stream,
                 "failed",
                 "this login may not read it",
-                f"GRANT SELECT ON {table.quoted}, or leave it out of streams",
+                f"{grant}, or leave it out of streams",
             )
         ]
     reasons = [f"{name}: no permission" for name in names if name in denied]
@@ -202,7 +205,7 @@ def _of_table(settings: Settings, connection: Connection, table: Table) -> list[
     if not reasons:
         return []
     skipped = settings.on_unreadable == "skip"
-    fix = "" if skipped else f"GRANT SELECT ON {table.quoted}, deselect the columns, or set on_unreadable to skip"
+    fix = "" if skipped else f"{grant}, deselect the columns, or set on_unreadable to skip"
     text = ("left out: " if skipped else "unreadable columns: ") + "; ".join(reasons)
     return [Finding(table.stream, "warning" if skipped else "failed", text, fix)]
 

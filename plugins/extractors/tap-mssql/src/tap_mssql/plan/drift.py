@@ -14,10 +14,13 @@ from tap_mssql.server.table import Table
 
 
 def version(session: Session, table: Table) -> str:
-    """Changes whenever the table is altered or renamed; empty text when it is gone. Raises what the driver raises.
+    """Changes whenever the table is altered or renamed; empty text when it is gone, and for a query, which the server keeps
+    none of. Raises what the driver raises.
 
     An index that is rebuilt changes it too: what changed is then for `refuse` to find out.
     """
+    if table.sql:
+        return ""
     row = session.one(statements.version(table.object_id))
     return "" if row is None else "\0".join(map(str, row))
 
@@ -32,7 +35,7 @@ def refuse(session: Session, request: TableRequest, known_version: str = "") -> 
     if now and now == known_version:
         return now
     with session.awaiting_answer():
-        table = discovery.table(session.connection, known.object_id)
+        table = discovery.again(session.connection, known)
     changes = differences(known, table)
     if changes:
         session.confirm()
@@ -45,6 +48,8 @@ def differences(known: Table, now: Table | None) -> list[str]:
     """What is not as it was, in words; nothing for the same table. Estimates, indexes and descriptions may differ."""
     if now is None:
         return ["it is gone, or this login may no longer see it"]
+    if now.problem:
+        return [now.problem]
     changes = []
     if (known.schema, known.name) != (now.schema, now.name):
         changes.append(f"it was renamed to {now.schema}.{now.name}")

@@ -42,10 +42,9 @@ def choose(table: Table, replication_key: SqlColumn | None) -> Strategy:
             )
         warnings.append(f"no index begins with the replication key {name}: each load scans the whole table")
     key = _columns(table, table.key)
-    if table.is_view:
-        return Strategy(None, False, [*warnings, "a view: read by one query, however long it takes; a broken one starts again"])
-    if not key:
-        return Strategy(None, False, [*warnings, "no key: read by one query, however long it takes; a broken one starts again"])
+    if table.is_view or not key:
+        what = "a query of your own" if table.sql else "a view" if table.is_view else "no key"
+        return Strategy(None, False, [*warnings, f"{what}: read by one query, however long it takes; a broken one starts again"])
     unordered = [f"{c.name} ({c.type})" for c in key if not c.orderable]
     if unordered:
         return Strategy(

@@ -19,7 +19,7 @@ from singer_arrow.errors import ArrowSingerError, SelectionRefused
 from tap_mssql.config.settings import Settings
 from tap_mssql.config.stream_options import StreamOptions
 from tap_mssql.plan.select_list import select_list
-from tap_mssql.plan.table_request import WHERE, TableRequest
+from tap_mssql.plan.table_request import QUERY, WHERE, TableRequest
 from tap_mssql.plan.tracking import Since
 from tap_mssql.plan.window import OPEN, UNIQUE
 from tap_mssql.server.sql_types import SqlColumn
@@ -103,6 +103,12 @@ class StreamChoice:
 
     def request(self, state: Mapping[str, Any]) -> TableRequest:
         """What a load reads after the stream's state (its bookmark). Raises SelectionRefused for what can't be read as asked."""
+        if self.table.problem:
+            raise SelectionRefused(
+                f"stream {self.stream}: {self.table.problem}",
+                safe="Nothing of this stream was read, Delta is as it was",
+                action="correct it in queries, or leave it out with ! in streams",
+            )
         if self.replication_method not in (FULL_TABLE, INCREMENTAL, LOG_BASED):
             raise SelectionRefused(
                 f"stream {self.stream}: replication method {self.replication_method} is not supported",
@@ -132,9 +138,9 @@ class StreamChoice:
             known_columns=bookmarks.known_columns(state),
             on_new_column=self.options.on_new_column or self.on_new_column,
             where=self.where,
-            column_notes=(*self._other_replication_key(state), *self._other_where(state)),
+            column_notes=(*self._other_replication_key(state), *self._other_rows(state)),
             is_log_based=self.is_log_based,
-            since=Since.of(state) if self.is_log_based and not self._other_where(state) else None,
+            since=Since.of(state) if self.is_log_based and not self._other_rows(state) else None,
             on_delete=(self.options.deletes or self.deletes) if self.is_log_based else "apply",
         )
         if not request.columns:
@@ -173,10 +179,14 @@ class StreamChoice:
         """The condition on the stream's rows; empty text for all of them."""
         return (self.options.where or "").strip()
 
-    def _other_where(self, state: Mapping[str, Any]) -> tuple[str, ...]:
-        """What is said where the bookmark is of another condition than the stream has now."""
+    def _other_rows(self, state: Mapping[str, Any]) -> tuple[str, ...]:
+        """What is said where the bookmark is of another condition, or another query, than the stream has now."""
+        if not (self.is_incremental or self.is_log_based) or bookmarks.position(state) is None:
+            return ()
+        if str(state.get(QUERY) or "") != self.table.fingerprint:
+            return ("its query is not the one it was: this load reads the stream whole",)
         before = str(state.get(WHERE) or "")
-        if not (self.is_incremental or self.is_log_based) or before == self.where or bookmarks.position(state) is None:
+        if before == self.where:
             return ()
         was, now = (each or "not set" for each in (before, self.where))
         return (f"where was {was} and is {now}: this load reads the stream whole",)
@@ -185,7 +195,7 @@ class StreamChoice:
         value = state.get("replication_key_value")
         if self.replication_column is None or state.get("replication_key") != self.replication_key or value is None:
             return None
-        if self._other_where(state):
+        if self._other_rows(state):
             return None
         # Bookmarks of other taps end in a zone; only datetimeoffset has one in SQL Server.
         return str(value) if self.replication_column.type == "datetimeoffset" else re.sub(r"(?<=\d)(Z|\+00:00)$", "", str(value))

@@ -12,7 +12,7 @@ from tap_mssql.plan import key_ranges, statements, tracking
 from tap_mssql.plan.key_order import KeyOrder
 from tap_mssql.plan.select_list import SelectItem, arrow_schema, row_bytes
 from tap_mssql.plan.strategy import Strategy
-from tap_mssql.plan.table_request import WHERE, TableRequest
+from tap_mssql.plan.table_request import QUERY, WHERE, TableRequest
 from tap_mssql.plan.tracking import Changes
 from tap_mssql.plan.window import UNIQUE, Window
 from tap_mssql.read.ranges import Kind, Range
@@ -171,7 +171,8 @@ def _again(request: TableRequest, window: Window | None) -> Again | None:
 def _mark(request: TableRequest, window: Window | None, changes: Changes | None) -> dict[str, Any]:
     """What the bookmark holds besides the end of the window."""
     mark = changes.mark if changes else window.mark if window else {}
-    return {**mark, **({WHERE: request.where} if request.where else {})}
+    said = {WHERE: request.where, QUERY: request.table.fingerprint}
+    return mark | {name: value for name, value in said.items() if value}
 
 
 def _identity(
@@ -180,6 +181,7 @@ def _identity(
     columns = [[i.name, i.source_type, i.expression, "" if i.field.nullable else "NOT NULL"] for i in items]
     return {
         "the table": request.table.object_id,
+        "its query": request.table.fingerprint,
         "its columns or their selection": columns,
         "its key": list(request.key),
         "the order it is read in": list(strategy.order.names) if strategy.order else [],

@@ -10,6 +10,7 @@ from typing import Any
 from singer_arrow.errors import SelectionRefused
 from tap_mssql.config import patterns
 from tap_mssql.config.settings import Settings
+from tap_mssql.server import queries
 from tap_mssql.server.connection import Connection
 from tap_mssql.server.diagnosis import diagnose
 from tap_mssql.server.discovery_sql import ELSEWHERE, ESTIMATES, NO_ESTIMATES, query
@@ -23,26 +24,41 @@ BATCH_ROWS = 2048  # the driver sets aside a description's whole length for each
 
 
 def discover(connection: Connection, settings: Settings) -> list[Table]:
-    """The tables and views (and synonyms, where asked for) that `streams` and `filter_dbs` choose, by schema and name.
+    """The tables and views (and synonyms, where asked for) that `streams` and `filter_dbs` choose, by schema and name; then the
+    queries of the settings, of which `streams` chooses too.
 
     Raises SelectionRefused when a pattern chooses nothing, or two of them would be one stream.
     """
     found = _described(connection, of_synonyms=settings.include_synonyms)
+    asked = [queries.described(connection, query) for query in settings.queries]
     if settings.include_synonyms:
         _warn_of_synonyms_elsewhere(connection)
-    if not found:
+    if not found and not asked:
         raise SelectionRefused(
             f"database {settings.database!r} has no table that login {settings.user!r} may see",
             action="GRANT SELECT to the login, or correct TAP_MSSQL_DATABASE",
         )
     schemas = [schema.strip() for schema in settings.filter_dbs.split(",") if schema.strip()]
-    names = [(t.schema, t.name) for t in found]
-    patterns.refuse_idle([f"{schema}.*" for schema in schemas], names, "filter_dbs")
-    patterns.refuse_idle([each.pattern for each in settings.stream_options], names, "stream_options")
+    patterns.refuse_idle([f"{schema}.*" for schema in schemas], [(t.schema, t.name) for t in found], "filter_dbs")
     inside = {schema.lower() for schema in schemas}
-    chosen = set(patterns.choose([n for n in names if not inside or n[0].lower() in inside], settings.streams))
+    streams = [*(t for t in found if not inside or t.schema.lower() in inside), *asked]
+    _refuse_taken(found, asked)
+    patterns.refuse_idle(
+        [each.pattern for each in settings.stream_options], [(t.schema, t.name) for t in [*found, *asked]], "stream_options"
+    )
+    chosen = set(patterns.choose([(t.schema, t.name) for t in streams], settings.streams))
     patterns.refuse_twins(chosen)
-    return [t for t in found if (t.schema, t.name) in chosen]
+    return [t for t in streams if (t.schema, t.name) in chosen]
+
+
+def _refuse_taken(tables: Sequence[Table], asked: Sequence[Table]) -> None:
+    """Raises SelectionRefused for queries that have a table's name."""
+    taken = {(table.schema.lower(), table.name.lower()) for table in tables}
+    lines = [f"{query.schema}.{query.name}" for query in asked if (query.schema.lower(), query.name.lower()) in taken]
+    if lines:
+        raise SelectionRefused(
+            f"queries: the database has a table or view of the name {', '.join(lines)}", action="give the query another name"
+        )
 
 
 def _warn_of_synonyms_elsewhere(connection: Connection) -> None:
@@ -52,10 +68,12 @@ def _warn_of_synonyms_elsewhere(connection: Connection) -> None:
         )
 
 
-def table(connection: Connection, object_id: int) -> Table | None:
-    """One table, view or synonym as it is now; None when it is gone or this login may not see it any more."""
+def again(connection: Connection, known: Table) -> Table | None:
+    """One table, view, synonym or query as it is now; None when it is gone or this login may not see it any more."""
+    if known.sql:
+        return queries.again(connection, known)
     for is_synonym in (False, True):
-        for found in _described(connection, of_synonyms=is_synonym, of_tables=not is_synonym, object_id=object_id):
+        for found in _described(connection, of_synonyms=is_synonym, of_tables=not is_synonym, object_id=known.object_id):
             return found
     return None
 
@@ -86,6 +104,8 @@ def denied(connection: Connection, table: Table) -> frozenset[str]:
         log.debug("%s is not readable as a whole: %s", table.quoted, error)
     else:
         return frozenset()
+    if table.sql:  # HAS_PERMS_BY_NAME knows no queries
+        return frozenset(c.name for c in table.columns)
     name = text(table.quoted)
     checks = [f"HAS_PERMS_BY_NAME({name}, 'OBJECT', 'SELECT', {text(c.name)}, 'COLUMN')" for c in table.columns]
     with connection.execute(f"SELECT {', '.join(checks)}") as cursor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tap_mssql.server.sql_types import SqlColumn, quote
@@ -11,6 +12,8 @@ from tap_mssql.server.sql_types import SqlColumn, quote
 @dataclass(frozen=True)
 class Table:
     """A table or view: `key` is its primary key, else its best unique index without nullable columns, else empty.
+
+    `sql` is the query of one's own that it is, with the key that one gave it, and `problem` why that cannot be read.
 
     `indexes` are the key columns of every B-tree index that covers all rows, its leading column first. Estimates are the
     server's own, of rows and of bytes that they take on its disk; None where it has none, as for a view.
@@ -30,6 +33,8 @@ class Table:
     description: str = ""
     is_synonym: bool = False
     is_tracked: bool = False  # its changes are, where that was asked for
+    sql: str = ""
+    problem: str = ""
 
     @property
     def stream(self) -> str:
@@ -38,8 +43,13 @@ class Table:
 
     @property
     def quoted(self) -> str:
-        """The name in SQL."""
-        return f"{quote(self.schema)}.{quote(self.name)}"
+        """The name in SQL; of a query, the derived table that it is."""
+        return f"({self.sql}\n) AS {quote(self.name)}" if self.sql else f"{quote(self.schema)}.{quote(self.name)}"
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the query that it is, in hexadecimal; empty text for a table or view."""
+        return hashlib.sha256(self.sql.encode()).hexdigest() if self.sql else ""
 
     @property
     def row_bytes(self) -> int:
@@ -49,3 +59,7 @@ class Table:
     def column(self, name: str) -> SqlColumn | None:
         """The column of that name."""
         return next((c for c in self.columns if c.name == name), None)
+
+    def described(self, columns: tuple[SqlColumn, ...], problem: str) -> Table:
+        """The same with other columns, and what stands in its way."""
+        return replace(self, columns=columns, problem=problem)
