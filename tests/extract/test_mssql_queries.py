@@ -66,6 +66,13 @@ def test_a_query_is_a_stream_with_its_own_types_its_key_and_its_rows(server: Cou
     }
 
 
+def test_a_text_key_carries_the_collation_that_the_server_compares_it_by(server: Counterpart, tmp_path: Path) -> None:
+    query = {"name": "Sales.Names", "sql": "SELECT DISTINCT name, N'x' AS x FROM dbo.Customers", "key": ["name"]}
+    ran = good(Tap(server, tmp_path).read(queries=[query], streams=["Sales.*"]))
+    found = {column["name"]: column.get("collation") for column in ran.document("Sales-Names")["schema"]}
+    assert found == {"name": "Latin1_General_BIN2", "x": None}
+
+
 def test_it_is_chosen_and_narrowed_like_a_table(server: Counterpart, tmp_path: Path) -> None:
     tap = Tap(server, tmp_path)
     every = good(tap.read(queries=[QUERY]))
