@@ -12,7 +12,7 @@ from bench.figures import RESULTS
 from sandbox.launch import ROOT
 
 DOCUMENT = ROOT / "docs/benchmarks.md"
-ALONE = ("rest", "changes", "idle", "container")  # benchmarks whose table is their figures
+ALONE = ("rest", "changes", "idle", "container", "discovery")  # benchmarks whose table is their figures
 NAMES = {
     "ours": "**tap-mssql + target-parquet**",
     "bare": "bare driver + bare Parquet",
@@ -63,7 +63,7 @@ def filled(text: str, results: Path = RESULTS) -> str:
     tables = {
         "programs": programs(read["mssql"]),
         "bounds": bounds(read["mssql"]),
-        **{name: bounds(read[name], whole=name == "container") for name in ALONE},
+        **{name: bounds(read[name], whole=name in ("container", "discovery")) for name in ALONE},
     }
     for name, table in tables.items():
         before, mark, rest_of_it = text.partition(f"<!-- {name} -->\n")

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from lakehouse_kit import fits
 
 from sandbox.launch import Counterpart, counterpart
+from singer_arrow import catalog
 from singer_arrow.errors import ArrowSingerError, SelectionRefused, SettingsRefused
 from tap_mssql.config.settings import parse
 from tap_mssql.errors import TapError
@@ -198,10 +199,14 @@ class Tap:
         done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS)
         return {step["stream"]: step for step in json.loads(done.stdout or "[]")}, done.stderr
 
+    def _run(self, config: dict[str, Any]) -> Run:
+        """As the program makes it."""
+        return Run(parse(config), config["batch_config"], None if self.catalog is None else catalog.selected(self.catalog))
+
     def steps(self, state: dict[str, Any] | None = None, **settings: Any) -> tuple[dict[str, dict[str, Any]], str]:
         """What `plan` says, in this process."""
         config = self.config(**settings)
-        run, refused = Run(parse(config), config["batch_config"]), dict[str, ArrowSingerError]()
+        run, refused = self._run(config), dict[str, ArrowSingerError]()
         bookmarks = (state or {}).get("bookmarks", {})
         chosen = [(choice, bookmarks.get(choice.stream, {})) for choice in batch_output.choices(run, self.catalog)]
         with run.session() as session:
@@ -232,7 +237,7 @@ class Tap:
             logger.setLevel(logging.INFO)
         try:
             config = self.config(**settings)
-            run = Run(parse(config), config["batch_config"])
+            run = self._run(config)
             given = {"bookmarks": {}} | copy.deepcopy(state or {})
             batch_output.sync(run, batch_output.choices(run, self.catalog), given, lambda m: messages.append(copy.deepcopy(m)))
         except (SettingsRefused, SelectionRefused) as error:

@@ -40,6 +40,26 @@ def found(server: Counterpart, connection: Connection) -> dict[str, Table]:
     return {t.stream: t for t in discovery.discover(connection, at(server))}
 
 
+def test_of_the_chosen_streams_only_the_wanted_are_described_and_every_pattern_must_still_mean_something(
+    server: Counterpart,
+) -> None:
+    def found(wanted: list[str], *streams: str, options: str = "Sales.*") -> list[str]:
+        given = at(server, streams=list(streams), stream_options=[{"pattern": options, "key": ["x"]}])
+        opened = connect(given)
+        try:
+            return [table.stream for table in discovery.discover(opened, given, wanted)]
+        finally:
+            opened.close()
+
+    assert found(["Sales-SalesTerritory", "Person-Nobody"]) == ["Sales-SalesTerritory"]
+    assert found(["Sales-SalesTerritory", "Production-Product"], "Production.*") == ["Production-Product"]
+    assert found([], "Production.*") == []
+    with pytest.raises(SelectionRefused, match=r"Sale\.\*"):
+        found(["Sales-SalesTerritory"], "Sale.*")
+    with pytest.raises(SelectionRefused, match="stream_options"):
+        found(["Sales-SalesTerritory"], options="Sale.*")
+
+
 def test_tables_and_views_have_their_keys_indexes_and_estimates(found: dict[str, Table]) -> None:
     order = found["Sales-SalesOrderHeader"]
     assert (order.key, order.has_primary_key, order.is_view) == (("SalesOrderID",), True, False)

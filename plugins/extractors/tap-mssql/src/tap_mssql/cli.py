@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from singer_arrow import batch, check, exits, lines
+from singer_arrow import batch, catalog, check, exits, lines
 from singer_arrow.exits import Exit
 from singer_arrow.start import importing
 from tap_mssql.config.settings import PROGRAM, Settings
@@ -53,7 +53,8 @@ def _run(command: batch.Command) -> None:
 
     lines.log("extract")
     exits.on_signals(PROGRAM)
-    run = Run(settings.parse(command.config), command.config["batch_config"])
+    wanted = None if command.discover or command.catalog is None else catalog.selected(command.catalog)
+    run = Run(settings.parse(command.config), command.config["batch_config"], wanted)
     if command.discover:
         batch.write(batch_output.discover(run))
     else:

@@ -87,7 +87,7 @@ def selected(streams: Sequence[StreamConfig], given: Mapping[str, Any] | None) -
     """The streams that a catalog selects, each with its entry; all of them without a catalog."""
     if given is None:
         return [(stream, None) for stream in streams]
-    entries = {entry["tap_stream_id"]: entry for entry in given.get("streams", ()) if catalog.is_selected(entry)}
+    entries = catalog.selected(given)
     return [(stream, entries[stream.name]) for stream in streams if stream.name in entries]
 
 

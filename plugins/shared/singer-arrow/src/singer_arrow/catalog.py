@@ -58,6 +58,11 @@ def is_selected(entry: Entry) -> bool:
     return _selects(root(entry), inherited=False)
 
 
+def selected(catalog: Mapping[str, Any]) -> dict[str, Entry]:
+    """The streams that a catalog selects, with their entries, by name."""
+    return {entry["tap_stream_id"]: entry for entry in catalog.get("streams", []) if is_selected(entry)}
+
+
 def deselected(entry: Entry) -> frozenset[str]:
     """The columns that a catalog leaves out of a stream that it selects."""
     return frozenset(_deselected(entry))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,48 +13,55 @@ from tap_mssql.config.settings import Settings
 from tap_mssql.server import queries
 from tap_mssql.server.connection import Connection
 from tap_mssql.server.diagnosis import diagnose
-from tap_mssql.server.discovery_sql import ELSEWHERE, ESTIMATES, NO_ESTIMATES, query
+from tap_mssql.server.discovery_sql import ELSEWHERE, ESTIMATES, NO_ESTIMATES, names, query
 from tap_mssql.server.retry import DRIVER_ERRORS
 from tap_mssql.server.sql_types import SqlColumn, quote, text
 from tap_mssql.server.table import Table
 
 log = logging.getLogger("tap-mssql")
 HIDDEN = frozenset({208, 229, 297})  # errors of catalog views that a server lacks, or does not show this login
+MOST_IDS = 500  # of tables that are described by their ids; where more are chosen, all are, and the others left out
 BATCH_ROWS = 2048  # the driver sets aside a description's whole length for each row of a batch
 
 
-def discover(connection: Connection, settings: Settings) -> list[Table]:
+def discover(connection: Connection, settings: Settings, wanted: Collection[str] | None = None) -> list[Table]:
     """The tables and views (and synonyms, where asked for) that `streams` and `filter_dbs` choose, by schema and name; then the
-    queries of the settings, of which `streams` chooses too.
+    queries of the settings, of which `streams` chooses too. Of all these only the `wanted` streams, where they are given.
 
+    All names are asked for, and then what the server knows of those that are chosen: in a large database that takes longest.
     Raises SelectionRefused when a pattern chooses nothing, or two of them would be one stream.
     """
-    found = _described(connection, of_synonyms=settings.include_synonyms)
-    asked = [queries.described(connection, query) for query in settings.queries]
+    found = {(schema, name): number for schema, name, number in _rows(connection, names(settings.include_synonyms))}
     if settings.include_synonyms:
         _warn_of_synonyms_elsewhere(connection)
-    if not found and not asked:
+    if not found and not settings.queries:
         raise SelectionRefused(
             f"database {settings.database!r} has no table that login {settings.user!r} may see",
             action="GRANT SELECT to the login, or correct TAP_MSSQL_DATABASE",
         )
-    schemas = [schema.strip() for schema in settings.filter_dbs.split(",") if schema.strip()]
-    patterns.refuse_idle([f"{schema}.*" for schema in schemas], [(t.schema, t.name) for t in found], "filter_dbs")
-    inside = {schema.lower() for schema in schemas}
-    streams = [*(t for t in found if not inside or t.schema.lower() in inside), *asked]
+    asked = [(query.schema, query.table) for query in settings.queries]
     _refuse_taken(found, asked)
-    patterns.refuse_idle(
-        [each.pattern for each in settings.stream_options], [(t.schema, t.name) for t in [*found, *asked]], "stream_options"
-    )
-    chosen = set(patterns.choose([(t.schema, t.name) for t in streams], settings.streams))
+    schemas = [schema.strip() for schema in settings.filter_dbs.split(",") if schema.strip()]
+    patterns.refuse_idle([f"{schema}.*" for schema in schemas], list(found), "filter_dbs")
+    patterns.refuse_idle([each.pattern for each in settings.stream_options], [*found, *asked], "stream_options")
+    inside = {schema.lower() for schema in schemas}
+    streams = [*(name for name in found if not inside or name[0].lower() in inside), *asked]
+    chosen = patterns.choose(streams, settings.streams)
     patterns.refuse_twins(chosen)
-    return [t for t in streams if (t.schema, t.name) in chosen]
+    if wanted is not None:
+        chosen = [name for name in chosen if "-".join(name) in wanted]
+    ids = {found[name] for name in chosen if name in found}
+    described = (
+        _described(connection, of_synonyms=settings.include_synonyms, ids=ids if len(ids) <= MOST_IDS else None) if ids else []
+    )
+    tables = [table for table in described if table.object_id in ids]
+    return tables + [queries.described(connection, query) for query in settings.queries if (query.schema, query.table) in chosen]
 
 
-def _refuse_taken(tables: Sequence[Table], asked: Sequence[Table]) -> None:
+def _refuse_taken(tables: Iterable[patterns.Name], asked: Iterable[patterns.Name]) -> None:
     """Raises SelectionRefused for queries that have a table's name."""
-    taken = {(table.schema.lower(), table.name.lower()) for table in tables}
-    lines = [f"{query.schema}.{query.name}" for query in asked if (query.schema.lower(), query.name.lower()) in taken]
+    taken = {".".join(name).lower() for name in tables}
+    lines = [name for name in map(".".join, asked) if name.lower() in taken]
     if lines:
         raise SelectionRefused(
             f"queries: the database has a table or view of the name {', '.join(lines)}", action="give the query another name"
@@ -73,7 +80,7 @@ def again(connection: Connection, known: Table) -> Table | None:
     if known.sql:
         return queries.again(connection, known)
     for is_synonym in (False, True):
-        for found in _described(connection, of_synonyms=is_synonym, of_tables=not is_synonym, object_id=known.object_id):
+        for found in _described(connection, of_synonyms=is_synonym, of_tables=not is_synonym, ids=[known.object_id]):
             return found
     return None
 

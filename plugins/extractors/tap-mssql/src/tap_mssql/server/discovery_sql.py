@@ -6,6 +6,8 @@ columns: learn.microsoft.com, "System catalog views".
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 # 0 and 1 are the heap or clustered index: the rows themselves. LOB pages (type 2) hang at the partition, others at its B-tree.
 ESTIMATES = """
 LEFT JOIN (SELECT object_id, SUM(rows) AS row_estimate FROM sys.partitions WHERE index_id IN (0, 1) GROUP BY object_id) AS r
@@ -67,8 +69,25 @@ WHERE PARSENAME(y.base_object_name, 4) IS NOT NULL OR COALESCE(PARSENAME(y.base_
 """
 
 
-def query(of_synonyms: bool = False, of_tables: bool = True, object_id: int | None = None, estimates: str = ESTIMATES) -> str:
-    """The query of tables and views, of synonyms, or of both; of one object where its id is given."""
-    one = "" if object_id is None else f" AND {{}}object_id = {int(object_id)}"
-    objects = [*([_OBJECTS + one.format("")] if of_tables else []), *([_SYNONYMS + one.format("y.")] if of_synonyms else [])]
-    return _QUERY.format(objects=" UNION ALL ".join(objects), estimates=estimates)
+_NAMES = """
+SELECT s.name, o.name, o.object_id FROM ({objects}) AS o JOIN sys.schemas AS s ON s.schema_id = o.schema_id
+ORDER BY s.name, o.name, o.object_id
+"""
+
+
+def query(
+    of_synonyms: bool = False, of_tables: bool = True, ids: Collection[int] | None = None, estimates: str = ESTIMATES
+) -> str:
+    """The query of tables and views, of synonyms, or of both; of those with one of the object ids where these are given."""
+    return _QUERY.format(objects=_objects(of_synonyms, of_tables, ids), estimates=estimates)
+
+
+def names(of_synonyms: bool = False) -> str:
+    """The query of the same objects' names: a row for each, with its schema, name and object id."""
+    return _NAMES.format(objects=_objects(of_synonyms, True, None))
+
+
+def _objects(of_synonyms: bool, of_tables: bool, ids: Collection[int] | None) -> str:
+    these = "" if ids is None else f" AND {{}}object_id IN ({', '.join(str(int(number)) for number in sorted(ids))})"
+    objects = [*([_OBJECTS + these.format("")] if of_tables else []), *([_SYNONYMS + these.format("y.")] if of_synonyms else [])]
+    return " UNION ALL ".join(objects)

@@ -49,7 +49,7 @@ def choices(run: Run, given: Mapping[str, Any] | None) -> list[StreamChoice]:
     tables = {table.stream: table for table in run.tables}
     if given is None:
         return [stream_choice.choose(tables[name], run.settings, None) for name in sorted(tables)]
-    entries = {entry["tap_stream_id"]: entry for entry in given.get("streams", []) if catalog.is_selected(entry)}
+    entries = catalog.selected(given)
     gone = sorted(entries.keys() - tables.keys())
     for name in gone:
         log.warning("stream %s is in the catalog, but not in the database: it is not read", name)

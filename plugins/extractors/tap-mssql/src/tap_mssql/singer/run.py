@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -35,9 +35,13 @@ RUN_ID = os.environ.get("MELTANO_RUN_ID") or str(uuid.uuid4())
 
 
 class Run:
-    """What a run knows of its source. `batch_config` as the SDK defines it, empty for RECORD output."""
+    """What a run knows of its source. `batch_config` as the SDK defines it, empty for RECORD output.
 
-    def __init__(self, settings: Settings, batch_config: Mapping[str, Any] | None) -> None:
+    `wanted`: the only streams that it will read, where that is known before it asks the server for any.
+    """
+
+    def __init__(self, settings: Settings, batch_config: Mapping[str, Any] | None, wanted: Collection[str] | None = None) -> None:
+        self._wanted = wanted
         self.settings = settings
         self._batch_config = batch_config or {}
         self.isolation = "READ COMMITTED"  # until the database was asked, with its tables
@@ -62,11 +66,11 @@ class Run:
 
     @cached_property
     def tables(self) -> list[Table]:
-        """The database's tables and views that `streams` and `filter_dbs` let through."""
+        """The database's tables and views that `streams` and `filter_dbs` let through, and the queries; only the wanted."""
         for attempt in retrying(self.settings, f"discovery in {self.settings.where}", safe="Nothing was read"):
             with attempt, self.connection() as connection:
                 self.isolation = _isolation(connection, self.settings)
-                found = discovery.discover(connection, self.settings)
+                found = discovery.discover(connection, self.settings, self._wanted)
                 if self.settings.default_replication_method == "auto":
                     tracked = discovery.tracked(connection)
                     found = [replace(table, is_tracked=table.object_id in tracked) for table in found]
