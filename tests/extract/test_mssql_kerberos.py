@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,9 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from kerberos_kit import Realm, realm
-from mssql_kit import Tap, good
+from mssql_kit import LIMIT_SECONDS, TAP, Tap, good
 from settings_kit import at
 
+from sandbox import project
 from sandbox.launch import Counterpart, counterpart
 from tap_mssql.config.settings import Settings
 from tap_mssql.doctor import report
@@ -82,6 +85,16 @@ def test_a_keytab_is_enough_and_no_ticket_is_kept(domain: Domain, tmp_path: Path
     assert found[-1].text == r"as EXAMPLE\reader, by Kerberos"
     read = good(domain.tap(tmp_path / "tap", server_spn=SPN, max_parallel=4, range_rows=30).read())
     assert read.rows == {"big-Many": set(range(ROWS))}
+
+
+def test_what_kerberos_needs_may_be_in_the_env_file(domain: Domain, tmp_path: Path) -> None:
+    folder, config = project.make(tmp_path / "project"), tmp_path / "config.json"
+    kerberos = {"KRB5_CONFIG": domain.realm.client, "KRB5CCNAME": "MEMORY:", "KRB5_CLIENT_KTNAME": domain.realm.keytab("reader")}
+    (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in kerberos.items()))
+    config.write_text(json.dumps(domain.tap(tmp_path, server_spn=SPN).config()))
+    command = [str(folder / "entrypoint.sh"), str(TAP), "--config", str(config), "--doctor"]
+    told = subprocess.run(command, env=project.environment(folder, {}), capture_output=True, text=True, timeout=LIMIT_SECONDS)
+    assert r"as EXAMPLE\reader, by Kerberos" in told.stdout, told.stderr
 
 
 def test_without_a_ticket_the_tap_ends_saying_what_to_set(domain: Domain, tmp_path: Path) -> None:
