@@ -83,6 +83,10 @@ def test_a_keytab_is_enough_and_no_ticket_is_kept(domain: Domain, tmp_path: Path
     found = report.examine(domain.settings(), only_login=True)
     assert [(each.name, each.status) for each in found] == [("network", "ok"), ("TLS", "ok"), ("login", "ok")]
     assert found[-1].text == r"as EXAMPLE\reader, by Kerberos"
+    connection = connect(domain.settings())
+    with connection.execute("SELECT auth_scheme FROM sys.dm_exec_connections WHERE session_id = @@SPID") as cursor:
+        assert cursor.fetchone()[0] == "KERBEROS"
+    connection.close()
     read = good(domain.tap(tmp_path / "tap", server_spn=SPN, max_parallel=4, range_rows=30).read())
     assert read.rows == {"big-Many": set(range(ROWS))}
 

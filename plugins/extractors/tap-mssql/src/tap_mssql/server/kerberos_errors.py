@@ -26,7 +26,7 @@ def _error(pattern: str, what: str, advice: str, passes: bool = False) -> Kerber
     return KerberosError(re.compile(pattern, re.I), what, advice, passes)
 
 
-_ANY = _error("", "Kerberos gave no ticket for the server", f"read Kerberos' message; {_GUIDE} says what a login needs")
+_ANY = _error("", "Kerberos refused the login", f"read Kerberos' message; {_GUIDE} says what a login needs")
 _ERRORS = (  # the first that matches: most have one sentence in common, that there are no credentials
     _error(
         r"Cannot (contact any|find|resolve network address for) KDC",
