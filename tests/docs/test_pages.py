@@ -76,8 +76,11 @@ def test_the_settings_that_a_how_to_shows_are_accepted(page: str, plugin: str, m
     assert [str(problem) for problem in problems] == []
 
 
-@pytest.mark.parametrize("block", blocks(DOCS / "how-to-use-entra.md", "dotenv"))
-def test_the_entra_logins_that_are_shown_are_complete(block: str) -> None:
+@pytest.mark.parametrize(
+    "block",
+    [each for page in ("how-to-use-entra.md", "how-to-log-in-with-kerberos.md") for each in blocks(DOCS / page, "dotenv")],
+)
+def test_the_other_logins_that_are_shown_are_complete(block: str) -> None:
     variables = dict(line.split("=", 1) for line in block.splitlines())
     needed = {"TAP_MSSQL_HOST": "h", "TAP_MSSQL_DATABASE": "d"}
     config = Project(ROOT).plugins["tap-mssql"].config(needed | variables)

@@ -86,11 +86,16 @@ def test_instances_and_ports(changes: dict[str, Any], server: str) -> None:
         ({"authentication": "managed_identity"}, {"authentication": "ActiveDirectoryMSI"}),
         ({"authentication": "managed_identity", "client_id": "app"}, {"authentication": "ActiveDirectoryMSI", "uid": "app"}),
         ({"authentication": "default"}, {"authentication": "ActiveDirectoryDefault"}),
+        ({"authentication": "kerberos"}, {"trusted_connection": "yes"}),
+        (
+            {"authentication": "kerberos", "server_spn": "MSSQLSvc/db:1433;UID=sa"},
+            {"trusted_connection": "yes", "serverspn": "MSSQLSvc/db:1433;UID=sa"},
+        ),
     ],
 )
-def test_entra_logins_carry_no_sql_login(changes: dict[str, Any], told: dict[str, str]) -> None:
+def test_other_logins_carry_no_sql_login(changes: dict[str, Any], told: dict[str, str]) -> None:
     found = pairs(user=None, password=None, **changes)
-    assert {k: v for k, v in found.items() if k in ("authentication", "uid", "pwd")} == told
+    assert {k: v for k, v in found.items() if k in ("authentication", "uid", "pwd", "trusted_connection", "serverspn")} == told
 
 
 def test_a_connection_autocommits_speaks_english_and_is_named(server: Counterpart) -> None:

@@ -86,6 +86,10 @@ def test_what_passes_by_itself_is_transient(state: str, text: str, number: int |
             None,
             "PEM file",
         ),
+        ("HY000", "SSPI Provider: Ticket expired", None, "type kinit again"),
+        ("HY000", "SSPI Provider: Clock skew too great", None, "by NTP"),
+        ("HY000", "SSPI Provider: something that nobody has seen", None, "how-to-log-in-with-kerberos.md"),
+        ("28000", "Login failed. The login is from an untrusted domain and cannot be used.", 18452, "authentication: kerberos"),
     ],
 )
 @pytest.mark.parametrize("first", [True, False])
@@ -116,6 +120,13 @@ def test_a_broken_link_is_waited_for_unless_the_server_never_answered(state: str
     later, first = diagnose(error(state, text, "")), diagnose(error(state, text, ""), first=True)
     assert later.transient and not first.transient
     assert "TAP_MSSQL_HOST" in first.advice
+
+
+def test_a_kdc_that_is_away_is_waited_for_unless_it_never_answered() -> None:
+    away = error("HY000", "SSPI Provider: No credentials were supplied. Cannot contact any KDC for realm 'EXAMPLE.TEST'")
+    later, first = diagnose(away), diagnose(away, first=True)
+    assert later.transient and not first.transient
+    assert "KRB5_CONFIG" in first.advice
 
 
 def test_native_errors_and_closed_connections_are_broken_links() -> None:

@@ -18,6 +18,7 @@ from sandbox.sqlserver.engine.store import Store
 from sandbox.sqlserver.errors import SqlError
 from sandbox.sqlserver.types import collations
 from sandbox.sqlserver.wire import browser, certificate
+from sandbox.sqlserver.wire.gssapi import Acceptor, NotTrusted
 
 
 @click.command()
@@ -34,6 +35,8 @@ from sandbox.sqlserver.wire import browser, certificate
 @click.option("--clock-offset", default=0.0, show_default=True, help="Seconds that the server's clock is ahead.")
 @click.option("--count-rows", is_flag=True, help="Count the rows that statements look at (sys.dm_os_performance_counters).")
 @click.option("--instance", default="", help="Name of the instance: SQL Server Browser tells its port over UDP 1434.")
+@click.option("--keytab", type=click.Path(path_type=Path, dir_okay=False), help="Keys of its service, for integrated logins.")
+@click.option("--windows-login", default="", help="DOMAIN\\\\name that may log in so.")
 @click.option("--faults", type=click.Path(path_type=Path, dir_okay=False), help="JSON file of logins and statements to fail.")
 def main(
     host: str,
@@ -49,6 +52,8 @@ def main(
     clock_offset: float,
     count_rows: bool,
     instance: str,
+    keytab: Path | None,
+    windows_login: str,
     faults: Path | None,
 ) -> None:
     """A SQL Server stand-in. SANDBOX_USER and SANDBOX_PASSWORD hold the login that it accepts."""
@@ -66,6 +71,10 @@ def main(
         store = Store(data, database, content, faults, clock_offset, count_rows)
     except (ValueError, SqlError) as problem:
         raise click.UsageError(str(problem)) from None
+    try:
+        acceptor = Acceptor(keytab, data / "replays") if keytab else None
+    except (OSError, NotTrusted) as problem:
+        raise click.UsageError(f"integrated logins: {problem}") from None
     certificate_file, key_file = certificate.make(data)
     stopping = stop_on_sigterm()
     listener = listen(host, port)
@@ -75,7 +84,8 @@ def main(
     if ready is not None:
         ca_file = str(certificate_file.resolve())
         write_ready(ready, {"host": host, "port": port, "database": database, "ca_file": ca_file})
-    serve(listener, stopping, store, certificate.context(certificate_file, key_file), Credentials(user, password))
+    credentials = Credentials(user, password, windows_login, acceptor)
+    serve(listener, stopping, store, certificate.context(certificate_file, key_file), credentials)
     sys.stdout.flush()
     os._exit(0)  # threads that still serve a client are not waited for
 

@@ -12,7 +12,7 @@ class SqlError(Exception):
 
     SqlError
     ├── NotSupported     the sandbox cannot do this, and names what
-    └── (built by the functions below: 18456, 4060, 207, 208, …)
+    └── (built by the functions below: 18456, 18452, 4060, 207, 208, …)
     """
 
     def __init__(self, number: int, message: str, severity: int = 16, state: int = 1) -> None:
@@ -157,6 +157,12 @@ def known(number: int, database: str) -> SqlError:
 def login_failed(user: str) -> SqlError:
     """18456: login failed."""
     return SqlError(18_456, f"Login failed for user '{user}'.", severity=14)
+
+
+def untrusted_domain() -> SqlError:
+    """18452: an integrated login that nothing proves."""
+    text = "Login failed. The login is from an untrusted domain and cannot be used with Integrated authentication."
+    return SqlError(18_452, text, severity=14)
 
 
 def no_database(name: str) -> SqlError:

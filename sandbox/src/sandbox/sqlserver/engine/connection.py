@@ -12,7 +12,7 @@ from pysqlbridge.tds import Login7, Message, PacketStatus, PacketType, TdsProtoc
 
 from sandbox.sqlserver.engine.answers import Answers
 from sandbox.sqlserver.engine.faults import Cut
-from sandbox.sqlserver.engine.login import Credentials, client_of, greeting, read_login, refusal
+from sandbox.sqlserver.engine.login import Credentials, admitted, client_of, greeting, read_login
 from sandbox.sqlserver.engine.session import Session
 from sandbox.sqlserver.engine.store import Store
 from sandbox.sqlserver.errors import NotSupported, SqlError
@@ -56,12 +56,13 @@ class Connection:
         if message is None:
             return None
         login = Login7.parse(message.payload)
-        refused = refusal(login, self._store, self._credentials)
-        if refused is not None:
+        try:
+            name = admitted(login, self._channel, self._store, self._credentials)
+        except SqlError as refused:
             self._channel.out += tokens.sql_error(refused, NAME) + tokens.done(tokens.DONE, tokens.ERROR)
             self._channel.flush(last=True)
             return None
-        client = client_of(login, message, self._sock, self._store, self._channel.keeps_tls)
+        client = client_of(name, login, message, self._sock, self._store, self._channel.keeps_tls)
         self._channel.spid = self._store.sessions.enter(client, self._kill)
         self._session = Session(self._store, client)
         packet_size = min(max(login.packet_size or 4_096, 512), 32_767)

@@ -148,6 +148,7 @@ class Session:
             rowcount=self.rowcount,
             lock_timeout=self.lock_timeout_ms,
             login=client.login,
+            auth_scheme=client.auth_scheme,
             app=client.app,
             host=client.host,
             database=self.store.database,

@@ -37,6 +37,7 @@ class Client:
 
     spid: int
     login: str
+    auth_scheme: str = "SQL"  # or KERBEROS
     app: str = ""
     host: str = ""
     database: str = ""
@@ -80,6 +81,7 @@ class SessionFacts:
     rowcount: int = 0
     lock_timeout: int = -1  # ms, -1 for ever
     login: str = ""
+    auth_scheme: str = "SQL"
     app: str = ""
     host: str = ""
     database: str = ""

@@ -57,6 +57,6 @@ def _counter(of: str, name: str, value: int) -> list[Any]:
 
 def _connection(client: Client) -> list[Any]:
     return [
-        client.spid, client.since, "TCP", "TSQL", 0x74000004, "TRUE" if client.encrypted else "FALSE", "SQL",
-        client.packet_size, client.address, client.port, "127.0.0.1", 0,
+        client.spid, client.since, "TCP", "TSQL", 0x74000004, "TRUE" if client.encrypted else "FALSE",
+        client.auth_scheme, client.packet_size, client.address, client.port, "127.0.0.1", 0,
     ]  # fmt: skip

@@ -45,9 +45,10 @@ class Settings(settings.Settings, kw_only=True, frozen=True):
     port: Annotated[int, Meta(ge=1, le=65535, description="TCP port; another one than 1433 wins over an instance's name.")] = 1433
     database: Annotated[str, Meta(description="Database to read.", examples=["AdventureWorks"])]
     authentication: Annotated[
-        Literal["sql", "service_principal", "managed_identity", "default"],
+        Literal["sql", "kerberos", "service_principal", "managed_identity", "default"],
         Meta(
-            description="Who logs in: a SQL login, an Entra application, the machine's identity, or the first that Azure finds."
+            description="Who logs in: a SQL login, a Windows account by its Kerberos ticket, an Entra application, the machine's "
+            "identity, or the first that Azure finds."
         ),
     ] = "sql"
     user: Annotated[str, Meta(description="SQL login (authentication: sql).", examples=["reader"])] = ""
@@ -58,6 +59,13 @@ class Settings(settings.Settings, kw_only=True, frozen=True):
     client_secret: Annotated[Secret, Meta(description="The application's secret (authentication: service_principal).")] = (
         no_secret()
     )
+    server_spn: Annotated[
+        str,
+        Meta(
+            description="Service principal name of the server (authentication: kerberos); MSSQLSvc/host:port unless set.",
+            examples=["MSSQLSvc/db.example.com:1433"],
+        ),
+    ] = ""
     tenant: Annotated[str, Meta(description="Entra tenant of the application; the server says it when unset.")] = ""
     encrypt: Annotated[Literal["yes", "strict", "no"], Meta(description="TLS: yes, strict (TDS 8) or no (login only).")] = "yes"
     trust_server_certificate: Annotated[
@@ -239,6 +247,10 @@ def _login(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name in needed:
         if name in values and not values[name]:
             yield name, f"is missing; authentication: {mode} needs it"
+    if mode == "kerberos" and values.get("user"):
+        yield "user", "is not used by authentication: kerberos, which logs in whose ticket it is; remove it"
+    if mode and mode != "kerberos" and values.get("server_spn"):
+        yield "server_spn", f"is not used by authentication: {mode}; remove it, or set authentication to kerberos"
     if mode and mode != "sql" and values.get("password"):
         yield "password", f"is not used by authentication: {mode}; remove it, or set authentication to sql"
     if mode and mode != "service_principal" and values.get("client_secret"):

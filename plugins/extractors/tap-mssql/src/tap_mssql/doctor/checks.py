@@ -72,6 +72,13 @@ def _offer(settings: Settings, name: str) -> handshake.Offer:
     return _offer(settings, "") if name and offer.untrusted else offer
 
 
+def windows_login(connection: Connection) -> Finding:
+    """Who has logged in, where the ticket said it and not a setting."""
+    query = "SELECT CONVERT(nvarchar(128), SUSER_SNAME()), CONVERT(nvarchar(40), CONNECTIONPROPERTY('auth_scheme'))"
+    name, scheme = _row(connection, query)
+    return Finding("login", "ok", f"as {name}, by {'Kerberos' if scheme == 'KERBEROS' else scheme}")
+
+
 def database(settings: Settings, connection: Connection) -> Finding:
     """Which database was opened, how it sorts, and whether it can be written to."""
     query = (

@@ -58,6 +58,8 @@ def _login(settings: Settings) -> tuple[Connection | None, list[Finding]]:
         if fault.number in AFTER_LOGIN:
             return None, [Finding("login", "ok", f"as {who}"), Finding("database", "failed", text, fault.advice)]
         return None, [Finding("login", "failed", text, fault.advice)]
+    if settings.authentication == "kerberos":
+        return connection, list(_findings_of("login", lambda: [checks.windows_login(connection)]))
     return connection, [Finding("login", "ok", f"as {who}")]
 
 

@@ -73,6 +73,8 @@ def _server(settings: Settings) -> str:
 def _login(settings: Settings) -> dict[str, str]:
     if settings.authentication == "sql":
         return {"UID": settings.user, "PWD": settings.password.reveal()}
+    if settings.authentication == "kerberos":  # tickets are the Kerberos library's business: KRB5CCNAME, KRB5_CLIENT_KTNAME
+        return {"Trusted_Connection": "yes"} | ({"ServerSPN": settings.server_spn} if settings.server_spn else {})
     if _token_provider_needed(settings):
         return {}
     pairs = {"Authentication": _AUTHENTICATION[settings.authentication]}

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from tap_mssql.server.kerberos_errors import kerberos_error
 from tap_mssql.server.known_errors import KNOWN_ERRORS, KnownError
 
 _SQLSTATE = re.compile(r"^SQLSTATE:(\w{5}):", re.MULTILINE)
@@ -49,6 +50,8 @@ def diagnose(error: BaseException, *, azure: bool = False, first: bool = False) 
     text = f"{getattr(error, 'driver_error', '')} {driver_text(error)} {_state(error)}"
     if known := next((k for k in KNOWN_ERRORS if k.pattern.search(text)), None):
         return _known(known, azure)
+    if kerberos := kerberos_error(text):
+        return Fault(kerberos.passes and not first, kerberos.what, kerberos.advice)
     if first:
         return _unreachable(text)
     if _TIMED_OUT.search(text):

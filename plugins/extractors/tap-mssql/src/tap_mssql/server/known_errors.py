@@ -64,12 +64,19 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         "set a new one, and TAP_MSSQL_PASSWORD",
     ),
     _permanent(18486, r"account is currently locked out", "the login is locked", "ask its administrator to unlock it"),
-    _permanent(18452, r"login is from an untrusted domain", "Windows logins are refused", "use a SQL or Entra login"),
+    _permanent(
+        18452,
+        r"login is from an untrusted domain",
+        "the server does not trust this Windows login",
+        "with authentication: kerberos use an account of a domain that the server trusts, and see that its service principal "
+        "name belongs to the account it runs as; or use a SQL or Entra login",
+    ),
     _permanent(
         18456,
         r"Login failed for user",
         "the login was refused",
-        "check TAP_MSSQL_USER and TAP_MSSQL_PASSWORD, or TAP_MSSQL_CLIENT_ID and TAP_MSSQL_CLIENT_SECRET",
+        "check TAP_MSSQL_USER and TAP_MSSQL_PASSWORD, or TAP_MSSQL_CLIENT_ID and TAP_MSSQL_CLIENT_SECRET; a Windows account "
+        "needs CREATE LOGIN [DOMAIN\\name] FROM WINDOWS",
     ),
     _permanent(
         40615,

@@ -12,6 +12,7 @@ from sandbox.sqlserver.sql.functions.aggregates import average, count, extreme, 
 from sandbox.sqlserver.sql.functions.conditional import coalesce, iif, nullif
 from sandbox.sqlserver.sql.functions.dates import dateadd, datediff, datepart, part, switch_offset
 from sandbox.sqlserver.sql.functions.server import (
+    connection_property,
     database_property,
     has_permission,
     min_active_rowversion,
@@ -160,6 +161,7 @@ _NAMED: dict[str, Handler] = {
     "host_name": session_fact("host"),
     "serverproperty": server_property,
     "databasepropertyex": database_property,
+    "connectionproperty": connection_property,
     "change_tracking_current_version": current_version,
     "change_tracking_min_valid_version": min_valid_version,
     "min_active_rowversion": min_active_rowversion,

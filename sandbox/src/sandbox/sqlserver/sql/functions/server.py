@@ -39,6 +39,12 @@ def server_property(expressions: Expressions, node: exp.Expression) -> Typed:
     return _property(server.server_property(name, expressions.statement.catalog))
 
 
+def connection_property(expressions: Expressions, node: exp.Expression) -> Typed:
+    """CONNECTIONPROPERTY: how this connection came about; NULL for an unknown name."""
+    known = {"auth_scheme": expressions.statement.session.auth_scheme, "net_transport": "TCP", "protocol_type": "TSQL"}
+    return _property(known.get(str(expressions.compile(node.expressions[0]).value).lower()))
+
+
 def database_property(expressions: Expressions, node: exp.Expression) -> Typed:
     """DATABASEPROPERTYEX of the one database; NULL for another."""
     database, name = (str(expressions.compile(item).value) for item in node.expressions)
