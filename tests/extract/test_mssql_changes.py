@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import random
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -408,40 +406,3 @@ def test_the_method_that_suits_a_table_is_found_by_itself(server: Counterpart, t
     tap.catalog = tap.discovered()
     ran = good(tap.read())
     assert ran.document("dbo-AutoTracked")["cursor"]["column"] is None
-
-
-HISTORIES = int(os.environ.get("LIGHTHOUSE_HISTORIES", "1"))  # 300 before a release
-
-
-@pytest.mark.parametrize("seed", range(HISTORIES))
-def test_whatever_happens_to_a_table_delta_is_it_after_each_run(seed: int, server: Counterpart, tmp_path: Path) -> None:
-    """Inserts, updates, deletes, changes of keys, truncation, forgetting, work rolled back; runs between, in small ranges too."""
-    chance = random.Random(seed)
-    name = f"Story{seed}"
-    delta = Delta(server, tmp_path, name)
-    table, modes = f"dbo.{name}", []
-    for step in range(10):
-        for _ in range(chance.randrange(6)):
-            first, second = chance.randrange(40), chance.randrange(40)
-            ids = list(delta.source())
-            free = first not in ids
-            delta.does(
-                chance.choice(
-                    [
-                        f"INSERT INTO {table} VALUES ({first}, N'{step}', {second})"
-                        if free
-                        else f"DELETE FROM {table} WHERE Id = {first}",
-                        f"UPDATE {table} SET V = N's{step}', Amount = Amount + 1 WHERE Id BETWEEN {first} AND {first + 5}",
-                        f"DELETE FROM {table} WHERE Id BETWEEN {first} AND {first + 2}",
-                        f"UPDATE {table} SET Id = {first} WHERE Id = {second}" if free else f"UPDATE {table} SET V = NULL",
-                        f"BEGIN TRANSACTION; DELETE FROM {table}; ROLLBACK",
-                        f"BEGIN TRAN; DELETE {table} WHERE Id = {first}; INSERT INTO {table} VALUES ({first}, N'n', 1); COMMIT",
-                    ]
-                )
-            )
-        if chance.random() < 0.15:
-            delta.does(f"TRUNCATE TABLE {table}", f"INSERT INTO {table} VALUES ({chance.randrange(40)}, N't', 1)")
-        if chance.random() < 0.15:
-            delta.does("EXEC sp_sandbox_age_changes 3", f"EXEC sys.sp_flush_CT_internal_table_on_demand '{table}'")
-        modes.append(delta.mode(delta.run(range_rows=chance.choice([3, 1_000]), snapshot=chance.choice(["auto", "never"]))))
-    assert {"overwrite", "merge"} <= set(modes), modes

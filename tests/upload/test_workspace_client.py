@@ -11,6 +11,7 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pytest
 from lakehouse_kit import CLUSTER, TOKEN, VOLUME, Workspace, invocation, lakehouse, make_load
@@ -18,9 +19,11 @@ from lakehouse_kit import CLUSTER, TOKEN, VOLUME, Workspace, invocation, lakehou
 from lakehouse.errors import AccessDenied, ConvertError, PermissionMissing, WorkspaceError
 from lakehouse.settings import load_settings
 from lakehouse.stages import open_stage
+from lakehouse.steps.job_progress import EVERY_S, JobProgress
 from lakehouse.workspace import rest
 from lakehouse.workspace.answers import LONGEST_WAIT_S, retry_after_s
 from lakehouse.workspace.jobs import Jobs, Run
+from singer_arrow.documents import LoadResult, PublishedDocument
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +178,48 @@ def test_progress_is_a_line_per_change_with_the_seconds_that_the_workspace_tells
     newer = {"state": "TERMINATED", "termination_details": {"code": "CLOUD_FAILURE", "message": "No capacity."}}
     assert Run({"run_id": 7, "status": newer}).message == "TERMINATED, CLOUD_FAILURE: No capacity."
     assert Run({"run_id": 7, "status": {"state": "TERMINATED", "termination_details": {"code": "SUCCESS"}}}).succeeded
+
+
+def test_while_the_job_goes_on_a_line_says_how_many_loads_are_done(shared: Workspace) -> None:
+    shared.fail(runs=["hangs"])
+    stage, now, said = open_stage(settings(shared, LAKEHOUSE_STAGE="dbfs:/far/stage")), [0.0], list[str]()
+    loads = [f"20261124T00000{n}Z-{n}aaaaaaaaaaa" for n in range(2)]
+    progress = JobProgress(stage, "main.far", "0" * 12, loads, lambda: now[0])
+
+    def told(*done: str, order: str = "0" * 12) -> str:
+        results = [
+            LoadResult(load_id=load, source="s", stream="t", table="s_t", mode="append", rows=1, source_rows=1, delta_rows=1,
+                       status="applied", equal=True, problems=[])
+            for load in done
+        ]  # fmt: skip
+        document = PublishedDocument(version=1, published_at="2026-11-24T00:00:00.000000Z", order=order, target="main.far",
+                                     ledger="1" * 32, bookmarks={}, loads=results, committed=[])  # fmt: skip
+        stage.write(f"_published/20261124T{int(now[0]):06d}000000Z-{order}/part-0.txt", msgspec.json.encode(document))
+        return progress()
+
+    assert told(loads[0]) == "", "not before the job can have published"
+    now[0] += EVERY_S
+    assert told(loads[0].replace("24T", "23T")) == "", "of loads that are no part of this order nothing is said"
+    assert told(loads[0]) == "", "and it is not asked at each call"
+    now[0] += EVERY_S
+    assert progress() == "1 of 2 loads are done"
+    now[0] += EVERY_S
+    stage.write(f"_published/20261124T{int(now[0]):06d}000000Z-{'0' * 12}/part-0.txt", b"{}")
+    assert progress() == "1 of 2 loads are done", "what cannot be read ends nothing"
+
+    client = jobs(shared, LAKEHOUSE_TARGET="main.far")
+    run = client.submit("dbfs:/job.py", [])
+    words = iter(["", "1 of 2 loads are done", "1 of 2 loads are done"])
+
+    def going() -> str:
+        word = next(words, None)
+        if word is None:
+            client.cancel(run.run_id)
+        return word or "2 of 2 loads are done"
+
+    client.wait(run.run_id, said.append, progress=going)
+    assert [line for line in said if "1 of 2" in line] == [line for line in said if line.endswith("1 of 2 loads are done")]
+    assert sum("1 of 2" in line for line in said) >= 1 and "loads are done" not in said[-1], said
 
 
 def test_polls_without_a_change_say_nothing(shared: Workspace) -> None:

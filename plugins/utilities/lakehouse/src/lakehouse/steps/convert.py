@@ -19,6 +19,7 @@ from lakehouse.published import figures, newest
 from lakehouse.settings import Settings
 from lakehouse.stages import open_stage
 from lakehouse.stages.base import Stage
+from lakehouse.steps.job_progress import JobProgress
 from lakehouse.steps.sent_again import forget, sent_again
 from lakehouse.steps.upload import is_for
 from lakehouse.terminal import detail
@@ -104,7 +105,7 @@ class Conversion:
     def figures(self, tables: list[dict[str, object]]) -> DeltaFigures:
         """What tables hold in Delta, range by range; nothing is written. Raises ConvertError when the job tells nothing."""
         self.jobs.wait_for_others(self.say)
-        run, order = self._submit({"tables": tables}, "--figures")
+        run, order = self._submit({"tables": tables}, [], "--figures")
         document = figures(self.stage, order)
         if document is None:
             raise ConvertError(
@@ -115,11 +116,15 @@ class Conversion:
     def _run(self, loads: list[StagedLoad], staged: list[str], check_only: bool, again: Collection[str] = ()) -> list[LoadResult]:
         wanted = [told(load) | ({"again": True} if load.load_id in again else {}) for load in loads]
         how = {"verify": self.verify, "row_columns": list(self.row_columns), "upkeep": dict(self.upkeep)}
-        run, order = self._submit({**how, "staged": staged, "loads": wanted}, *(["--check-only"] if check_only else []))
+        run, order = self._submit(
+            {**how, "staged": staged, "loads": wanted},
+            [load.load_id for load in loads],
+            *(["--check-only"] if check_only else []),
+        )
         return self._results(run, loads, order)
 
-    def _submit(self, asked: dict[str, object], *options: str) -> tuple[Run, str]:
-        """A run of the job that has ended, and the name of its order."""
+    def _submit(self, asked: dict[str, object], loads: Sequence[str], *options: str) -> tuple[Run, str]:
+        """A run of the job that has ended, and the name of its order; `loads` are those that it tells of meanwhile."""
         script_path = self._send_script()
         at = datetime.now(UTC).isoformat()  # each run has an order of its own, and finds what it published by that
         order = json.dumps({"target": self.target, "at": at, **asked}, indent=1).encode()
@@ -131,7 +136,8 @@ class Conversion:
             run = self.jobs.submit(f"{self.stage.url}/{script_path}", [*parameters, *options])
             told |= {"run_id": run.run_id, "page": run.page}
             try:
-                run = self.jobs.wait(run.run_id, self.say, QUIET_S if lines.step() else 0.0)
+                progress = JobProgress(self.stage, self.target, digest[:12], loads)
+                run = self.jobs.wait(run.run_id, self.say, QUIET_S if lines.step() else 0.0, progress)
             except KeyboardInterrupt:
                 self.say(f"Interrupted. The run goes on by itself: {run.page}. Running again waits for it.")
                 raise

@@ -132,15 +132,17 @@ class Jobs:
             self._cancel_now(lambda: int(self._workspace.post_now(f"{API}/submit", body)["run_id"]))  # the same run: same token
             raise
 
-    def wait(self, run_id: int, say: Callable[[str], None], quiet_s: float = 0.0) -> Run:
+    def wait(
+        self, run_id: int, say: Callable[[str], None], quiet_s: float = 0.0, progress: Callable[[], str] = lambda: ""
+    ) -> Run:
         """Waits for the end of a run of ours; one that does not end in time, or at SIGTERM, is cancelled.
 
-        What it does is said when it has lasted `quiet_s` seconds.
+        What it does is said when it has lasted `quiet_s` seconds, and how far it is, as `progress` knows while it runs.
 
         Raises ConvertError after the job's timeout and as much again, five minutes at most.
         """
         try:
-            return self._wait(run_id, say, quiet_s)
+            return self._wait(run_id, say, quiet_s, progress)
         except SystemExit:
             cancelled = self._cancel_now(lambda: run_id)
             say(f"run {run_id} {'is cancelled' if cancelled else 'could not be cancelled and may go on'}")
@@ -161,16 +163,19 @@ class Jobs:
         lines = str(output.get("logs") or "").splitlines()[-LOG_TAIL:]
         return "\n".join([*lines, *([str(output["error"])] if output.get("error") else [])])
 
-    def _wait(self, run_id: int, say: Callable[[str], None], quiet_s: float = 0.0) -> Run:
+    def _wait(
+        self, run_id: int, say: Callable[[str], None], quiet_s: float = 0.0, progress: Callable[[], str] = lambda: ""
+    ) -> Run:
         loud = time.monotonic() + quiet_s
         told, timeout_s = "", self._settings.job_timeout + min(GRACE_S, self._settings.job_timeout)
 
         def look() -> Run:
             nonlocal told
             run = self.get(run_id)
-            if run.progress != told and time.monotonic() >= loud:
-                say(run.progress if told else f"{run.progress} {run.page}")
-                told = run.progress
+            line = ", ".join(filter(None, [run.progress, "" if run.ended else progress()]))
+            if line != told and time.monotonic() >= loud:
+                say(line if told else f"{line} {run.page}")
+                told = line
             return run
 
         def give_up(attempt: RetryCallState) -> NoReturn:
