@@ -1,4 +1,4 @@
-"""The statements a load runs, as text; no I/O here."""
+"""The statements a load runs, as text; no I/O here. `source` is what they read from: what stands behind FROM."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from tap_mssql.plan.key_order import KeyOrder
 from tap_mssql.server.sql_types import SqlColumn, quote
-from tap_mssql.server.table import Table
 
 ROWVERSION = "timestamp"
 ROWS_SENT = "SELECT ROWCOUNT_BIG()"  # how many rows the statement in front of it sent: one row
@@ -16,22 +15,22 @@ _VARYING = frozenset({"varchar", "nvarchar", "varbinary"})
 _BELOW_ACTIVE = "CONVERT(binary(8), CONVERT(bigint, MIN_ACTIVE_ROWVERSION()) - 1)"
 
 
-def maximum(table: Table, column: SqlColumn, condition: str = "") -> str:
+def maximum(source: str, column: SqlColumn, condition: str = "") -> str:
     """The upper bound of a window, as exact text: one row, one column, NULL for no value."""
     if column.type == ROWVERSION:
         return f"SELECT {column.bookmark_expression(_BELOW_ACTIVE)}"
-    return f"SELECT {column.bookmark_expression(f'MAX({quote(column.name)})')} FROM {table.quoted}{_where(condition)}"
+    return f"SELECT {column.bookmark_expression(f'MAX({quote(column.name)})')} FROM {source}{_where(condition)}"
 
 
-def without_value(table: Table, column: SqlColumn, condition: str, counted: bool) -> str:
+def without_value(source: str, column: SqlColumn, condition: str, counted: bool) -> str:
     """The rows that have no value in a column, counted: one row; or else whether there is one: no row where not."""
     what = "COUNT_BIG(*)" if counted else "TOP (1) 1"
-    return f"SELECT {what} FROM {table.quoted}{_where(all_of(condition, f'{quote(column.name)} IS NULL'))}"
+    return f"SELECT {what} FROM {source}{_where(all_of(condition, f'{quote(column.name)} IS NULL'))}"
 
 
-def no_rows(table: Table, condition: str) -> str:
+def no_rows(source: str, condition: str) -> str:
     """Whether the server takes a condition: no row."""
-    return f"SELECT TOP (0) 1 FROM {table.quoted}{_where(condition)}"
+    return f"SELECT TOP (0) 1 FROM {source}{_where(condition)}"
 
 
 def is_below(column: SqlColumn, value: str, other: str) -> str:
@@ -39,31 +38,31 @@ def is_below(column: SqlColumn, value: str, other: str) -> str:
     return f"SELECT CASE WHEN {column.literal(value)} < {column.literal(other)} THEN '1' ELSE '0' END"
 
 
-def boundary(table: Table, order: KeyOrder, condition: str, rows: int) -> str:
+def boundary(source: str, order: KeyOrder, condition: str, rows: int) -> str:
     """The bound that ends a range of so many rows: one row, a text per column; no row where fewer are left."""
     return (
-        f"SELECT {order.texts} FROM {table.quoted}{_where(condition)} ORDER BY {order.by} "
+        f"SELECT {order.texts} FROM {source}{_where(condition)} ORDER BY {order.by} "
         f"OFFSET {max(rows, 1) - 1} ROWS FETCH NEXT 1 ROWS ONLY"
     )
 
 
-def count(table: Table, condition: str) -> str:
+def count(source: str, condition: str) -> str:
     """One row: how many rows meet the condition."""
-    return f"SELECT COUNT_BIG(*) FROM {table.quoted}{_where(condition)}"
+    return f"SELECT COUNT_BIG(*) FROM {source}{_where(condition)}"
 
 
-def longest(table: Table, columns: Sequence[SqlColumn], condition: str, order: KeyOrder | None, most: int | None) -> str:
+def longest(source: str, columns: Sequence[SqlColumn], condition: str, order: KeyOrder | None, most: int | None) -> str:
     """One row: per column the most bytes that a value has, NULL where none has any; of the first `most` rows where given."""
     greatest = ", ".join(f"MAX(DATALENGTH({quote(c.name)}))" for c in columns)
     if not most:
-        return f"SELECT {greatest} FROM {table.quoted}{_where(condition)}"
-    first = rows(table, [quote(c.name) for c in columns], condition, order, most)
+        return f"SELECT {greatest} FROM {source}{_where(condition)}"
+    first = rows(source, [quote(c.name) for c in columns], condition, order, most)
     return f"SELECT {greatest} FROM ({first}) AS first"
 
 
-def figures(table: Table, expressions: Sequence[str], condition: str) -> str:
+def figures(source: str, expressions: Sequence[str], condition: str) -> str:
     """One row: rows, then each aggregate over them."""
-    return f"SELECT {', '.join(['COUNT_BIG(*)', *expressions])} FROM {table.quoted}{_where(condition)}"
+    return f"SELECT {', '.join(['COUNT_BIG(*)', *expressions])} FROM {source}{_where(condition)}"
 
 
 def finer_than_a_microsecond(columns: Sequence[SqlColumn]) -> list[SqlColumn]:
@@ -76,11 +75,11 @@ def unbounded(columns: Sequence[SqlColumn]) -> list[SqlColumn]:
     return [c for c in columns if c.type in ("text", "ntext", "image", "xml") or (c.max_length < 0 and c.type in _VARYING)]
 
 
-def rows(table: Table, expressions: Sequence[str], condition: str, order: KeyOrder | None, most: int | None = None) -> str:
+def rows(source: str, expressions: Sequence[str], condition: str, order: KeyOrder | None, most: int | None = None) -> str:
     """The rows themselves, in the order given; the first `most` of them where that is given."""
     by = f" ORDER BY {order.by}" if order else ""
     top = f"TOP ({most}) " if most else ""
-    return f"SELECT {top}{', '.join(expressions)} FROM {table.quoted}{_where(condition)}{by}"
+    return f"SELECT {top}{', '.join(expressions)} FROM {source}{_where(condition)}{by}"
 
 
 def finer_bits(columns: Sequence[SqlColumn]) -> str:

@@ -48,7 +48,7 @@ class TableAnswer(Answer):
         expressions += map(statements.finer_bits, self._finer)
         table, where = plan.request.table, plan.request.where
         if is_of_rows:
-            sql = statements.rows(table, expressions, plan.condition(range_), plan.order if is_keyed else None, most)
+            sql = statements.rows(plan.source, expressions, plan.condition(range_), plan.order if is_keyed else None, most)
         else:
             sql = tracking.deleted(table, plan.since, expressions, where)
         self._batches = session.batches(sql, statements.ROWS_SENT, batch_rows, may_scan=not is_keyed)

@@ -67,7 +67,7 @@ def refuse_condition(request: TableRequest, session: Session) -> None:
     if not request.where:
         return
     try:
-        session.one(statements.no_rows(request.table, request.where))
+        session.one(statements.no_rows(request.table.quoted, request.where))
     except DRIVER_ERRORS as error:
         if diagnose(error).transient:
             raise
@@ -84,7 +84,7 @@ def nulls(request: TableRequest, session: Session) -> tuple[str, ...]:
     column = request.replication_key
     if column is None or not request.may_double or not column.nullable:
         return ()
-    found = session.one(statements.without_value(request.table, column, request.where, request.skips_nulls), may_scan=True)
+    found = session.one(statements.without_value(request.table.quoted, column, request.where, request.skips_nulls), may_scan=True)
     if not request.skips_nulls and found is not None:
         raise SelectionRefused(
             f"stream {request.stream} has no key, and rows of its table have no value in replication key {column.name}: "
@@ -108,9 +108,9 @@ def _window(request: TableRequest, session: Session) -> Window:
     assert column is not None
     notes = nulls(request, session)
     if request.is_backfill:
-        top = request.end_value or _text(session, statements.maximum(request.table, column, request.where))
+        top = request.end_value or _text(session, statements.maximum(request.table.quoted, column, request.where))
         return Window(column, request.start_value, top, includes_from=True, moves_bookmark=False)
-    top = _text(session, statements.maximum(request.table, column, request.where))
+    top = _text(session, statements.maximum(request.table.quoted, column, request.where))
     waits = request.may_double and column.type not in UNIQUE
     if waits:
         notes = (*notes, waiting(column))

@@ -64,7 +64,9 @@ class TablePlan(LoadPlan):
         if range_.kind == "nulls":
             assert window is not None
             return statements.all_of(self.request.where, window.nulls)
-        within = self._within if window is None else window.predicate if self.strategy.by_replication_key else window.with_nulls
+        within = (
+            self._in_ranges if window is None else window.predicate if self.strategy.by_replication_key else window.with_nulls
+        )
         if range_.kind == "scan" or self.order is None:
             return statements.all_of(within, self.request.where)
         return statements.all_of(self.order.between(range_.lower, range_.upper), within, self.request.where)
@@ -75,13 +77,13 @@ class TablePlan(LoadPlan):
         between, window = self.order.between(range_.lower, range_.upper), self._window
         if window and self.strategy.by_replication_key:
             return statements.all_of(between, window.predicate, self.request.where)
-        return statements.all_of(between, self._within, self.request.where)
+        return statements.all_of(between, self._in_ranges, self.request.where)
 
     @property
-    def _within(self) -> str:
-        """The condition on all rows of a load without a replication key: those that changed, or a repair's; or empty text."""
+    def source(self) -> str:
+        """What rows are read from: the table, or its rows that changed."""
         table = self.request.table
-        return self._in_ranges if self.changed_since is None else tracking.is_changed(table, self.changed_since)
+        return table.quoted if self.changed_since is None else tracking.changed(table, self.changed_since)
 
     @property
     def _in_ranges(self) -> str:

@@ -62,7 +62,7 @@ class TableSource(Source):
         if range_.kind == "deletes":
             sql = tracking.count_deleted(table, plan.since, where)
         else:
-            sql = statements.count(table, plan.condition(range_))
+            sql = statements.count(plan.source, plan.condition(range_))
         return int(self._session.exactly_one(sql, may_scan=True)[0])
 
     def row_bytes(self, plan: TablePlan, range_: Range, most: int | None) -> int:
@@ -70,7 +70,7 @@ class TableSource(Source):
         if range_.kind == "deletes":
             return row_bytes(plan.columns_of_key, 0)
         columns, order = plan.request.columns, plan.order if range_.kind == "keys" else None
-        sql = statements.longest(plan.request.table, statements.unbounded(columns), plan.condition(range_), order, most)
+        sql = statements.longest(plan.source, statements.unbounded(columns), plan.condition(range_), order, most)
         return row_bytes(columns, sum(int(value or 0) for value in self._session.exactly_one(sql, may_scan=True)))
 
     def boundary(self, plan: TablePlan, range_: Range, rows: int) -> Bound | None:
@@ -78,7 +78,7 @@ class TableSource(Source):
         order = plan.order
         if order is None:
             return None
-        found = self._session.one(statements.boundary(plan.request.table, order, plan.cutting_condition(range_), rows))
+        found = self._session.one(statements.boundary(plan.source, order, plan.cutting_condition(range_), rows))
         return None if found is None else tuple(str(text) for text in found)
 
     def rows(self, plan: TablePlan, range_: Range, batch_rows: int, most: int | None = None) -> TableAnswer:

@@ -21,6 +21,7 @@ from tap_mssql.server.table import Table
 
 log = logging.getLogger("tap-mssql")
 CT = "[changed keys]"  # what CHANGETABLE is called in statements; with a space, hardly a table's name
+_KEY = "changed key {}"
 
 
 @dataclass(frozen=True)
@@ -188,9 +189,15 @@ def changes(table: Table, since: int) -> str:
     return f"CHANGETABLE(CHANGES {table.quoted}, {since}) AS {CT}"
 
 
-def is_changed(table: Table, since: int) -> str:
-    """The condition on rows that are there and came or changed since a version."""
-    return f"EXISTS (SELECT 1 FROM {changes(table, since)} WHERE {_same(table)})"
+def changed(table: Table, since: int) -> str:
+    """The table's rows that are there and came or changed since a version, for FROM; its columns keep their names for
+    conditions, so that the key's have others among the changes.
+
+    A join, as Microsoft's documentation has it: servers take twice as long for EXISTS.
+    """
+    listed = ", ".join(f"{quote(name)} AS {quote(_KEY.format(n))}" for n, name in enumerate(table.key))
+    same = " AND ".join(f"{CT}.{quote(_KEY.format(n))} = {table.quoted}.{quote(name)}" for n, name in enumerate(table.key))
+    return f"{table.quoted} JOIN (SELECT {listed} FROM {changes(table, since)}) AS {CT} ON {same}"
 
 
 def deleted(table: Table, since: int, expressions: Sequence[str], where: str = "") -> str:
@@ -216,7 +223,7 @@ def _same(table: Table) -> str:
 
 def exact_rows(session: Session, table: Table, to: int, where: str = "") -> int | None:
     """The stream's rows at a version, counted; None where rows changed since, or where that is not known any more."""
-    rows = int(session.exactly_one(statements.count(table, where), may_scan=True)[0])
+    rows = int(session.exactly_one(statements.count(table.quoted, where), may_scan=True)[0])
     if session.one(f"SELECT TOP (1) 1 FROM {changes(table, to)}", may_scan=True) is not None:
         return None
     least = Facts.of(session.exactly_one(facts_sql(table))).least

@@ -108,12 +108,12 @@ class _Table:
         if self.column is None:
             return []
         table, order = self.request.table, KeyOrder((self.column,))
-        rows = self.request.estimated_rows or int(self._one(statements.count(table, self.request.where))[0])
+        rows = self.request.estimated_rows or int(self._one(statements.count(table.quoted, self.request.where))[0])
         size = max(LEAST_ROWS, -(-rows // RANGES))
         found: list[str] = []
         while True:
             rest = statements.all_of(order.between((found[-1],) if found else None, None), self.request.where)
-            sql = statements.boundary(table, order, rest, size)
+            sql = statements.boundary(table.quoted, order, rest, size)
             row = self.attempt(lambda sql=sql: self.session.one(sql))  # type: ignore[misc]
             if row is None:
                 return found
@@ -125,7 +125,7 @@ class _Table:
         """Rows and figures of a range."""
         where = statements.all_of(key_ranges.condition(self.column, [range_]) if self.column else "", self.request.where)
         asked = [(c, name, sql) for c in self.request.columns for name, sql in figures.figures(c).items()]
-        rows, *values = self._one(statements.figures(self.request.table, [sql for _, _, sql in asked], where))
+        rows, *values = self._one(statements.figures(self.request.table.quoted, [sql for _, _, sql in asked], where))
         found: dict[str, dict[str, str | None]] = {c.name: {} for c in self.request.columns}
         for (column, name, _), value in zip(asked, values, strict=True):
             found[column.name][name] = figures.text(column, name, value)

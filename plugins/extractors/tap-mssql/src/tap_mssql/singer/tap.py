@@ -175,7 +175,7 @@ class TapMssql(Tap):
     def sample(self, request: TableRequest, rows: int) -> Iterator[dict[str, Any]]:
         """Some rows as records, for the SDK's connection test."""
         items = select_list(request.stream, request.columns, self.settings)
-        sql = statements.rows(request.table, [i.expression for i in items], request.where, None)
+        sql = statements.rows(request.table.quoted, [i.expression for i in items], request.where, None)
         with self.run.connection() as connection, connection.cursor() as cursor:
             cursor.execute(sql.replace("SELECT ", f"SELECT TOP ({rows + 1}) ", 1))
             yield from record_output.records(in_declared_types(cursor.arrow_batch(rows + 1), items))
