@@ -54,7 +54,11 @@ class History:
         self.top = 1  # of C
         self.modes = Counter[str]()  # of its loads
         self.story: list[str] = []
-        self.does(f"CREATE TABLE {self.table} ({self.declared}, V nvarchar(20) NULL, C int NULL)")
+        rows = ", ".join(f"({n}, N'first', {self.value()})" for n in chance.sample(range(IDS), IDS // 2))
+        self.does(
+            f"CREATE TABLE {self.table} ({self.declared}, V nvarchar(20) NULL, C int NULL)",
+            f"INSERT INTO {self.table} VALUES {rows}",
+        )
 
     def does(self, *statements: str) -> None:
         self.story += statements
@@ -168,12 +172,12 @@ class Tracked(History):
 
     def change(self) -> None:
         super().change()
-        if self.chance.random() < 0.05:
+        if self.chance.random() < 0.08:
             self.does(
                 f"TRUNCATE TABLE {self.table}",
                 f"INSERT INTO {self.table} (Id, V, C) VALUES ({self.chance.randrange(IDS)}, N't', 1)",
             )
-        if self.chance.random() < 0.05:
+        if self.chance.random() < 0.08:
             self.does("EXEC sp_sandbox_age_changes 3", f"EXEC sys.sp_flush_CT_internal_table_on_demand '{self.table}'")
 
     def check(self) -> None:
