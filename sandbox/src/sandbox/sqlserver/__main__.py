@@ -18,6 +18,7 @@ from sandbox.sqlserver.engine.store import Store
 from sandbox.sqlserver.errors import SqlError
 from sandbox.sqlserver.types import collations
 from sandbox.sqlserver.wire import browser, certificate
+from sandbox.without_pandas import hide_pandas
 
 
 @click.command()
@@ -34,6 +35,7 @@ from sandbox.sqlserver.wire import browser, certificate
 @click.option("--clock-offset", default=0.0, show_default=True, help="Seconds that the server's clock is ahead.")
 @click.option("--count-rows", is_flag=True, help="Count the rows that statements look at (sys.dm_os_performance_counters).")
 @click.option("--instance", default="", help="Name of the instance: SQL Server Browser tells its port over UDP 1434.")
+@click.option("--copies", type=click.Path(path_type=Path, file_okay=False), help="Folder of generated databases to copy.")
 @click.option("--faults", type=click.Path(path_type=Path, dir_okay=False), help="JSON file of logins and statements to fail.")
 def main(
     host: str,
@@ -49,6 +51,7 @@ def main(
     clock_offset: float,
     count_rows: bool,
     instance: str,
+    copies: Path | None,
     faults: Path | None,
 ) -> None:
     """A SQL Server stand-in. SANDBOX_USER and SANDBOX_PASSWORD hold the login that it accepts."""
@@ -58,12 +61,13 @@ def main(
         raise click.UsageError(
             "SANDBOX_USER and SANDBOX_PASSWORD are not set: the login that this server accepts, e.g. SANDBOX_USER=sa"
         )
+    hide_pandas()
     data.mkdir(parents=True, exist_ok=True)
     try:
         files = tuple(map(ParquetTable.parse, parquet))
         named = collations.collation(collation).name
         content = Content(None if only_parquet else scale, files, tables, named)
-        store = Store(data, database, content, faults, clock_offset, count_rows)
+        store = Store(data, database, content, faults, clock_offset, count_rows, copies)
     except (ValueError, SqlError) as problem:
         raise click.UsageError(str(problem)) from None
     certificate_file, key_file = certificate.make(data)
