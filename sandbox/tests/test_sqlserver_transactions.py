@@ -36,6 +36,28 @@ def test_a_snapshot_begins_with_the_first_read(cursor: Any, snapshot: Any) -> No
     assert one(snapshot, "SELECT COUNT(*) FROM dbo.First") == 2
 
 
+def test_a_question_of_the_catalog_begins_a_snapshot_and_is_answered_from_it(cursor: Any, snapshot: Any) -> None:
+    cursor.execute("CREATE TABLE dbo.Asked (id int PRIMARY KEY)")
+    question, count = (
+        "SELECT COUNT(*) FROM sys.columns WHERE object_id = OBJECT_ID('dbo.Asked')",
+        "SELECT COUNT(*) FROM dbo.Asked",
+    )
+    for columns, first in enumerate((question, "SELECT OBJECT_ID('dbo.Asked')", count), start=1):
+        assert one(cursor, question) == columns, "known from now on"
+        snapshot.execute("BEGIN TRAN")
+        one(snapshot, first)
+        cursor.execute(f"ALTER TABLE dbo.Asked ADD c{columns} int NULL")
+        assert one(snapshot, question) == columns
+        assert one(cursor, question) == columns + 1
+        assert one(snapshot, question) == columns
+        snapshot.execute("ROLLBACK")
+    snapshot.execute("BEGIN TRAN")
+    assert (one(snapshot, "SELECT 1"), one(snapshot, question)) == (1, columns + 1)
+    cursor.execute("INSERT INTO dbo.Asked (id) VALUES (1)")
+    assert one(snapshot, count) == 0
+    snapshot.execute("ROLLBACK")
+
+
 def test_read_committed_sees_what_is_committed_between_two_statements(server: Counterpart, cursor: Any) -> None:
     cursor.execute("CREATE TABLE dbo.Committed (id int PRIMARY KEY)")
     reader = connect(server).cursor()

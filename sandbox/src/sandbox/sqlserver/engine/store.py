@@ -14,6 +14,7 @@ from sandbox import adventureworks, sqlserver
 from sandbox.sqlserver.data.content import Content
 from sandbox.sqlserver.data.fill import fill
 from sandbox.sqlserver.data.parquet_tables import stored_in_order
+from sandbox.sqlserver.engine.catalog_answers import CatalogAnswers
 from sandbox.sqlserver.engine.change_versions import ChangeVersions
 from sandbox.sqlserver.engine.clients import Clients
 from sandbox.sqlserver.engine.faults import Faults
@@ -66,6 +67,7 @@ class Store:
                 self._check_order(spec)
         self.sessions = Clients()
         self.attention = AttentionWatch()
+        self.answers = CatalogAnswers()
         self._sizer = self.cursor()
         self._sizing = threading.Lock()
         self.rowversions = Rowversions(self._sizer)
@@ -114,9 +116,12 @@ class Store:
         """Brings the rows and bytes in sys.partitions and the like up to date."""
         with self._sizing:
             stale = set(self.catalog.stale)
+            if not stale:
+                return
             self.catalog.stale -= stale
             tables = [spec for spec in self.catalog.specs.values() if spec.object_id in stale]
-            count_sizes(self._sizer, [spec for spec in tables if not spec.select and not spec.target])
+            with self.answers.changing():
+                count_sizes(self._sizer, [spec for spec in tables if not spec.select and not spec.target])
 
     # between transactions
 

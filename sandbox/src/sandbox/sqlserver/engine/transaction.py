@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 
 import duckdb
 
@@ -27,6 +27,9 @@ class SessionTransaction:
         self.implicit = False
         self.count = 0
         self.in_store = False
+        self._changing = False  # the DuckDB transaction has changed something
+        self._read = False  # it has its snapshot
+        self._moment: int | None = None  # of that snapshot, as `CatalogAnswers` counts; None where it cannot be told
         self.defined = False  # the open transaction has changed definitions
         self._changes: int | None = None  # its id for change tracking, once it has changed tracked rows
         self._snapshot: int | None = None  # changes of definitions before the transaction's first read
@@ -58,11 +61,28 @@ class SessionTransaction:
         if self.implicit and not self.count:
             yield from self.begin()
 
-    def begin_in_store(self) -> None:
-        """Begins a DuckDB transaction, unless one is open."""
+    def begin_in_store(self, to_change: bool = False) -> None:
+        """Begins a DuckDB transaction, unless one is open; what it changes it alone will see."""
         if not self.in_store:
             self.cursor.execute("BEGIN TRANSACTION")
-            self.in_store = True
+            self.in_store, self._changing, self._read = True, False, False
+        self._changing |= to_change
+
+    def moment(self, of_tables: bool) -> int | None:
+        """What the next query sees, as `CatalogAnswers` counts: in a DuckDB transaction what its first query saw.
+
+        None where that cannot be told, or the transaction sees changes of its own. `of_tables`: the query reads tables, or the
+        catalog's; a query of neither need not begin the snapshot.
+        """
+        answers = self.store.answers
+        if not self.in_store:
+            return answers.moment()
+        if not self._read:
+            self._read, before = True, answers.moment()
+            if of_tables:
+                self.cursor.execute("SELECT name FROM mssys.state").fetchall()
+            self._moment = before if of_tables and before == answers.moment() else None
+        return None if self._changing else self._moment
 
     def changes(self) -> int:
         """The id under which change tracking keeps what this transaction changes."""
@@ -72,11 +92,12 @@ class SessionTransaction:
 
     def commit_in_store(self) -> None:
         """Commits in DuckDB; a transaction that changed tracked rows gets the next version."""
-        if self._changes is None:
-            self.cursor.execute("COMMIT")
-            return
-        with self.store.change_versions.giving(self.store.main, self.cursor, self._changes, time.time()):
-            self.cursor.execute("COMMIT")
+        with self.store.answers.changing() if self._changing else nullcontext():
+            if self._changes is None:
+                self.cursor.execute("COMMIT")
+                return
+            with self.store.change_versions.giving(self.store.main, self.cursor, self._changes, time.time()):
+                self.cursor.execute("COMMIT")
 
     def end(self, what: str) -> Iterator[TransactionChanged]:
         """COMMIT (`commit`) of one level, or ROLLBACK (`rollback`) of all. Raises SqlError 3902 or 3903 where none is open."""
