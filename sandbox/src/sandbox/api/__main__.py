@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import sys
-from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 import click
@@ -17,6 +16,7 @@ from sandbox.api.app import build
 from sandbox.api.pages import encode
 from sandbox.latency import delayed
 from sandbox.ready import write_ready
+from sandbox.without_pandas import hide_pandas
 
 
 class Server(uvicorn.Server):
@@ -33,15 +33,6 @@ class Server(uvicorn.Server):
         if self._ready and self.started:
             host, port = self._address
             write_ready(self._ready, {"host": host, "port": port, "url": f"http://{host}:{port}"})
-
-
-class WithoutPandas(MetaPathFinder):
-    """Hides pandas: pyarrow imports it with its first array wherever it is installed, which costs 1.5 s and is of no use here."""
-
-    def find_spec(self, name: str, path: object, target: object = None) -> None:
-        """Refuses pandas, and leaves every other module to the other finders."""
-        if name == "pandas":
-            raise ImportError("pandas is not used here")
 
 
 @click.command()
@@ -61,7 +52,7 @@ def main(host: str, port: int, data: Path | None, ready: Path | None, max_page_s
         raise click.UsageError("SANDBOX_USER and SANDBOX_PASSWORD are not set: the login that this API accepts")
     if data:
         data.mkdir(parents=True, exist_ok=True)
-    sys.meta_path.insert(0, WithoutPandas())
+    hide_pandas()
     tables = {name: encode(table) for name, table in order_tables(scale).items()}
     listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else small answers wait 40 ms for an acknowledgement

@@ -19,6 +19,7 @@ from sandbox.sqlserver.errors import SqlError
 from sandbox.sqlserver.types import collations
 from sandbox.sqlserver.wire import browser, certificate
 from sandbox.sqlserver.wire.gssapi import Acceptor, NotTrusted
+from sandbox.without_pandas import hide_pandas
 
 
 @click.command()
@@ -37,6 +38,7 @@ from sandbox.sqlserver.wire.gssapi import Acceptor, NotTrusted
 @click.option("--instance", default="", help="Name of the instance: SQL Server Browser tells its port over UDP 1434.")
 @click.option("--keytab", type=click.Path(path_type=Path, dir_okay=False), help="Keys of its service, for integrated logins.")
 @click.option("--windows-login", default="", help="DOMAIN\\\\name that may log in so.")
+@click.option("--copies", type=click.Path(path_type=Path, file_okay=False), help="Folder of generated databases to copy.")
 @click.option("--faults", type=click.Path(path_type=Path, dir_okay=False), help="JSON file of logins and statements to fail.")
 def main(
     host: str,
@@ -54,6 +56,7 @@ def main(
     instance: str,
     keytab: Path | None,
     windows_login: str,
+    copies: Path | None,
     faults: Path | None,
 ) -> None:
     """A SQL Server stand-in. SANDBOX_USER and SANDBOX_PASSWORD hold the login that it accepts."""
@@ -63,12 +66,13 @@ def main(
         raise click.UsageError(
             "SANDBOX_USER and SANDBOX_PASSWORD are not set: the login that this server accepts, e.g. SANDBOX_USER=sa"
         )
+    hide_pandas()
     data.mkdir(parents=True, exist_ok=True)
     try:
         files = tuple(map(ParquetTable.parse, parquet))
         named = collations.collation(collation).name
         content = Content(None if only_parquet else scale, files, tables, named)
-        store = Store(data, database, content, faults, clock_offset, count_rows)
+        store = Store(data, database, content, faults, clock_offset, count_rows, copies)
     except (ValueError, SqlError) as problem:
         raise click.UsageError(str(problem)) from None
     try:

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 
 import duckdb
 
-_BEFORE_FIRST = 2_000
-
 
 class Rowversions:
     """The database's counter, a DuckDB sequence, and per session the lowest one that is not committed."""
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
         self._cursor = cursor
+        # of a file that was just opened DuckDB tells the next value as the last, until it has given one out
+        cursor.execute("SELECT nextval('mssys.rowversions')").fetchall()
         self._giving = threading.Lock()
         self._lock = threading.Lock()
         self._active: dict[int, int] = {}  # by session
@@ -24,7 +24,8 @@ class Rowversions:
         """The last one given out."""
         sql = "SELECT last_value FROM duckdb_sequences() WHERE sequence_name = 'rowversions'"
         found = self._cursor.cursor().execute(sql).fetchone()
-        return int(found[0]) if found is not None and found[0] is not None else _BEFORE_FIRST
+        assert found is not None
+        return int(found[0])
 
     def min_active(self) -> int:
         """The lowest one that is not committed yet, else the next one."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,12 +56,13 @@ class Store:
         faults: Path | None = None,
         clock_offset: float = 0,
         counts_rows: bool = False,
+        copies: Path | None = None,
     ) -> None:
         self.database = database
         self.looked_at = LookedAt() if counts_rows else None
         self.faults = Faults(faults, database)
         self.clock_offset = clock_offset  # seconds that the server's clock is ahead
-        self.main = _opened(folder, database, content)
+        self.main = _opened(folder, database, content, copies)
         self.catalog = Catalog(self.main, database)
         for given in content.parquet:
             spec = self.catalog.spec(given.schema, given.table)
@@ -145,25 +148,47 @@ class Store:
             self._ended.wait(_WAIT_SECONDS)
 
 
-def _opened(folder: Path, database: str, content: Content) -> duckdb.DuckDBPyConnection:
-    """The file in the folder, made anew unless it holds this content."""
+def _opened(folder: Path, database: str, content: Content, copies: Path | None) -> duckdb.DuckDBPyConnection:
+    """The file in the folder, made anew unless it holds this content; `copies`: see `_copied`."""
     stamp, file = folder / "version", folder / "store.duckdb"
-    wanted = f"{_code_stamp()} {database} {content.stamp}\n"
-    fresh = not file.exists() or not stamp.exists() or stamp.read_text() != wanted
-    if fresh:
+    code = _code_stamp()
+    wanted = f"{code} {database} {content.stamp}\n"
+    if not file.exists() or not stamp.exists() or stamp.read_text() != wanted:
         stamp.unlink(missing_ok=True)
         for old in (file, folder / "store.duckdb.wal"):
             old.unlink(missing_ok=True)
+        if copies is None or content.parquet:
+            _make(file, database, content)
+        else:
+            shutil.copyfile(_copied(copies, code, wanted, database, content), file)
+        stamp.write_text(wanted)
     # one thread: each connection has its own, and the clients share this machine
-    main = duckdb.connect(str(file), config={"threads": 1, "preserve_insertion_order": True})
-    if fresh:
-        main.execute("SET threads = 2")  # nobody is served yet
+    return duckdb.connect(str(file), config={"threads": 1, "preserve_insertion_order": True})
+
+
+def _copied(copies: Path, code: str, wanted: str, database: str, content: Content) -> Path:
+    """A file of this content in the folder of copies, made where it is missing: a copy takes 0.5 s of CPU less than a fresh one.
+
+    Files of other code are removed.
+    """
+    found = copies / f"{code}-{hashlib.sha256(wanted.encode()).hexdigest()[:16]}.duckdb"
+    if not found.exists():
+        copies.mkdir(parents=True, exist_ok=True)
+        for old in copies.glob("*.duckdb"):
+            if not old.name.startswith(code):
+                old.unlink(missing_ok=True)
+        made = copies / f"{found.name}.{os.getpid()}"
+        _make(made, database, content)
+        made.replace(found)
+    return found
+
+
+def _make(file: Path, database: str, content: Content) -> None:
+    """A fresh file; complete, and closed."""
+    with duckdb.connect(str(file), config={"threads": 2, "preserve_insertion_order": True}) as main:
         for macro in MACROS:
             main.execute(macro)
         fill(main, content, database)
         for macro in lookup_macros(database, collation(content.collation).case):
             main.execute(macro)
         main.execute("CHECKPOINT")
-        main.execute("SET threads = 1")
-        stamp.write_text(wanted)
-    return main
