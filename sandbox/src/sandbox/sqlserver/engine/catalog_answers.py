@@ -1,4 +1,4 @@
-"""Answers from the catalog alone, kept until somebody commits: clients ask the same again and again.
+"""Answers from the catalog alone, kept until somebody commits a change of it: clients ask the same again and again.
 
 DuckDB plans a discovery query in about 25 ms, and the tap asks for each table several times in each run.
 """
@@ -23,7 +23,7 @@ Question = tuple[str, tuple[Any, ...]]
 
 
 class CatalogAnswers:
-    """Results by question, for statements that read no table. A moment is a number of commits: what is committed by then."""
+    """Results by question, for statements that read no table. A moment is a number of commits of changes."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -33,7 +33,10 @@ class CatalogAnswers:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Around a commit: forgets all answers, and keeps none of a moment before its end."""
+        """Around a commit that changes the catalog, its sizes and versions included.
+
+        All answers are forgotten, and none is kept of a moment before its end.
+        """
         with self._lock:
             self._commits += 1
             self._committing += 1

@@ -50,7 +50,7 @@ def _run_once(change: Change, statement: Statement, transaction: SessionTransact
 def _in_transaction(change: Change, statement: Statement, transaction: SessionTransaction, own: bool) -> int | None:
     store = transaction.store
     versions = change.spec is not None and any(column.kind.name == "rowversion" for column in change.spec.columns)
-    transaction.begin_in_store(to_change=True)
+    transaction.begin_to_change(change.defines)
     try:
         with ExitStack() as held:
             if change.defines:

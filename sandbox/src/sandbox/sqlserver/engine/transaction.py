@@ -27,7 +27,8 @@ class SessionTransaction:
         self.implicit = False
         self.count = 0
         self.in_store = False
-        self._changing = False  # the DuckDB transaction has changed something
+        self._own = False  # the DuckDB transaction has changed something, which it alone sees
+        self._catalog = False  # and some of that in the catalog
         self._read = False  # it has its snapshot
         self._moment: int | None = None  # of that snapshot, as `CatalogAnswers` counts; None where it cannot be told
         self.defined = False  # the open transaction has changed definitions
@@ -61,12 +62,17 @@ class SessionTransaction:
         if self.implicit and not self.count:
             yield from self.begin()
 
-    def begin_in_store(self, to_change: bool = False) -> None:
-        """Begins a DuckDB transaction, unless one is open; what it changes it alone will see."""
+    def begin_in_store(self) -> None:
+        """Begins a DuckDB transaction, unless one is open."""
         if not self.in_store:
             self.cursor.execute("BEGIN TRANSACTION")
-            self.in_store, self._changing, self._read = True, False, False
-        self._changing |= to_change
+            self.in_store, self._own, self._catalog, self._read = True, False, False, False
+
+    def begin_to_change(self, catalog: bool) -> None:
+        """The same for a change, of the catalog or of rows alone."""
+        self.begin_in_store()
+        self._own = True
+        self._catalog |= catalog
 
     def moment(self, of_tables: bool) -> int | None:
         """What the next query sees, as `CatalogAnswers` counts: in a DuckDB transaction what its first query saw.
@@ -77,12 +83,14 @@ class SessionTransaction:
         answers = self.store.answers
         if not self.in_store:
             return answers.moment()
+        if self._own:
+            return None
         if not self._read:
             self._read, before = True, answers.moment()
             if of_tables:
                 self.cursor.execute("SELECT name FROM mssys.state").fetchall()
             self._moment = before if of_tables and before == answers.moment() else None
-        return None if self._changing else self._moment
+        return self._moment
 
     def changes(self) -> int:
         """The id under which change tracking keeps what this transaction changes."""
@@ -92,7 +100,8 @@ class SessionTransaction:
 
     def commit_in_store(self) -> None:
         """Commits in DuckDB; a transaction that changed tracked rows gets the next version."""
-        with self.store.answers.changing() if self._changing else nullcontext():
+        catalog = self._catalog or self._changes is not None  # that of change tracking
+        with self.store.answers.changing() if catalog else nullcontext():
             if self._changes is None:
                 self.cursor.execute("COMMIT")
                 return
