@@ -73,8 +73,12 @@ def parsed(text: str, expressions: Expressions) -> Typed:
 
 def stored(value: str, column: ColumnSpec) -> str:
     """A value as the column stores it: fixed-length text and bytes padded, a value that is too long an error (2628)."""
+    return fitted(f"CAST({value} AS {column.kind.store})", column)
+
+
+def fitted(sql: str, column: ColumnSpec) -> str:
+    """The same of a value that has the column's type in DuckDB."""
     kind = column.kind
-    sql = f"CAST({value} AS {kind.store})"
     if kind.name in ("char", "nchar"):
         return f"padded(fit_text({sql}, {kind.length}, {_text(column.name)}), {kind.length})"
     if kind.name == "binary":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from sandbox.sqlserver.changes.change import ROWVERSION, Change, changed_table, parsed, stored, table_expressions
+from sandbox.sqlserver.changes.change import ROWVERSION, Change, changed_table, fitted, parsed, stored, table_expressions
 from sandbox.sqlserver.errors import NotSupported, SqlError, no_column
 from sandbox.sqlserver.sql.expressions import Expressions
 from sandbox.sqlserver.sql.functions.registry import expressions_in
@@ -85,9 +85,11 @@ def _incoming(source: exp.Expression, columns: list[ColumnSpec], statement: Stat
             cells = item.expressions if isinstance(item, exp.Tuple) else [item]
             if len(cells) != len(columns):
                 raise wrong
-            values = [_cell(cell, column, expressions) for cell, column in zip(cells, columns, strict=True)]
-            rows.append(f"({', '.join(values)})")
-        return f"SELECT * FROM (VALUES {', '.join(rows)}) AS x({', '.join(names)})", names
+            values = [(_cell(cell, column, expressions), column.kind.store) for cell, column in zip(cells, columns, strict=True)]
+            rows.append(f"({', '.join(f'CAST({value} AS {kind})' for value, kind in values)})")
+        # fitted once for all rows: 500 rows cost DuckDB half a second where it plans that for each value
+        items = [fitted(name, column) for name, column in zip(names, columns, strict=True)]
+        return f"SELECT * FROM (VALUES {', '.join(rows)}) AS x({', '.join(names)})", items
     query = statement.query(source)
     if len(query.columns) != len(columns):
         raise wrong
@@ -99,9 +101,10 @@ def _incoming(source: exp.Expression, columns: list[ColumnSpec], statement: Stat
 
 
 def _cell(cell: exp.Expression, column: ColumnSpec, expressions: Expressions) -> str:
+    """A value of VALUES or SET, converted to the column's type."""
     if isinstance(cell, exp.Column) and cell.name.upper() == "DEFAULT" and not cell.table:
-        return stored(expressions.coerce(parsed(column.default, expressions), column.kind) if column.default else "NULL", column)
-    return stored(expressions.coerce(expressions.compile(cell), column.kind), column)
+        return expressions.coerce(parsed(column.default, expressions), column.kind) if column.default else "NULL"
+    return expressions.coerce(expressions.compile(cell), column.kind)
 
 
 def _is_version(column: ColumnSpec) -> bool:
@@ -121,7 +124,7 @@ def _update(node: exp.Update, statement: Statement) -> Change:
             raise no_column(item.this.name)
         if column.computed or column.identity or _is_version(column):
             raise SqlError(271, f'The column "{column.name}" cannot be modified because it is computed.')
-        items.append(f"{column.stored} = {_cell(item.expression, column, expressions)}")
+        items.append(f"{column.stored} = {stored(_cell(item.expression, column, expressions), column)}")
     items += [f"{column.stored} = {ROWVERSION}" for column in spec.columns if _is_version(column)]
     changed = {statement.catalog.fold(item.this.name) for item in node.expressions}
     sql = f"UPDATE {spec.stored} AS u SET {', '.join(items)}{_where(node, expressions)}"
