@@ -16,6 +16,7 @@ from mssql_kit import Tap, connect, execute, good, select
 from sandbox.launch import Counterpart, counterpart
 
 STEADY, GROUPS = 1_500, ("a", "B", "b ", "Ç")  # equal, by the key's collation, but for the last one
+PAUSE = 0.003  # seconds between two changes: several fall into the reading of each range, and the server has time to answer it
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,7 @@ class Writer:
         self.changes += 1
 
     def run(self) -> None:
-        while not self.stopping.is_set():
+        while not self.stopping.wait(PAUSE):
             self.insert() if self._chance.choice(self._kinds) == "i" else self.delete()
         self._connection.close()
 
@@ -89,7 +90,7 @@ def writing(server: Counterpart, table: str, chance: random.Random, kinds: str) 
 
 # Without SNAPSHOT a range is proven by a count before and after it: rows that only come, or only go, lie between the two.
 @pytest.mark.parametrize(("snapshot", "kinds"), [("always", "id"), ("never", "i"), ("never", "d")])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_rows_that_stay_arrive_once_whatever_comes_and_goes_around_them(
     server: Counterpart, tmp_path: Path, snapshot: str, kinds: str, seed: int
 ) -> None:
