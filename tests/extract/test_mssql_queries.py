@@ -106,6 +106,50 @@ def test_an_incremental_query_reads_what_is_new_and_another_query_reads_the_stre
     execute(server, "DELETE FROM dbo.Orders WHERE id >= 100")
 
 
+def repeating(key: list[str], **more: Any) -> dict[str, Any]:
+    """A query whose `code` is the same twice by its collation, not byte by byte, and a stream beside it."""
+    query = {"name": "Sales.Codes", "sql": "SELECT * FROM dbo.Codes", "key": key}
+    by = [{"pattern": "Sales.*", "replication_key": "at"}]
+    return {"queries": [QUERY, query], "streams": ["Sales.*"], "stream_options": by, **more}
+
+
+@pytest.mark.parametrize("snapshot", ["always", "never"])
+def test_a_given_key_that_two_rows_have_is_refused_before_a_merge_could_keep_one(
+    server: Counterpart, tmp_path: Path, snapshot: str
+) -> None:
+    execute(
+        server,
+        "DROP TABLE IF EXISTS dbo.Codes",
+        "CREATE TABLE dbo.Codes (code varchar(9) COLLATE Latin1_General_CI_AS NOT NULL, part int NOT NULL, at datetime2(3) NULL)",
+        "INSERT INTO dbo.Codes VALUES ('a', 1, '2024-01-01'), ('b', 1, '2024-01-02'), ('A', 2, NULL), ('c', 1, '2024-01-03')",
+    )
+    tap = Tap(server, tmp_path)
+    one = tap.read(**repeating(["code"], snapshot=snapshot))
+    assert (one.code, one.streams) == (3, {STREAM}), "the other stream is read"
+    assert "stream Sales-Codes: its key (code) does not tell its rows apart: 2 rows have code = " in one.said
+    assert "name columns in `key` that identify a row" in one.said
+    two = good(tap.read(one.state, **repeating(["part", "code"], snapshot=snapshot)))
+    assert two.table("Sales-Codes").num_rows == 4
+    execute(server, "INSERT INTO dbo.Codes VALUES ('d', 1, '2024-02-01'), ('D', 1, '2024-02-02')")
+    three = tap.read(two.state, **repeating(["part", "code"], snapshot=snapshot))
+    assert three.code == 3 and "2 rows have code = " in three.said and "part = 1" in three.said
+    execute(server, "UPDATE dbo.Codes SET part = 2 WHERE at = '2024-02-02'")
+    four = good(tap.read(two.state, **repeating(["part", "code"], snapshot=snapshot)))
+    assert four.document("Sales-Codes")["mode"] == "merge"
+    rows = {(row["code"], row["part"]) for row in four.table("Sales-Codes").to_pylist()}
+    assert {("d", 1), ("D", 2)} <= rows and ("D", 1) not in rows, "what the refused load had read is not taken up"
+
+
+def test_the_proof_of_a_given_key_is_a_look_more_that_the_plan_says(server: Counterpart, tmp_path: Path) -> None:
+    asked = {"queries": [QUERY], "streams": ["Sales.*", "dbo.Orders"], "snapshot": "always"}
+    whole, by_time = (
+        Tap(server, tmp_path).steps(**asked, stream_options=options)[0]
+        for options in ([], [{"pattern": "*", "replication_key": "at"}])
+    )
+    assert by_time[STREAM]["looks"] == whole[STREAM]["looks"] + 1
+    assert by_time["dbo-Orders"]["looks"] == whole["dbo-Orders"]["looks"], "its own key needs no proof"
+
+
 @pytest.mark.parametrize(
     ("sql", "told"),
     [

@@ -114,9 +114,9 @@ def step(request: TableRequest, settings: Settings, isolation: str) -> Step:
 
 
 def _looks(request: TableRequest, chosen: strategy.Strategy, isolation: str) -> int:
-    """For the rows; for their end, where equal ones forbid any; for the longest values; for a count (docs/semantics.md)."""
+    """For the rows; for their end, where equal ones forbid any; for the longest values; for a count; for a key that was given."""
     is_unbounded = bool(statements.unbounded(request.columns))
-    return 1 + chosen.may_tie(request.table) + is_unbounded + (isolation != "SNAPSHOT")
+    return 1 + chosen.may_tie(request.table) + is_unbounded + (isolation != "SNAPSHOT") + request.merges_by_unproven_key
 
 
 def _without_key(request: TableRequest) -> list[str]:

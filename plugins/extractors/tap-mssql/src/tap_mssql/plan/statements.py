@@ -51,6 +51,12 @@ def count(source: str, condition: str) -> str:
     return f"SELECT COUNT_BIG(*) FROM {source}{_where(condition)}"
 
 
+def repeated(source: str, columns: Sequence[SqlColumn], condition: str) -> str:
+    """A key that more than one row has, its values and the number of its rows; no row where there is none."""
+    names = ", ".join(quote(c.name) for c in columns)
+    return f"SELECT TOP (1) {names}, COUNT_BIG(*) FROM {source}{_where(condition)} GROUP BY {names} HAVING COUNT_BIG(*) > 1"
+
+
 def longest(source: str, columns: Sequence[SqlColumn], condition: str, order: KeyOrder | None, most: int | None) -> str:
     """One row: per column the most bytes that a value has, NULL where none has any; of the first `most` rows where given."""
     greatest = ", ".join(f"MAX(DATALENGTH({quote(c.name)}))" for c in columns)

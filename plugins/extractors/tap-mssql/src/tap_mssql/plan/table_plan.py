@@ -71,6 +71,12 @@ class TablePlan(LoadPlan):
             return statements.all_of(within, self.request.where)
         return statements.all_of(self.order.between(range_.lower, range_.upper), within, self.request.where)
 
+    @property
+    def whole_condition(self) -> str:
+        """The WHERE condition of all rows of the load; empty text for the whole table."""
+        window = self._window
+        return statements.all_of(self._in_ranges if window is None else window.with_nulls, self.request.where)
+
     def cutting_condition(self, range_: Range) -> str:
         """The condition under which a range is cut: by the order alone, unless the replication key leads it."""
         assert self.order is not None
@@ -130,6 +136,7 @@ def plan_table(
         moves_bookmark=changes is not None or (window is not None and window.moves_bookmark),
         mark=_mark(request, window, changes),
         most_rows=changes.keys if changes else None,
+        proves_key=request.merges_by_unproven_key,
         is_idle=changes is not None and changes.is_idle,
         again=_again(request, window),
         known=request.again if window and window.to is not None and window.to == request.bookmark else None,

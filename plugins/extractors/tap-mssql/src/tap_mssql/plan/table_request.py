@@ -78,6 +78,12 @@ class TableRequest:
         return {c.name: c.collation for c in self.columns if c.collation and c.name in self.key}
 
     @property
+    def merges_by_unproven_key(self) -> bool:
+        """Whether rows are merged by a key that was given and holds none that the server keeps (of a query it keeps none)."""
+        is_proven = bool(self.table.key) and not self.table.sql and set(self.table.key) <= set(self.key)
+        return self.replication_key is not None and bool(self.key) and not is_proven
+
+    @property
     def is_incremental(self) -> bool:
         """Whether only what a replication key says is new is read."""
         return self.replication_key is not None or self.is_log_based

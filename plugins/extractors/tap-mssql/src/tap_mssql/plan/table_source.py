@@ -85,6 +85,15 @@ class TableSource(Source):
         """A range's rows in the declared types."""
         return TableAnswer(self._session, plan, range_, batch_rows, most)
 
+    def repeated_key(self, plan: TablePlan) -> str | None:
+        """A key that more than one row of the load has, by the collations of its columns."""
+        columns = plan.columns_of_key
+        found = self._session.one(statements.repeated(plan.source, columns, plan.whole_condition), may_scan=True)
+        if found is None:
+            return None
+        *values, rows = found
+        return f"{rows} rows have {', '.join(f'{c.name} = {value}' for c, value in zip(columns, values, strict=True))}"
+
     def snapshot(self) -> AbstractContextManager[object]:
         """One state of the database under SNAPSHOT isolation, else nothing."""
         return self._session.transaction()

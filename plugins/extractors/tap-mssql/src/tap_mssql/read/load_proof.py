@@ -20,12 +20,22 @@ from tap_mssql.read.source import LoadPlan, Source
 def at_the_end(load: Load, source: Source) -> int | None:
     """The rows of the whole table at the end of the load's window, where the source counts them.
 
-    Raises Drifted for a table that was emptied between two ranges: it would be staged by halves. And what the driver raises.
+    Raises Drifted for a table that was emptied between two ranges: it would be staged by halves; ReadFailed for a given key that
+    more than one row has: a merge would keep one of them. And what the driver raises.
     """
     finished, plan = load.ranges.finished, load.opened
     had_rows = len(finished) > 1 and not plan.is_part and any(each.rows for each in finished)
     if had_rows and source.boundary(plan, Range(), 1) is None:
         raise Drifted(load.stream, f"{plan.source_schema}.{plan.source_table}", ["it was emptied"], lambda: load.request)
+    if plan.proves_key:
+        load.look(sum(each.rows for each in finished))
+        if repeated := source.repeated_key(plan):
+            load.spool.clear()  # the next run reads the rows as they are then
+            raise ReadFailed(
+                f"stream {load.stream}: its key ({', '.join(plan.key_columns)}) does not tell its rows apart: {repeated}",
+                safe="Nothing of this load is staged, Delta is as it was",
+                action="name columns in `key` that identify a row, or correct the rows at the source, and run again",
+            )
     return source.table_rows(plan)
 
 

@@ -85,6 +85,7 @@ class LoadPlan:
     mark: dict[str, Any] = field(default_factory=dict)
     most_rows: int | None = None
     is_idle: bool = False
+    proves_key: bool = False  # nothing says that the key names each row once: the database is asked
     again: Again | None = None
     known: str | None = None
     on_delete: OnDelete = "apply"
@@ -161,6 +162,10 @@ class Source(Protocol):
 
     def table_rows(self, plan: Any) -> int | None:
         """The rows of the whole table as of the end of a load's window, counted; None where that is not known any more."""
+        return None
+
+    def repeated_key(self, plan: Any) -> str | None:
+        """In words, a key that more than one row of a load has, where its plan says `proves_key`; None where there is none."""
         return None
 
     def snapshot(self) -> AbstractContextManager[object]:
