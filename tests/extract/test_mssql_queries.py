@@ -106,16 +106,17 @@ def test_an_incremental_query_reads_what_is_new_and_another_query_reads_the_stre
     execute(server, "DELETE FROM dbo.Orders WHERE id >= 100")
 
 
-def repeating(key: list[str], **more: Any) -> dict[str, Any]:
-    """A query whose `code` is the same twice by its collation, not byte by byte, and a stream beside it."""
+def repeating(stream: str, key: list[str], snapshot: str) -> dict[str, Any]:
+    """A stream whose `code` is the same twice by its collation, not byte by byte: a query, or its table, which has no key."""
+    by = {"replication_key": "at"}
     query = {"name": "Sales.Codes", "sql": "SELECT * FROM dbo.Codes", "key": key}
-    by = [{"pattern": "Sales.*", "replication_key": "at"}]
-    return {"queries": [QUERY, query], "streams": ["Sales.*"], "stream_options": by, **more}
+    options = [{"pattern": "Sales.*", **by}, {"pattern": "dbo.*", "key": key, **by}]
+    return {"queries": [QUERY, query], "streams": [QUERY["name"], stream], "stream_options": options, "snapshot": snapshot}
 
 
-@pytest.mark.parametrize("snapshot", ["always", "never"])
+@pytest.mark.parametrize(("stream", "snapshot"), [("Sales.Codes", "always"), ("Sales.Codes", "never"), ("dbo.Codes", "always")])
 def test_a_given_key_that_two_rows_have_is_refused_before_a_merge_could_keep_one(
-    server: Counterpart, tmp_path: Path, snapshot: str
+    server: Counterpart, tmp_path: Path, stream: str, snapshot: str
 ) -> None:
     execute(
         server,
@@ -123,20 +124,21 @@ def test_a_given_key_that_two_rows_have_is_refused_before_a_merge_could_keep_one
         "CREATE TABLE dbo.Codes (code varchar(9) COLLATE Latin1_General_CI_AS NOT NULL, part int NOT NULL, at datetime2(3) NULL)",
         "INSERT INTO dbo.Codes VALUES ('a', 1, '2024-01-01'), ('b', 1, '2024-01-02'), ('A', 2, NULL), ('c', 1, '2024-01-03')",
     )
-    tap = Tap(server, tmp_path)
-    one = tap.read(**repeating(["code"], snapshot=snapshot))
+    tap, codes = Tap(server, tmp_path), stream.replace(".", "-")
+    one = tap.read(**repeating(stream, ["code"], snapshot))
     assert (one.code, one.streams) == (3, {STREAM}), "the other stream is read"
-    assert "stream Sales-Codes: its key (code) does not tell its rows apart: 2 rows have code = " in one.said
+    assert f"stream {codes}: its key (code) does not tell its rows apart: 2 rows have code = " in one.said
     assert "name columns in `key` that identify a row" in one.said
-    two = good(tap.read(one.state, **repeating(["part", "code"], snapshot=snapshot)))
-    assert two.table("Sales-Codes").num_rows == 4
+    settled = repeating(stream, ["part", "code"], snapshot)
+    two = good(tap.read(one.state, **settled))
+    assert two.table(codes).num_rows == 4
     execute(server, "INSERT INTO dbo.Codes VALUES ('d', 1, '2024-02-01'), ('D', 1, '2024-02-02')")
-    three = tap.read(two.state, **repeating(["part", "code"], snapshot=snapshot))
+    three = tap.read(two.state, **settled)
     assert three.code == 3 and "2 rows have code = " in three.said and "part = 1" in three.said
     execute(server, "UPDATE dbo.Codes SET part = 2 WHERE at = '2024-02-02'")
-    four = good(tap.read(two.state, **repeating(["part", "code"], snapshot=snapshot)))
-    assert four.document("Sales-Codes")["mode"] == "merge"
-    rows = {(row["code"], row["part"]) for row in four.table("Sales-Codes").to_pylist()}
+    four = good(tap.read(two.state, **settled))
+    assert four.document(codes)["mode"] == "merge"
+    rows = {(row["code"], row["part"]) for row in four.table(codes).to_pylist()}
     assert {("d", 1), ("D", 2)} <= rows and ("D", 1) not in rows, "what the refused load had read is not taken up"
 
 
