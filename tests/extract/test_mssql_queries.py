@@ -128,10 +128,12 @@ def test_a_given_key_that_two_rows_have_is_refused_before_a_merge_could_keep_one
     one = tap.read(**repeating(stream, ["code"], snapshot))
     assert (one.code, one.streams) == (3, {STREAM}), "the other stream is read"
     assert f"stream {codes}: its key (code) does not tell its rows apart: 2 rows have code = " in one.said
-    assert "name columns in `key` that identify a row" in one.said
+    assert f"then entrypoint.sh refresh {codes} reads the stream whole" in one.said
     settled = repeating(stream, ["part", "code"], snapshot)
     two = good(tap.read(one.state, **settled))
     assert two.table(codes).num_rows == 4
+    looks = tap.steps(**settled)[0][codes]["looks"]
+    assert f"the source looked at {4 * looks} rows in this run" in two.document(codes)["notes"]
     execute(server, "INSERT INTO dbo.Codes VALUES ('d', 1, '2024-02-01'), ('D', 1, '2024-02-02')")
     three = tap.read(two.state, **settled)
     assert three.code == 3 and "2 rows have code = " in three.said and "part = 1" in three.said

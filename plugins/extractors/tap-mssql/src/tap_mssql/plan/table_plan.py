@@ -64,12 +64,13 @@ class TablePlan(LoadPlan):
         if range_.kind == "nulls":
             assert window is not None
             return statements.all_of(self.request.where, window.nulls)
-        within = (
-            self._in_ranges if window is None else window.predicate if self.strategy.by_replication_key else window.with_nulls
-        )
+        if window is not None and self.strategy.by_replication_key:
+            within = statements.all_of(window.predicate, self.request.where)
+        else:
+            within = self.whole_condition
         if range_.kind == "scan" or self.order is None:
-            return statements.all_of(within, self.request.where)
-        return statements.all_of(self.order.between(range_.lower, range_.upper), within, self.request.where)
+            return within
+        return statements.all_of(self.order.between(range_.lower, range_.upper), within)
 
     @property
     def whole_condition(self) -> str:

@@ -91,7 +91,7 @@ class TableSource(Source):
         found = self._session.one(statements.repeated(plan.source, columns, plan.whole_condition), may_scan=True)
         if found is None:
             return None
-        *values, rows = found
+        *values, rows = ("NULL" if value is None else value for value in found)
         return f"{rows} rows have {', '.join(f'{c.name} = {value}' for c, value in zip(columns, values, strict=True))}"
 
     def snapshot(self) -> AbstractContextManager[object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -34,7 +35,8 @@ def at_the_end(load: Load, source: Source) -> int | None:
             raise ReadFailed(
                 f"stream {load.stream}: its key ({', '.join(plan.key_columns)}) does not tell its rows apart: {repeated}",
                 safe="Nothing of this load is staged, Delta is as it was",
-                action="name columns in `key` that identify a row, or correct the rows at the source, and run again",
+                action="correct the rows at the source and run again; or name columns in `key` that identify a row: then "
+                f"entrypoint.sh refresh {shlex.quote(load.stream)} reads the stream whole, since Delta may lack some rows",
             )
     return source.table_rows(plan)
 
