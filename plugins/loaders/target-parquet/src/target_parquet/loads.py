@@ -1,18 +1,21 @@
-"""A stream's load on its way in, and the load that a tap has finished as parts (records: records_load.py)."""
+"""A stream's load on its way in, and the load that a tap has finished as parts (records: records_load.py).
+
+Importing this module does not import pyarrow, which would be more than half of the target's start.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote, urlparse
 
 import msgspec
-import pyarrow as pa
 
-from singer_arrow import documents, names
+from singer_arrow import documents, durable, footer, names
 from singer_arrow.documents import LoadDocument, Manifest
 from singer_arrow.errors import DamagedPart
-from singer_arrow.parts import CheckedPart, check_part, with_row_number
+from singer_arrow.footer import Footer
 from target_parquet.errors import IncompleteLoad, MessageRefused
 from target_parquet.output_folder import OutputFolder
 
@@ -37,16 +40,27 @@ class Load(Protocol):
         """Leaves nothing of an incomplete load behind; the tap's own spool stays for its next try."""
 
 
+@dataclass(frozen=True)
+class NamedPart:
+    """A part of one of our taps that holds what its name says: bytes, hex sha256, and rows and columns by its footer."""
+
+    path: Path
+    load_id: str
+    bytes: int
+    sha256: str
+    footer: Footer
+
+
 class PartsLoad:
-    """Parts of one of our taps: checked (name, hash, footer, rows), linked into place, counted against its load document."""
+    """Parts of one of our taps: checked (name, hash, footer), linked into place, and compared with its load document."""
 
     def __init__(self, stream: str, output: OutputFolder) -> None:
         self.stream = stream
         self._output = output
-        self._parts: dict[str, CheckedPart] = {}
+        self._parts: dict[str, NamedPart] = {}
         self._placed: list[Path] = []
 
-    def take(self, part: CheckedPart) -> None:
+    def take(self, part: NamedPart) -> None:
         """Adopts one part; the same part told twice is the same part."""
         if self._parts and part.load_id != next(iter(self._parts.values())).load_id:
             raise MessageRefused(f"stream {self.stream}: parts of two loads came in one run ({part.path})")
@@ -56,7 +70,7 @@ class PartsLoad:
 
     def _document_path(self) -> Path | None:
         for part in self._parts.values():
-            return documents.document_path(part.path.parent, str(part.load_id))
+            return documents.document_path(part.path.parent, part.load_id)
         return None
 
     def is_complete(self) -> bool:
@@ -82,17 +96,18 @@ class PartsLoad:
 
     def _check(self, document: LoadDocument, path: Path) -> None:
         told = {f.path: (f.rows, f.bytes, f.sha256) for f in document.files}
-        taken = {name: (p.rows, p.bytes, p.sha256) for name, p in self._parts.items()}
+        taken = {name: (p.footer.rows, p.bytes, p.sha256) for name, p in self._parts.items()}
         if told != taken:
             differ = sorted(name for name in told.keys() | taken.keys() if told.get(name) != taken.get(name))
             raise DamagedPart(f"stream {self.stream}: {path} and the parts received differ in {', '.join(differ)}")
         if documents.rows_and_deletes(document.files) != (document.rows, document.deletes):
             raise DamagedPart(f"stream {self.stream}: the parts' rows do not add up to those of {path}")
-        whole = with_row_number(pa.schema([c.arrow() for c in document.schema]), document.row_number)
-        keys = pa.schema([c.arrow() for c in document.schema if c.name in document.key_columns])
+        whole = [(column.name, column.nullable) for column in document.schema]
+        keys = [(column.name, column.nullable) for column in document.schema if column.name in document.key_columns]
+        whole += [(document.row_number, False)] if document.row_number else []
         deletes = {f.path for f in document.files if f.deletes}
         for name, part in self._parts.items():
-            if not part.schema.equals(keys if name in deletes else whole):
+            if part.footer.columns != (keys if name in deletes else whole):
                 raise DamagedPart(f"stream {self.stream}: {part.path} has another schema than {path}")
 
     def close(self) -> None:
@@ -123,6 +138,21 @@ def local_path(uri: str) -> Path:
     return Path(unquote(parsed.path))
 
 
-def checked(uri: str) -> CheckedPart:
-    """The checked part behind a URI."""
-    return check_part(local_path(uri))
+def named(path: Path) -> NamedPart | None:
+    """The part, its bytes read once for the hash, and its footer; None for a file that is not named as those of our taps are.
+
+    Raises DamagedPart, naming the file, where it is missing or does not hold what its name says.
+    """
+    name = names.parse_part_name(path.name)
+    if name is None:
+        return None
+    try:
+        sha256, size = durable.sha256_of(path), path.stat().st_size
+    except FileNotFoundError as error:
+        raise DamagedPart(f"part {path} does not exist") from error
+    if not sha256.startswith(name.sha256):
+        raise DamagedPart(f"part {path} does not hold what its name says (its sha256 is {sha256[:12]}…)")
+    try:
+        return NamedPart(path, name.load_id, size, sha256, footer.read(path))
+    except ValueError as error:
+        raise DamagedPart(f"part {path} is not a Parquet file: {error}") from error

@@ -18,7 +18,7 @@ from singer_arrow.declared import Declared
 from singer_arrow.documents import Cursor, LoadDocument, Manifest, PartFile
 from singer_arrow.facts import FactsOfColumn, utc_text
 from singer_arrow.lines import Bar
-from singer_arrow.parts import CheckedPart, PartLimits, PartWriter
+from singer_arrow.parts import PartLimits, PartWriter, check_part
 from target_parquet.completeness import Testimony, Verdict
 from target_parquet.errors import IncompleteLoad, MessageRefused
 from target_parquet.loads import Bookmark
@@ -123,8 +123,12 @@ class RecordsLoad:
                 for record in _records(chunk):
                     self.record(record)
 
-    def parquet(self, part: CheckedPart) -> None:
-        """Adopts a Parquet file of a foreign tap: never rewritten, its facts taken row group by row group."""
+    def parquet(self, path: Path) -> None:
+        """Adopts a Parquet file of a foreign tap: never rewritten, its facts taken row group by row group.
+
+        Raises DamagedPart for what is none, and for one of our taps' that is named otherwise.
+        """
+        part = check_part(path)
         if self._foreign and not part.schema.equals(self._schema):
             raise MessageRefused(f"stream {self.stream}: {part.path} has another schema than the files before it")
         if not self._foreign:

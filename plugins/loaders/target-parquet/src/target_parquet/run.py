@@ -8,19 +8,24 @@ import os
 import uuid
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, TextIO
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TextIO
 
 from singer_arrow import batch
 from singer_arrow.documents import Manifest
 from singer_arrow.errors import ArrowSingerError, Failure
+from singer_arrow.start import importing
 from target_parquet import loads, messages
 from target_parquet.completeness import Hearing, Verdict
 from target_parquet.errors import MessageRefused, SchemaMissing, TargetError
 from target_parquet.loads import Load, PartsLoad
 from target_parquet.messages import Message
 from target_parquet.output_folder import OutputFolder
-from target_parquet.records_load import RecordsLoad, columns_of
 from target_parquet.settings import Settings
+
+if TYPE_CHECKING:
+    from target_parquet.records_load import RecordsLoad
 
 log = logging.getLogger("target-parquet")
 _HELD = 32 << 20  # bytes of lines that may wait in all loads together
@@ -38,7 +43,7 @@ class Run:
         self._states = states
         self._run_id = os.environ.get("MELTANO_RUN_ID") or str(uuid.uuid4())
         self._schemas: dict[str, Message] = {}
-        self._open: dict[str, Load] = {}
+        self._open: dict[str, PartsLoad | RecordsLoad] = {}
         self._done: set[str] = set()
         self._failed: dict[str, Failure] = {}
         self._hearing = Hearing()
@@ -61,6 +66,7 @@ class Run:
                     self._take(message)
                 self._hold(len(chunk))
             self._finish(self._open.values())
+            self._check_unused_schemas()
         except Exception as error:
             self._save()
             if isinstance(error, Failure) and self._done:
@@ -94,22 +100,30 @@ class Run:
         self._hearing.on_schema(stream, bool(message.bookmark_properties))
         known, load = self._schemas.get(stream), self._open.get(stream)
         self._schemas[stream] = message
-        if known is not None and _is_same(known, message):
+        if load is None or isinstance(load, PartsLoad) or (known is not None and _is_same(known, message)):
             return
         try:
-            columns_of(message)
-            if isinstance(load, RecordsLoad):
-                load.declare(message)
+            load.declare(message)
         except (TargetError, ArrowSingerError) as error:
             self._fail(stream, error)
+
+    def _check_unused_schemas(self) -> None:
+        """Fails the streams of which a SCHEMA came that cannot be, and nothing else."""
+        for stream, message in self._schemas.items():
+            if stream not in self._done and stream not in self._failed:
+                try:
+                    _records_load().columns_of(message)
+                except (TargetError, ArrowSingerError) as error:
+                    self._fail(stream, error)
 
     def _records(self, stream: str) -> RecordsLoad:
         load = self._open.get(stream)
         if load is None:
             testimony = self._hearing.of(stream)
-            load = RecordsLoad(self._schemas[stream], testimony, self._output, self._settings, self._run_id)
+            made = _records_load().RecordsLoad
+            load = made(self._schemas[stream], testimony, self._output, self._settings, self._run_id)
             self._open[stream] = load
-        if not isinstance(load, RecordsLoad):
+        if isinstance(load, PartsLoad):
             raise MessageRefused(f"stream {stream}: records and parts came in one load")
         return load
 
@@ -144,17 +158,17 @@ class Run:
             if encoding.format == "jsonl":
                 self._records(message.stream).lines(loads.local_path(uri), encoding.compression)
             elif encoding.format == "parquet":
-                self._on_parquet(message.stream, uri)
+                self._on_parquet(message.stream, loads.local_path(uri))
             else:
                 raise MessageRefused(
                     f"stream {message.stream}: a BATCH came in the format {encoding.format!r}",
                     action="let the tap write parquet or jsonl (batch_config.encoding.format)",
                 )
 
-    def _on_parquet(self, stream: str, uri: str) -> None:
-        part = loads.checked(uri)
-        if part.load_id is None:
-            self._records(stream).parquet(part)
+    def _on_parquet(self, stream: str, path: Path) -> None:
+        part = loads.named(path)
+        if part is None:
+            self._records(stream).parquet(path)
             return
         load = self._open.setdefault(stream, PartsLoad(stream, self._output))
         if not isinstance(load, PartsLoad):
@@ -179,13 +193,13 @@ class Run:
             return
         self._held = 0
         for stream, load in list(self._open.items()):
-            if isinstance(load, RecordsLoad):
+            if not isinstance(load, PartsLoad):
                 try:
                     load.flush() if load is self._current else load.rest()
                 except (TargetError, ArrowSingerError) as error:
                     self._fail(stream, error)
 
-    def _finish(self, complete: Iterable[Load]) -> None:
+    def _finish(self, complete: Iterable[PartsLoad | RecordsLoad]) -> None:
         for load in list(complete):
             try:
                 self._stage(load)
@@ -212,7 +226,7 @@ class Run:
     def _save(self) -> None:
         """The input is broken: stages what the tap has said is complete, takes back the rest."""
         for load in list(self._open.values()):
-            if isinstance(load, RecordsLoad) and load.testimony.verdict is Verdict.COMPLETE:
+            if not isinstance(load, PartsLoad) and load.testimony.verdict is Verdict.COMPLETE:
                 try:
                     self._stage(load)
                 except (TargetError, ArrowSingerError, OSError) as error:  # the broken input is what the run ends with
@@ -229,6 +243,14 @@ class Run:
             self._states.write(json.dumps(_without_empty(self._state)) + "\n")
             self._states.flush()
             self._state = None
+
+
+def _records_load() -> ModuleType:
+    """What takes records, imported when the first one comes: pyarrow comes with it."""
+    with importing():
+        from target_parquet import records_load
+
+        return records_load
 
 
 def told(manifest: Manifest) -> tuple[str, dict[str, Any]]:
