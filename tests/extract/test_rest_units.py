@@ -11,15 +11,17 @@ import msgspec
 import pyarrow as pa
 import pytest
 
+from singer_arrow.decoded import Decoded, joined
 from singer_arrow.errors import SettingsRefused
 from tap_rest_api_msdk import bookmarks, jsonpaths, retry
 from tap_rest_api_msdk.client.answers import Answer
 from tap_rest_api_msdk.client.pace import Pace
 from tap_rest_api_msdk.config import parse
-from tap_rest_api_msdk.errors import Doubled
+from tap_rest_api_msdk.errors import Doubled, Unreadable
+from tap_rest_api_msdk.reading.identity import Identity
 from tap_rest_api_msdk.reading.keys import KeyProof
 from tap_rest_api_msdk.records.converter import Converter
-from tap_rest_api_msdk.records.envelope import Envelope
+from tap_rest_api_msdk.records.envelope import Envelope, Page
 from tap_rest_api_msdk.records.singer import RecordMaker
 
 SCHEMA = {"type": "object", "properties": {"id": {"type": "integer"}, "at": {"type": "string", "format": "date-time"}}}
@@ -294,3 +296,33 @@ def serialized(record: object) -> bytes:
         if not isinstance(record, dict)
         else msgspec.json.Encoder(decimal_format="number").encode(record)
     )
+
+
+def page_of(records: list[bytes], record_type: type[msgspec.Struct] | None) -> Page:
+    body = b'{"data":[' + b", ".join(records) + b'],"total":7}'
+    return Envelope("$.data[*]", "$.total", None, ("$.error",)).page(Answer(200, "OK", {}, body, "x"), "", record_type)
+
+
+def test_pages_that_are_decoded_at_once_hold_the_same_rows_names_and_json() -> None:
+    """One odd record, and its page is read as JSON, as all are where a stream keeps that, or became nested."""
+    schema = {"type": "object", "properties": COLUMNS}
+    [things] = parse({**CONFIG, "streams": [{"name": "things", "path": "things", "schema": schema}]}).streams
+    converter = Converter(things, schema, key=["id", "code"])
+    records = [record for record in RECORDS if b"null" not in record] + [
+        rb'{"code":"\u00e9\"","id":4}',
+        b'{"id":5,"code":"\xc3\xa9"}',
+    ]
+    plain, made = (page_of(records, record_type) for record_type in (None, converter.page_type))
+    assert isinstance(made.records, Decoded) and not isinstance(plain.records, Decoded)
+    assert (made.total, made.sent, made.texts) == (plain.total, plain.sent, plain.texts) == (7, 4, records)
+    assert list(map(bytes, made.records[1:])) == records[1:] and bytes(made.records[-1]) == records[-1]
+    assert converter.convert(made.records).batch.equals(converter.convert(plain.records).batch)
+    both = joined([made.records, made.records[2:]])
+    assert isinstance(both, Decoded) and list(map(bytes, both)) == [*records, *records[2:]]
+    assert not isinstance(joined([made.records, plain.records]), Decoded)
+    known_by = Identity(["id", "code"], converter.flat_one)
+    names = [[known_by.name(page.records, place) for place in range(4)] for page in (plain, made)]
+    assert names[0] == names[1] and names[0][2] == (b"4", '"é\\""'.encode())
+    for odd in (b'{"id":1.5,"code":1}', b'{"id":1,"code":1,"more":1}', b"null", b'{"id":1,"code":1'):
+        with nullcontext() if odd[-1:] in b"}l" else pytest.raises(Unreadable):
+            assert not isinstance(page_of([*records, odd], converter.page_type).records, Decoded)

@@ -24,6 +24,7 @@ import pyarrow as pa
 from singer_arrow import compute as pc
 from singer_arrow import evolving, json_text, names
 from singer_arrow.declared import Declared
+from singer_arrow.decoded import Decoded
 from singer_arrow.documents import Became, Drift
 from singer_arrow.errors import SelectionRefused
 from singer_arrow.readers import UNFIT, Made, Reader, Unfit, reader_of
@@ -125,7 +126,12 @@ class RecordConverter:
             for name, count in self.cut.items()
         ]
 
-    def convert(self, records: Sequence[Text]) -> Converted:
+    @property
+    def is_careful(self) -> bool:
+        """Whether the next records are not worth decoding: those before them had to be looked at one by one, and were good."""
+        return self._careful_pages > 0
+
+    def convert(self, records: Sequence[Text] | Decoded) -> Converted:
         """Takes records, each the text of one JSON value, in their order.
 
         Text of other origin than msgspec's Raw may be anything; it is rejected where it is no record. Raises NameRefused where
@@ -136,7 +142,8 @@ class RecordConverter:
             return self._carefully(records)
         before = self.schema
         try:
-            return Converted(self.batch([*map(self._record.decode, records)]), [], [])
+            structs = records.structs if isinstance(records, Decoded) else [*map(self._record.decode, records)]
+            return Converted(self.batch(structs), [], [])
         except UNFIT:
             converted = self._carefully(records)
         if not converted.rejected and self.schema is before:

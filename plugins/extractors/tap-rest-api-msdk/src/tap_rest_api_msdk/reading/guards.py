@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from tap_rest_api_msdk.errors import AnswerRefused
 
@@ -13,20 +13,24 @@ _EMPTY_IN_A_ROW = 1000
 
 
 class PageGuard:
-    """Knows all pages of one walk by the hash of their records: 64 bits a page."""
+    """Knows all pages of one walk by the hash of what they hold, or of how they begin and end: 64 bits a page."""
 
     def __init__(self) -> None:
         self._seen: dict[int, int] = {}
         self._pages = 0
         self.digest = 0
 
-    def seen(self, texts: Sequence[bytes]) -> int | None:
-        """The number of the page, from 1, that held the same records; None for a new one. Empty pages are not asked of."""
-        found = hash(tuple(texts))
+    def seen(self, content: Hashable) -> int | None:
+        """The number of the page, from 1, that held the same; None for a new one. Empty pages are not asked of."""
+        found = hash(content)
         self._pages += 1
         self.digest = hash((self.digest, found))
         before = self._seen.setdefault(found, self._pages)
         return before if before < self._pages else None
+
+    def known_as(self, content: Hashable) -> None:
+        """The last page is known by this as well."""
+        self._seen.setdefault(hash(content), self._pages)
 
     def is_first(self, texts: Sequence[bytes]) -> bool:
         """Whether these are the records of the first page."""

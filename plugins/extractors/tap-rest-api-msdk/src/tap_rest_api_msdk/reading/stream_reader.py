@@ -227,10 +227,13 @@ class StreamReader:
         paging = self._stream.paging
         what = f"stream {self.choice.stream}" + (f", {paging.next_param} {at.place}" if paging.is_counted else "")
 
+        # others tell more by their texts: whether pages lead on, and what comes twice on one
+        made = self._converter.page_type if at.expected is not None and self.choice.key else None
+
         def read(answer: Answer) -> Page:
             told.update({"http.response.status_code": answer.status, "http.response.body.size": len(answer.body)})
             try:
-                return self._envelope.page(answer, what)
+                return self._envelope.page(answer, what, made)
             except msgspec.ValidationError as error:
                 raise AnswerRefused(
                     f"{what}: {answer.url}: the answer is not what records_path {self._stream.records_path} and the other paths "

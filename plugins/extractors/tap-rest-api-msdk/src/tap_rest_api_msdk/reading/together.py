@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
 
 import msgspec
 
 from singer_arrow.converter import Converted
+from singer_arrow.decoded import joined
 from tap_rest_api_msdk.reading.walk import AtRest
 from tap_rest_api_msdk.records.envelope import Page
 
@@ -38,9 +38,9 @@ class Together:
         return self._records >= _RECORDS or self._bytes >= _BYTES
 
     @property
-    def records(self) -> list[msgspec.Raw]:
+    def records(self) -> Sequence[msgspec.Raw]:
         """The records of all pages."""
-        return list(chain.from_iterable(page.records for page in self.pages))
+        return joined(page.records for page in self.pages)
 
     def pieces(self, converted: Converted) -> Iterator[tuple[int, AtRest | None, Converted]]:
         """How many pages, where their walk is at rest behind them, and what became of their records.

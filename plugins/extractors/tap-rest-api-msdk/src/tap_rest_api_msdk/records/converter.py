@@ -11,6 +11,7 @@ import pyarrow as pa
 from singer_arrow import declared, types
 from singer_arrow.converter import Converted, RecordConverter, Rejection
 from singer_arrow.declared import Declared
+from singer_arrow.decoded import Decoded
 from singer_arrow.documents import Drift
 from singer_arrow.readers import UNFIT
 from tap_rest_api_msdk.config import StreamConfig
@@ -59,6 +60,13 @@ class Converter:
         return self._converter.record_type
 
     @property
+    def page_type(self) -> type[msgspec.Struct] | None:
+        """What the records of a page may be decoded to at once, with the rest of it; None where they are needed as they came."""
+        if self._is_nested or self.stream.keeps_raw or self._converter.is_careful:
+            return None
+        return self.record_type
+
+    @property
     def raw_columns(self) -> list[str]:
         """Those whose values `decoded` leaves as JSON text."""
         return self._converter.raw_columns
@@ -76,7 +84,8 @@ class Converter:
     def convert(self, records: Sequence[msgspec.Raw]) -> Converted:
         """The records of a page as rows, and those that do not fit."""
         if not self._is_nested:
-            if flatten.may_matter(self.declared) and self._is_lenient and flatten.is_needed(records, self.declared):
+            is_clean = isinstance(records, Decoded) or not (flatten.may_matter(self.declared) and self._is_lenient)
+            if not is_clean and flatten.is_needed(records, self.declared):
                 self._is_nested = True
             else:
                 converted = self._converter.convert(self._with_raw(records, records))
@@ -96,9 +105,13 @@ class Converter:
         if self._is_nested:
             return None
         try:
-            found: list[Any] = msgspec.json.decode(
-                b"[" + b",".join(self._with_raw(records, records)) + b"]",
-                type=list[self._converter.record_type],  # type: ignore[name-defined]
+            found: list[Any] = (
+                records.structs
+                if isinstance(records, Decoded)
+                else msgspec.json.decode(
+                    b"[" + b",".join(self._with_raw(records, records)) + b"]",
+                    type=list[self._converter.record_type],  # type: ignore[name-defined]
+                )
             )
             return found, self._converter.batch(found)
         except UNFIT:

@@ -6,14 +6,15 @@ One pass of msgspec where the paths are plain, else a walk over the whole answer
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import Any
 
 import msgspec
 
+from singer_arrow.decoded import Decoded
 from tap_rest_api_msdk import jsonpaths
 from tap_rest_api_msdk.client.answers import Answer
 from tap_rest_api_msdk.errors import ToldError, Unreadable
@@ -31,7 +32,7 @@ class Page(msgspec.Struct, frozen=True, dict=True):
     `doubled` the records that came a second time and are not in `records`. `what` names stream and page in messages.
     """
 
-    records: list[msgspec.Raw]
+    records: Sequence[msgspec.Raw]
     sent: int
     total: int | None = None
     token: Any = None
@@ -49,7 +50,8 @@ class Page(msgspec.Struct, frozen=True, dict=True):
         return list(map(bytes, self.records))
 
 
-Read = Callable[[bytes], tuple[list[msgspec.Raw], int, Any, Any]]
+_Found = tuple[Sequence[msgspec.Raw], int, Any, Any]  # records, how many the API sent, total and token
+Read = Callable[[bytes], _Found]
 
 
 class Envelope:
@@ -57,12 +59,11 @@ class Envelope:
 
     def __init__(self, records_path: str, total_path: str | None, token_path: str | None, error_paths: Sequence[str]) -> None:
         self.filters = jsonpaths.filters(records_path)  # some of what the API sends may be no record
-        self._read = _typed(records_path, total_path, token_path, error_paths) or _walking(
-            records_path, total_path, token_path, error_paths
-        )
+        self._typed = _typed(records_path, total_path, token_path, error_paths)
+        self._read = self._typed or _walking(records_path, total_path, token_path, error_paths)
 
-    def page(self, answer: Answer, what: str = "") -> Page:
-        """The page of an answer.
+    def page(self, answer: Answer, what: str = "", record_type: type[msgspec.Struct] | None = None) -> Page:
+        """The page of an answer; its records are Decoded where the paths are plain and each is of `record_type`.
 
         Raises Unreadable for what is no JSON, ToldError for an error in the place of records, msgspec.ValidationError for JSON
         that is not what the paths say.
@@ -72,7 +73,8 @@ class Envelope:
         if answer.status not in (200, 201, 202, 203) or body.strip() in _NO_PAGE:
             return Page([], 0, links=links, headers=headers, exists=False, status=answer.status, what=what)
         try:
-            records, sent, total, token = self._read(body)
+            made = self._typed.made(body, record_type) if record_type and isinstance(self._typed, _Plain) else None
+            records, sent, total, token = made or self._read(body)
         except RecursionError:
             raise msgspec.ValidationError("the answer is nested too deeply") from None
         except msgspec.ValidationError:
@@ -91,8 +93,8 @@ def _typed(records_path: str, total_path: str | None, token_path: str | None, er
     }
     if records_at is None or (total_path and others["total"] is None) or (token_path and others["token"] is None):
         return None
-    listed = msgspec.json.Decoder(list[msgspec.Raw])
     if not records_at:
+        listed = msgspec.json.Decoder(list[msgspec.Raw])
         return None if total_path or token_path else lambda body: _counted(listed.decode(body))
     places = {"records": tuple(records_at)} | {name: tuple(place) for name, place in others.items() if place}
     for number, path in enumerate(error_paths):
@@ -102,32 +104,65 @@ def _typed(records_path: str, total_path: str | None, token_path: str | None, er
         places[f"error{number}"] = tuple(place)
     if _meet(list(places.values())):
         return None
-    kinds: dict[Place, Any] = dict.fromkeys(places.values(), msgspec.Raw)
-    whole: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_struct(kinds))
-    usual: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_struct(kinds | {places["records"]: list[msgspec.Raw] | None}))
+    return _Plain(records_path, places, [*others])
 
-    def read(body: bytes) -> tuple[list[msgspec.Raw], int, Any, Any]:
+
+class _Plain:
+    """Reads answers whose records, total and token are at places of their own: `others` names the last two."""
+
+    def __init__(self, records_path: str, places: Mapping[str, Place], others: Sequence[str]) -> None:
+        self._records_path, self._places, self._others = records_path, places, others
+        self._kinds: dict[Place, Any] = dict.fromkeys(places.values(), msgspec.Raw)
+        self._whole = msgspec.json.Decoder(_struct(self._kinds))
+        self._usual = self._decoder(msgspec.Raw)
+        self._made: tuple[Any, msgspec.json.Decoder[Any]] = (msgspec.Raw, self._usual)  # for the newest record type
+        self._listed = msgspec.json.Decoder(list[msgspec.Raw])
+
+    def _decoder(self, record: Any) -> msgspec.json.Decoder[Any]:
+        return msgspec.json.Decoder(_struct(self._kinds | {self._places["records"]: list[record] | None}))
+
+    def made(self, body: bytes, record_type: type[msgspec.Struct]) -> _Found | None:
+        """The same with records decoded to a type; None where one is not of it, and where there are none."""
+        known, decoder = self._made
+        if known is not record_type:
+            decoder = self._decoder(record_type)
+            self._made = (record_type, decoder)
+        try:
+            envelope = decoder.decode(body)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            return None
+        structs = _at(envelope, self._places["records"])
+        if not structs:
+            return None
+        return Decoded(structs, partial(self._raws, body)), len(structs), *self._values(envelope)
+
+    def _raws(self, body: bytes) -> list[msgspec.Raw]:
+        found: list[msgspec.Raw] = _at(self._usual.decode(body), self._places["records"])
+        return found
+
+    def _values(self, envelope: Any) -> Iterator[Any]:
+        """Total and token."""
+        return (_value(_at(envelope, self._places[name]) if name in self._places else None) for name in self._others)
+
+    def __call__(self, body: bytes) -> _Found:
+        """Records, how many the API sent, total and token. Raises what Envelope.page does."""
         with suppress(msgspec.ValidationError):
-            envelope = usual.decode(body)
-            if plain := _at(envelope, places["records"]):
-                total, token = (_at(envelope, places[name]) if name in places else None for name in others)
-                return plain, len(plain), _value(total), _value(token)
-        envelope = whole.decode(body)
-        found = {name: _at(envelope, place) for name, place in places.items()}
+            envelope = self._usual.decode(body)
+            if plain := _at(envelope, self._places["records"]):
+                return plain, len(plain), *self._values(envelope)
+        envelope = self._whole.decode(body)
+        found = {name: _at(envelope, place) for name, place in self._places.items()}
         raw = found["records"]
         text = bytes(raw) if raw is not None else b"null"
-        records = listed.decode(text) if text[:1] == b"[" else [raw] if text[:1] == b"{" else []
+        records = self._listed.decode(text) if text[:1] == b"[" else [raw] if text[:1] == b"{" else []
         if not records:
             _refuse_errors([bytes(v).decode() for name, v in found.items() if name.startswith("error") and v is not None])
             if raw is None or text[:1] not in (b"[", b"n"):
-                raise msgspec.ValidationError(f"there is no list of records at {records_path}")
-        total, token = found.get("total"), found.get("token")
-        return records, len(records), _value(total), _value(token)
-
-    return read
+                raise msgspec.ValidationError(f"there is no list of records at {self._records_path}")
+        return records, len(records), *self._values(envelope)
 
 
-def _counted(records: list[msgspec.Raw]) -> tuple[list[msgspec.Raw], int, Any, Any]:
+def _counted(records: list[msgspec.Raw]) -> _Found:
     return records, len(records), None, None
 
 
@@ -181,7 +216,7 @@ def _walking(records_path: str, total_path: str | None, token_path: str | None, 
     def first(path: Any, answer: Any) -> Any:
         return next((match.value for match in path.find(answer)), None) if path is not None else None
 
-    def read(body: bytes) -> tuple[list[msgspec.Raw], int, Any, Any]:
+    def read(body: bytes) -> _Found:
         answer = json.loads(body, parse_float=_Number, parse_constant=_no_constant)
         found = [match.value for match in records_at.find(answer)]
         if len(found) == 1 and isinstance(found[0], list):
