@@ -35,6 +35,7 @@ from sandbox.without_pandas import hide_pandas
 @click.option("--collation", default=collations.DEFAULT, show_default=True, help="The database's collation.")
 @click.option("--clock-offset", default=0.0, show_default=True, help="Seconds that the server's clock is ahead.")
 @click.option("--count-rows", is_flag=True, help="Count the rows that statements look at (sys.dm_os_performance_counters).")
+@click.option("--threads", default=1, show_default=True, help="Threads that one statement may use; its clients want the rest.")
 @click.option("--instance", default="", help="Name of the instance: SQL Server Browser tells its port over UDP 1434.")
 @click.option("--keytab", type=click.Path(path_type=Path, dir_okay=False), help="Keys of its service, for integrated logins.")
 @click.option("--windows-login", default="", help="DOMAIN\\\\name that may log in so.")
@@ -53,6 +54,7 @@ def main(
     collation: str,
     clock_offset: float,
     count_rows: bool,
+    threads: int,
     instance: str,
     keytab: Path | None,
     windows_login: str,
@@ -72,7 +74,7 @@ def main(
         files = tuple(map(ParquetTable.parse, parquet))
         named = collations.collation(collation).name
         content = Content(None if only_parquet else scale, files, tables, named)
-        store = Store(data, database, content, faults, clock_offset, count_rows, copies)
+        store = Store(data, database, content, faults, clock_offset, count_rows, copies, threads)
     except (ValueError, SqlError) as problem:
         raise click.UsageError(str(problem)) from None
     try:

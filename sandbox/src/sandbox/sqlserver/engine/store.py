@@ -57,12 +57,13 @@ class Store:
         clock_offset: float = 0,
         counts_rows: bool = False,
         copies: Path | None = None,
+        threads: int = 1,
     ) -> None:
         self.database = database
         self.looked_at = LookedAt() if counts_rows else None
         self.faults = Faults(faults, database)
         self.clock_offset = clock_offset  # seconds that the server's clock is ahead
-        self.main = _opened(folder, database, content, copies)
+        self.main = _opened(folder, database, content, copies, threads)
         self.catalog = Catalog(self.main, database)
         for given in content.parquet:
             spec = self.catalog.spec(given.schema, given.table)
@@ -148,7 +149,7 @@ class Store:
             self._ended.wait(_WAIT_SECONDS)
 
 
-def _opened(folder: Path, database: str, content: Content, copies: Path | None) -> duckdb.DuckDBPyConnection:
+def _opened(folder: Path, database: str, content: Content, copies: Path | None, threads: int) -> duckdb.DuckDBPyConnection:
     """The file in the folder, made anew unless it holds this content; `copies`: see `_copied`."""
     stamp, file = folder / "version", folder / "store.duckdb"
     code = _code_stamp()
@@ -162,8 +163,8 @@ def _opened(folder: Path, database: str, content: Content, copies: Path | None) 
         else:
             shutil.copyfile(_copied(copies, code, wanted, database, content), file)
         stamp.write_text(wanted)
-    # one thread: each connection has its own, and the clients share this machine
-    return duckdb.connect(str(file), config={"threads": 1, "preserve_insertion_order": True})
+    # each connection has its own thread besides, and the clients share this machine
+    return duckdb.connect(str(file), config={"threads": threads, "preserve_insertion_order": True})
 
 
 def _copied(copies: Path, code: str, wanted: str, database: str, content: Content) -> Path:
