@@ -169,6 +169,34 @@ def test_another_replication_key_reads_the_stream_whole_once_and_says_so(key: st
     assert three.document(f"dbo-{name}")["mode"] == ("merge" if key else "append") and told not in three.said
 
 
+@pytest.mark.parametrize(("first", "then"), [([], ["id"]), (["id"], ["id", "part"]), (["id"], [])])
+def test_another_key_reads_an_incremental_stream_whole_once_and_says_so(
+    first: list[str], then: list[str], server: Counterpart, tap: Tap
+) -> None:
+    """Rows that were merged by another key, or appended, are in Delta as that one said."""
+    name = f"Keyed{len(first)}{len(then)}"
+    execute(server, f"CREATE TABLE dbo.{name} (id int NOT NULL, part int NOT NULL, c int NOT NULL)")
+    execute(server, f"INSERT INTO dbo.{name} VALUES (1, 1, 1), (2, 1, 2), (3, 1, 3)")
+
+    def keyed(key: list[str]) -> dict[str, Any]:
+        return options(name, **{"key": key} if key else {})
+
+    one = good(tap.read(**keyed(first)))
+    was, now = (", ".join(each) or "none" for each in (first, then))
+    told = f"its key was ({was}) and is ({now}): this load reads the stream whole"
+    steps, _ = tap.steps(one.state, **keyed(then))
+    assert steps[f"dbo-{name}"]["mode"] == "overwrite" and told in steps[f"dbo-{name}"]["warnings"]
+    two = good(tap.read(one.state, **keyed(then)))
+    document = two.document(f"dbo-{name}")
+    assert document["mode"] == "overwrite" and ids(two, f"dbo-{name}") == ([1, 2, 3] if then else [1, 2])
+    assert told in document["notes"] and told in two.said
+    execute(server, f"INSERT INTO dbo.{name} VALUES (4, 1, 4)")
+    three = good(tap.read(two.state, **keyed(then)))
+    assert three.document(f"dbo-{name}")["mode"] == ("merge" if then else "append") and told not in three.said
+    old = {"bookmarks": {f"dbo-{name}": {k: v for k, v in one.state["bookmarks"][f"dbo-{name}"].items() if k != "key_columns"}}}
+    assert told not in good(tap.read(old, **keyed(then))).said, "a bookmark that does not say so is gone on from"
+
+
 def test_a_bookmark_above_everything_the_source_has_stays_and_is_told(server: Counterpart, tap: Tap) -> None:
     execute(
         server,

@@ -232,6 +232,19 @@ def test_an_incremental_stream_resumes_behind_its_bookmark(tmp_path: Path) -> No
     assert behind["value"]["bookmarks"]["things"]["replication_key_value"] == "2026-01-25T00:00:00.000000"
 
 
+def test_another_key_reads_an_incremental_stream_whole_once_and_says_so(tmp_path: Path) -> None:
+    stream = {"replication_key": "at", "primary_keys": ["id"]}
+    told = "its key was (id) and is (at, id): this load reads the stream whole"
+    with api(lambda _, query: page(query, ROWS, total=len(ROWS))) as url:
+        state = sync(url, tmp_path / "first", stream=stream)[-1]["value"]
+        state = sync(url, tmp_path / "next", state, stream=stream | {"primary_keys": ["at", "id"]})[-1]["value"]
+        [document] = documents(tmp_path / "next")
+        assert (document["mode"], document["key_columns"], document["rows"]) == ("overwrite", ["at", "id"], len(ROWS))
+        assert told in document["notes"]
+        sync(url, tmp_path / "then", state, stream=stream | {"primary_keys": ["id", "at"]})
+        assert documents(tmp_path / "then") == [], "nothing has changed: the order of a key's columns makes no difference"
+
+
 def test_new_columns_of_an_incremental_stream_are_read_whole_once_and_others_are_refused_alone(tmp_path: Path) -> None:
     def filtering(_: int, query: dict[str, list[str]]) -> Answer:
         since = query.get("changed", ["gt "])[0].removeprefix("gt ")

@@ -59,3 +59,4 @@ def _run(command: batch.Command) -> None:
         batch.write(batch_output.discover(run))
     else:
         batch_output.sync(run, batch_output.choices(run, command.catalog), command.state, batch.write)
+    exits.done(PROGRAM)

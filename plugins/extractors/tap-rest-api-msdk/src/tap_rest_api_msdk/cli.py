@@ -53,6 +53,7 @@ def _run(command: batch.Command) -> None:
         batch.write(batch_output.discover(parsed))
     else:
         batch_output.sync(parsed, command.config["batch_config"], command.catalog, command.state, batch.write)
+    exits.done(PROGRAM)
 
 
 def _doctor(arguments: Sequence[str]) -> None:

@@ -18,9 +18,15 @@ log = logging.getLogger(settings_of.PROGRAM)
 
 
 def main() -> None:
-    """Runs the target, or answers `--check` without what only reading messages needs."""
-    if check.asked(sys.argv[1:]):
+    """Runs the target, at once where it is called as Meltano calls it, or answers `--check` without what reading needs."""
+    arguments = sys.argv[1:]
+    if check.asked(arguments):
         sys.exit(check.answer(settings_of.Settings))
+    if arguments[:1] == ["--config"] and len(arguments) == 2:
+        with importing():
+            from target_parquet import run
+        _stage(Path(arguments[1]))
+        return
     with importing():
         import click
 
@@ -52,6 +58,7 @@ def _stage(config: Path | None) -> None:
     exits.note_beginning(settings_of.PROGRAM)
     try:
         _run(settings_of.read(config))
+        exits.done(settings_of.PROGRAM)
     except SettingsRefused as error:
         _fail(error, Exit.CONFIGURATION)
     except (TargetError, ArrowSingerError) as error:

@@ -7,7 +7,7 @@ loads have read so far, with its Arrow type as text. What is not the same any mo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from singer_arrow.errors import SelectionRefused
@@ -15,6 +15,7 @@ from singer_arrow.errors import SelectionRefused
 if TYPE_CHECKING:
     import pyarrow as pa
 
+KEY = "key_columns"  # in a bookmark: the key that its loads were merged by; none where they were appended
 OnNewColumn = Literal["backfill", "null"]
 Columns = Mapping[str, str]
 
@@ -44,6 +45,18 @@ def known_columns(bookmark: Mapping[str, Any]) -> Columns | None:
     """The columns that a bookmark holds; None where it is of an older version, which did not write them."""
     found = bookmark.get("columns")
     return found if isinstance(found, Mapping) else None
+
+
+def other_key(bookmark: Mapping[str, Any], now: Sequence[str]) -> tuple[str, ...]:
+    """What is said where a bookmark is of another key than the stream has now: rows were merged by that, or not at all.
+
+    Nothing of a bookmark of an older version, which does not hold it.
+    """
+    before = bookmark.get(KEY)
+    if not isinstance(before, list) or {*before} == {*now}:
+        return ()
+    was, is_now = (", ".join(map(str, each)) or "none" for each in (before, now))
+    return (f"its key was ({was}) and is ({is_now}): this load reads the stream whole",)
 
 
 def compare(

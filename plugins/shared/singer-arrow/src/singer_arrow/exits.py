@@ -39,6 +39,19 @@ class Exit(IntEnum):
     TERMINATED = 143
 
 
+_done = False
+
+
+def done(program: str) -> None:
+    """All is done and written: the process of this program may end without taking Python apart.
+
+    Nothing changes in another process, which has more to do. Gain: 0.01 of 0.3 CPU seconds of tap-mssql (`perf stat -r 8`).
+    """
+    global _done
+    sys.stdout.flush()
+    _done = Path(getattr(sys.modules["__main__"], "__file__", None) or "").name == program
+
+
 def leave(program: str, message: object, code: int) -> NoReturn:
     """Says on standard error why the program ends, and ends it. Raises SystemExit."""
     tell(program, message, code)
@@ -127,7 +140,8 @@ def on_signals(program: str) -> None:
 
 
 def _leave_at_once(code: Callable[[], int | None]) -> None:
-    """Ends the process when it has cleaned up, where `code` then says that a signal came, without taking Python apart.
+    """Ends the process when it has cleaned up, where `code` then says that a signal came, or it is `done`, without taking Python
+    apart.
 
     Threads that are still in C++ would be unwound through it otherwise: "terminate called without an active exception".
     """
@@ -135,7 +149,9 @@ def _leave_at_once(code: Callable[[], int | None]) -> None:
     def leave_now() -> None:
         ending = code()
         if ending is None:
-            return
+            if not _done:
+                return
+            ending = Exit.DONE
         atexit.unregister(leave_now)
         atexit._run_exitfuncs()  # of others
         for stream in (sys.stdout, sys.stderr):

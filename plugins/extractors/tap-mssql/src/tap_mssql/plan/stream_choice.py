@@ -180,11 +180,13 @@ class StreamChoice:
         return (self.options.where or "").strip()
 
     def _other_rows(self, state: Mapping[str, Any]) -> tuple[str, ...]:
-        """What is said where the bookmark is of another condition, or another query, than the stream has now."""
+        """What is said where the bookmark is of another condition, query or key than the stream has now."""
         if not (self.is_incremental or self.is_log_based) or bookmarks.position(state) is None:
             return ()
         if str(state.get(QUERY) or "") != self.table.fingerprint:
             return ("its query is not the one it was: this load reads the stream whole",)
+        if self.is_incremental and (told := bookmarks.other_key(state, self.key)):
+            return told
         before = str(state.get(WHERE) or "")
         if before == self.where:
             return ()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from singer_arrow.again import Again
+from singer_arrow.bookmarks import KEY
 from singer_arrow.documents import Cursor
 from tap_mssql.plan import key_ranges, statements, tracking
 from tap_mssql.plan.key_order import KeyOrder
@@ -180,7 +181,7 @@ def _again(request: TableRequest, window: Window | None) -> Again | None:
 
 def _mark(request: TableRequest, window: Window | None, changes: Changes | None) -> dict[str, Any]:
     """What the bookmark holds besides the end of the window."""
-    mark = changes.mark if changes else window.mark if window else {}
+    mark = changes.mark if changes else {**window.mark, KEY: list(request.key)} if window else {}
     said = {WHERE: request.where, QUERY: request.table.fingerprint}
     return mark | {name: value for name, value in said.items() if value}
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from singer_arrow.bookmarks import KEY
 from singer_arrow.errors import SelectionRefused
 from singer_arrow.facts import utc_text
 from tap_mssql.errors import Drifted
@@ -39,7 +40,7 @@ class Since:
         """From a bookmark; None for one that is not of change tracking."""
         if state.get("change_version") is None:
             return None
-        key = tuple(map(str, state.get("key_columns") or ()))
+        key = tuple(map(str, state.get(KEY) or ()))
         begun, number = state.get("tracked_since"), state.get("object_id")
         return cls(int(state["change_version"]), number, key, begun, str(state.get("read_at") or ""))
 
@@ -141,7 +142,7 @@ def _changes(session: Session, table: Table, since: Since | None, facts: Facts) 
     assert current is not None and least is not None
     why = "" if since is None else _why_whole(since, table, current, least, begun)
     at = datetime.now(UTC)
-    mark = {"object_id": table.object_id, "key_columns": list(table.key), "tracked_since": begun, "read_at": utc_text(at)}
+    mark = {"object_id": table.object_id, KEY: list(table.key), "tracked_since": begun, "read_at": utc_text(at)}
     if since is None or why:
         return Changes(None, current, False, mark, (f"{why}: this load reads the stream whole",) if why else ())
     keys = int(session.exactly_one(f"SELECT COUNT_BIG(*) FROM {changes(table, since.version)}", may_scan=True)[0])

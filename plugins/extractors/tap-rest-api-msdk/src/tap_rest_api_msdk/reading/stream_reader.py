@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from singer_arrow import declared, noted
 from singer_arrow.again import AGAIN, Again, move
-from singer_arrow.bookmarks import columns_of, compare, known_columns
+from singer_arrow.bookmarks import KEY, columns_of, compare, known_columns, other_key
 from singer_arrow.documents import Mode
 from singer_arrow.errors import DamagedPart, Failure
 from tap_rest_api_msdk import bookmarks, pages, progress, schemas
@@ -144,7 +144,7 @@ class StreamReader:
         finally:
             self._client.stop.set()
         if self.choice.is_incremental:
-            bookmark["columns"] = columns_of(self._selected)
+            bookmark.update({"columns": columns_of(self._selected), KEY: list(self.choice.key)})
         self._tell(walks.received, began)
 
     def look(self, bookmark: Mapping[str, Any]) -> Look:
@@ -273,14 +273,16 @@ class StreamReader:
         return pa.schema([schema.field(name) for name in self.choice.names(schema.names)])
 
     def _compared(self, bookmark: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
-        """The bookmark, or none where new columns ask for the whole stream, and notes. Raises SelectionRefused."""
+        """The bookmark, or none where new columns or another key ask for the whole stream, and notes. Raises SelectionRefused."""
         if self.choice.reached(bookmark) is None:
             return bookmark, ()
-        now = columns_of(self._selected)
-        changes = compare(self.choice.stream, known_columns(bookmark), now, self._config.on_new_column)
-        for note in changes.notes:
+        notes, reads_whole = other_key(bookmark, self.choice.key), True
+        if not notes:
+            now = columns_of(self._selected)
+            reads_whole, notes = compare(self.choice.stream, known_columns(bookmark), now, self._config.on_new_column)
+        for note in notes:
             log.warning("%s: %s", self.choice.stream, note)
-        return ({} if changes.reads_whole else bookmark), changes.notes
+        return ({} if reads_whole else bookmark), notes
 
     def _plan(self, root: Path, start: str | None, is_first: bool, notes: tuple[str, ...]) -> LoadPlan:
         choice = self.choice
@@ -316,7 +318,9 @@ class StreamReader:
             return None
         upto = bookmarks.later(self._converter.schema.field(key).type, start, greatest)
         if upto is not None:
-            bookmark.update(replication_key=key, replication_key_value=upto, columns=columns_of(read))
+            bookmark.update(
+                {"replication_key": key, "replication_key_value": upto, "columns": columns_of(read), KEY: list(self.choice.key)}
+            )
         else:
             bookmark.clear()  # of a stream without records: the next load is the first one
         return upto
