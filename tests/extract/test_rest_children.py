@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,18 @@ def test_a_child_stream_is_the_same_as_records(tmp_path: Path) -> None:
     assert records.records("lines") == parts.staged("lines") == [{"order": o, "line": n} for o in range(1, 13) for n in range(o)]
     assert records.records("orders") == parts.staged("orders")
     assert records.messages[-1]["value"].get("currently_syncing") is None
+
+
+def test_the_sdks_own_test_of_a_configuration_tries_the_parents_and_passes(tmp_path: Path) -> None:
+    """`--test` stops behind the first record of each stream; a child is read of a whole parent only."""
+    with api(family) as url:
+        (tmp_path / "config.json").write_text(json.dumps(of_family(url)))
+        tried = subprocess.run(
+            [runs.tap(), "--config", str(tmp_path / "config.json"), "--test"], capture_output=True, text=True, check=False
+        )
+    assert tried.returncode == 0, tried.stderr
+    sent = [json.loads(line) for line in tried.stdout.splitlines()]
+    assert [each["record"] for each in sent if each["type"] == "RECORD"] == [{"id": 1}]
 
 
 def test_a_child_stream_without_its_whole_parent_sends_no_record(tmp_path: Path) -> None:

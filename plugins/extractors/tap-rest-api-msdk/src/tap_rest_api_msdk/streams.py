@@ -38,6 +38,11 @@ class RestStream(Stream):
         self.primary_keys = stream.primary_keys
         self.replication_key = stream.replication_key
 
+    @property
+    def is_of_parent(self) -> bool:
+        """Whether it is read for each record of another stream."""
+        return self._stream.parent is not None
+
     def log(self, message: str, *args: Any, level: int = logging.INFO, **kwargs: Any) -> None:
         """The SDK's own lines, for those who ask for them: a stream's own line comes when it is finished."""
         super().log(message, *args, level=min(level, logging.DEBUG), **kwargs)
