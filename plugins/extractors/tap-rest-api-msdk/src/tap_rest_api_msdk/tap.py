@@ -56,7 +56,9 @@ class TapRestApi(Tap):
     def run_sync_dry_run(self, dry_run_record_limit: int | None = 1, streams: Iterable[Stream] | None = None) -> bool:
         """`--test`: one record of each stream, but for those that are read for each record of a parent that is read whole."""
         chosen = self.streams.values() if streams is None else streams
-        return super().run_sync_dry_run(dry_run_record_limit, [each for each in chosen if not (isinstance(each, RestStream) and each.is_of_parent)])
+        return super().run_sync_dry_run(
+            dry_run_record_limit, [each for each in chosen if not (isinstance(each, RestStream) and each.is_of_parent)]
+        )
 
     @property
     def streams(self) -> dict[str, Stream]:
