@@ -38,11 +38,6 @@ class RestStream(Stream):
         self.primary_keys = stream.primary_keys
         self.replication_key = stream.replication_key
 
-    @property
-    def is_of_parent(self) -> bool:
-        """Whether it is read for each record of another stream."""
-        return self._stream.parent is not None
-
     def log(self, message: str, *args: Any, level: int = logging.INFO, **kwargs: Any) -> None:
         """The SDK's own lines, for those who ask for them: a stream's own line comes when it is finished."""
         super().log(message, *args, level=min(level, logging.DEBUG), **kwargs)
@@ -66,6 +61,8 @@ class RestStream(Stream):
 
     def get_records(self, context: Context | None) -> Iterator[Record]:
         """Yields the records, typed and checked as in a load. Raises TapError or ArrowSingerError."""
+        if self._stream.parent and self.ABORT_AT_RECORD_COUNT is not None:
+            return  # `--test` reads one record of each stream, and so no parent whole
         self._read = self._reading()
         is_for_json = self._is_plain and not self._is_incremental  # the SDK looks for bookmarks in dictionaries
         parent = self._families.parent(self._read.choice)

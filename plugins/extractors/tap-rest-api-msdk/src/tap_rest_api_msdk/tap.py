@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from singer_arrow import exits
@@ -52,13 +51,6 @@ class TapRestApi(Tap):
         known = [stream_choice.known(stream, entries.get(stream.name)) for stream in model.streams]
         families = Families(model.streams, model.settings.max_children)
         return [RestStream(self, sample.completed(stream, model, client), model, client, families) for stream in known]
-
-    def run_sync_dry_run(self, dry_run_record_limit: int | None = 1, streams: Iterable[Stream] | None = None) -> bool:
-        """`--test`: one record of each stream, but for those that are read for each record of a parent that is read whole."""
-        chosen = self.streams.values() if streams is None else streams
-        return super().run_sync_dry_run(
-            dry_run_record_limit, [each for each in chosen if not (isinstance(each, RestStream) and each.is_of_parent)]
-        )
 
     @property
     def streams(self) -> dict[str, Stream]:
