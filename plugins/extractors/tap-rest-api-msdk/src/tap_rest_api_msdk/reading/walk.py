@@ -20,7 +20,7 @@ from tap_rest_api_msdk.reading.guards import PageGuard, PlaceGuard, RecordGuard
 from tap_rest_api_msdk.reading.identity import Identity, Name
 from tap_rest_api_msdk.records.envelope import Page
 
-_IN_ADVANCE = 4 << 20  # bytes of pages, which take some three times as many when their records are decoded
+_IN_ADVANCE = 6 << 20  # bytes of pages, which take some three times as many when their records are decoded
 
 
 class At(msgspec.Struct, frozen=True):
