@@ -59,6 +59,11 @@ def _json_of(value: Any) -> bytes:
 
 
 def _shortest(raw: msgspec.Raw) -> bytes:
-    """A value's JSON, text without escapes that need not be."""
+    """A value's JSON, text without escapes that need not be; half a surrogate pair is left as it is."""
     text = bytes(raw)
-    return msgspec.json.encode(msgspec.json.decode(text)) if text[:1] == b'"' and b"\\" in text else text
+    if text[:1] != b'"' or b"\\" not in text:
+        return text
+    try:
+        return msgspec.json.encode(msgspec.json.decode(text))
+    except msgspec.MsgspecError:
+        return text
