@@ -59,11 +59,6 @@ def _json_of(value: Any) -> bytes:
 
 
 def _shortest(raw: msgspec.Raw) -> bytes:
-    """A value's JSON, text without escapes that need not be; half a surrogate pair is left as it is."""
+    """A value's JSON, text without escapes that need not be."""
     text = bytes(raw)
-    if text[:1] != b'"' or b"\\" not in text:
-        return text
-    try:
-        return msgspec.json.encode(msgspec.json.decode(text))
-    except msgspec.MsgspecError:
-        return text
+    return msgspec.json.encode(msgspec.json.decode(text)) if text[:1] == b'"' and b"\\" in text else text
