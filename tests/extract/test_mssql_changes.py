@@ -265,6 +265,22 @@ def test_a_load_that_broke_is_not_gone_on_with_in_a_database_restored_to_before_
         assert "it was restored" in ran.said and "going on with" not in ran.said, ran.said
 
 
+def test_a_whole_load_that_broke_is_not_gone_on_with_behind_a_truncate(
+    server: Counterpart, faults: Callable[..., None], tmp_path: Path
+) -> None:
+    """As many rows in each range as before may be other rows, and no change of them is known."""
+    delta = Delta(server, tmp_path, "Refilled", f"INSERT INTO dbo.Refilled VALUES {TEN}")
+    faults({"match": READ + r"\[Id\], .*FROM \[dbo\]\.\[Refilled\]", "skip": 2, "error": 229, "times": None})
+    ran = delta.tap.read(delta.state, range_rows=3, max_parallel=1)
+    assert ran.code == 3 and not ran.streams, ran.said
+    faults()
+    delta.does("TRUNCATE TABLE dbo.Refilled", f"INSERT INTO dbo.Refilled VALUES {TEN.replace('v', 'w')}")
+    ran = good(delta.tap.read(delta.state, range_rows=3))
+    assert "the version since which its changes are tracked changed" in ran.said and "going on with" not in ran.said, ran.said
+    delta.take(ran)
+    assert {row["V"] for row in delta.rows.values()} == {f"w{n}" for n in range(10)}
+
+
 def test_changes_that_are_forgotten_while_they_are_read_are_no_changes_and_the_table_is_read_whole(
     server: Counterpart, faults: Callable[..., None], tmp_path: Path
 ) -> None:

@@ -199,5 +199,6 @@ def _identity(
         "its where": request.where,
         "the load's mode": [request.mode, *map(str, request.ranges)] if request.ranges else request.mode,
         "the version that changes are read from": changes.since if changes else None,
+        "the version since which its changes are tracked": changes.mark["tracked_since"] if changes else None,
         "the replication key's window": {**window.identity, "end_value": request.end_value} if window else None,
     }
