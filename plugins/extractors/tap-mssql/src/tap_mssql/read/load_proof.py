@@ -27,7 +27,8 @@ def at_the_end(load: Load, source: Source) -> int | None:
     finished, plan = load.ranges.finished, load.opened
     had_rows = len(finished) > 1 and not plan.is_part and any(each.rows for each in finished)
     if had_rows and source.boundary(plan, Range(), 1) is None:
-        raise Drifted(load.stream, f"{plan.source_schema}.{plan.source_table}", ["it was emptied"], lambda: load.request)
+        table = f"{plan.source_schema}.{plan.source_table}"
+        raise Drifted(load.stream, table, ["it was emptied"], lambda: load.request, is_same_shape=True)
     if plan.proves_key:
         load.look(sum(each.rows for each in finished))
         if repeated := source.repeated_key(plan):
