@@ -59,6 +59,11 @@ class RecordsLoad:
         self._facts: dict[str, FactsOfColumn] = {}
         self._is_given_up = False
 
+    @staticmethod
+    def check(schema: Message) -> None:
+        """Raises what the constructor does for a SCHEMA that cannot be."""
+        columns_of(schema)
+
     def declare(self, schema: Message) -> None:
         """A SCHEMA that came again: columns may come with it. Raises MessageRefused where others or the key changed."""
         if (schema.key_properties or []) != self._keys:

@@ -8,8 +8,8 @@ import os
 import uuid
 from collections.abc import Iterable
 from datetime import datetime
+from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, TextIO
 
 from singer_arrow import batch
@@ -109,19 +109,17 @@ class Run:
 
     def _check_unused_schemas(self) -> None:
         """Fails the streams of which a SCHEMA came that cannot be, and nothing else."""
-        for stream, message in self._schemas.items():
-            if stream not in self._done and stream not in self._failed:
-                try:
-                    _records_load().columns_of(message)
-                except (TargetError, ArrowSingerError) as error:
-                    self._fail(stream, error)
+        for stream in sorted(self._schemas.keys() - self._done - self._failed.keys()):
+            try:
+                _records_load().check(self._schemas[stream])
+            except (TargetError, ArrowSingerError) as error:
+                self._fail(stream, error)
 
     def _records(self, stream: str) -> RecordsLoad:
         load = self._open.get(stream)
         if load is None:
             testimony = self._hearing.of(stream)
-            made = _records_load().RecordsLoad
-            load = made(self._schemas[stream], testimony, self._output, self._settings, self._run_id)
+            load = _records_load()(self._schemas[stream], testimony, self._output, self._settings, self._run_id)
             self._open[stream] = load
         if isinstance(load, PartsLoad):
             raise MessageRefused(f"stream {stream}: records and parts came in one load")
@@ -245,12 +243,13 @@ class Run:
             self._state = None
 
 
-def _records_load() -> ModuleType:
+@cache
+def _records_load() -> type[RecordsLoad]:
     """What takes records, imported when the first one comes: pyarrow comes with it."""
     with importing():
-        from target_parquet import records_load
+        from target_parquet.records_load import RecordsLoad
 
-        return records_load
+    return RecordsLoad
 
 
 def told(manifest: Manifest) -> tuple[str, dict[str, Any]]:
