@@ -131,12 +131,14 @@ def test_without_a_total_the_first_offset_must_be_stated(tmp_path: Path) -> None
         sync(url, tmp_path, total_path=None, pagination_initial_offset=None)
 
 
-def test_an_api_that_ignores_the_offset_is_found_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pages", [2, 3])
+@pytest.mark.parametrize("overlap_pages", [False, True])
+def test_an_api_that_ignores_the_offset_is_found_out(pages: int, overlap_pages: bool, tmp_path: Path) -> None:
     def deaf(_: int, query: dict[str, list[str]]) -> Answer:
-        return 200, {"data": ROWS[:CAP], "total": 30}, {}
+        return 200, {"data": ROWS[:CAP], "total": pages * CAP}, {}
 
     with api(deaf) as url, pytest.raises(ShortLoad, match="two pages in a row hold the same 10 records"):
-        sync(url, tmp_path)
+        sync(url, tmp_path, overlap_pages=overlap_pages)
 
 
 def test_server_errors_and_retry_after_dates_are_waited_out(tmp_path: Path) -> None:

@@ -28,13 +28,9 @@ class PageGuard:
         before = self._seen.setdefault(found, self._pages)
         return before if before < self._pages else None
 
-    def known_as(self, content: Hashable) -> None:
-        """The last page is known by this as well."""
-        self._seen.setdefault(hash(content), self._pages)
-
-    def is_first(self, texts: Sequence[bytes]) -> bool:
-        """Whether these are the records of the first page."""
-        return self._seen.get(hash(tuple(texts))) == 1
+    def is_first(self, content: Hashable) -> bool:
+        """Whether this is what the first page held."""
+        return self._seen.get(hash(content)) == 1
 
 
 class RecordGuard:

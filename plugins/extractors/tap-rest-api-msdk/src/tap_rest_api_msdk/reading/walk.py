@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -123,7 +123,8 @@ class Walk:
 
     def _without_overlap(self, at: At, page: Page) -> Page:
         """The page without the record in front of it. Raises Moved where that is another one now."""
-        if at.probes and self.pages == 1 and self.received == self.total and self._guard.is_first(page.texts):
+        is_alone = at.probes and self.pages == 1 and self.received == self.total
+        if is_alone and page.records and self._guard.is_first(self._mark(page)):
             self.is_deaf = True
             return page
         if at.overlaps and page.exists:
@@ -165,7 +166,7 @@ class Walk:
         if self.is_deaf:
             return
         self.received += page.sent - page.doubled
-        if page.records and (same := self._seen(at, page)) and (self.keyed or self.total is None):
+        if page.records and (same := self._guard.seen(self._mark(page))) and (self.keyed or self.total is None):
             raise self._repeated(page, same == self.pages - 1, at.probes)
         if self.total is None and self.pages > 1:
             self._records = self._records or RecordGuard()
@@ -179,15 +180,11 @@ class Walk:
                 f"stream {self.stream}: the API has more than {limit} records", action="raise or remove pagination_results_limit"
             )
 
-    def _seen(self, at: At, page: Page) -> int | None:
-        """The number of the page that held the same records. Of a key, and where the total says what to expect, their ends do."""
-        ends = (self._known_by.name(page.records, 0), self._known_by.name(page.records, -1), page.sent) if self.keyed else None
-        if ends and at.expected is not None:
-            return self._guard.seen(ends)
-        same = self._guard.seen(tuple(page.texts))
-        if ends:
-            self._guard.known_as(ends)
-        return same
+    def _mark(self, page: Page) -> Hashable:
+        """What a page is known by: its ends where its records have keys and the total says how many there are, else all of it."""
+        if self.keyed and self.total is not None:
+            return self._known_by.name(page.records, 0), self._known_by.name(page.records, -1), page.sent
+        return tuple(page.texts)
 
     def _repeated(self, page: Page, in_a_row: bool, is_behind_total: bool) -> Repeated:
         name, or_total = self.paging.next_param, ", and check total_path" if is_behind_total else ""
