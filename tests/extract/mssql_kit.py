@@ -12,11 +12,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
+import msgspec
 import mssql_python
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -211,7 +212,7 @@ class Tap:
         chosen = [(choice, bookmarks.get(choice.stream, {})) for choice in batch_output.choices(run, self.catalog)]
         with run.session() as session:
             found = explain.steps(chosen, run.settings, run.isolation, session, refused)
-        return {step.stream: asdict(step) for step in found}, "\n".join(map(str, refused.values()))
+        return {step.stream: msgspec.structs.asdict(step) for step in found}, "\n".join(map(str, refused.values()))
 
     def ran(self, process: subprocess.Popen[bytes]) -> Ran:
         try:

@@ -6,11 +6,11 @@ import json
 import socket
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from mssql_python.connection_string_parser import _ConnectionStringParser
 from settings_kit import at
 

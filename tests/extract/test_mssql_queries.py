@@ -15,7 +15,7 @@ from singer_arrow.errors import SettingsRefused
 from tap_mssql.config.settings import parse
 from tap_mssql.doctor import checks
 from tap_mssql.server.table import Table
-from tap_mssql.singer import batch_output
+from tap_mssql.singer import batch_output, reconciling
 from tap_mssql.singer.run import Run
 
 # A literal with what a careless reader would take for a parameter, a quote and an end; a column that an outer join fills up.
@@ -220,7 +220,7 @@ def test_reconcile_and_repair_compare_it_as_one_range(server: Counterpart, tmp_p
     config = Tap(server, tmp_path).config(**only())
     run = Run(parse(config), config["batch_config"])
     choices = batch_output.choices(run, None)
-    [table] = run.figures(choices).tables
+    [table] = reconciling.figures(run, choices).tables
     assert not table.problem and table.bounds == [] and [each.rows for each in table.ranges] == [57]
     with run.reading_requests([choices[0].request({}).repairing([KeyRange(None, None)])]) as scheduler:
         [load] = list(scheduler.ended())

@@ -13,7 +13,7 @@ from sandbox.launch import Counterpart, counterpart
 from singer_arrow.documents import KeyRange
 from tap_mssql.config.conditions import problem
 from tap_mssql.config.settings import parse
-from tap_mssql.singer import batch_output
+from tap_mssql.singer import batch_output, reconciling
 from tap_mssql.singer.run import Run
 
 WHERE = "[state] = N'it''s (open' OR n % 10 = 3"
@@ -78,7 +78,7 @@ def test_reconcile_and_repair_keep_to_it(server: Counterpart, tmp_path: Path) ->
     config = Tap(server, tmp_path).config(**options("Keyed"))
     run = Run(parse(config), config["batch_config"])
     choices = batch_output.choices(run, None)
-    [table] = run.figures(choices).tables
+    [table] = reconciling.figures(run, choices).tables
     assert not table.problem and sum(each.rows for each in table.ranges) == 75
     request = choices[0].request({}).repairing([KeyRange("10", "20")])
     with run.reading_requests([request]) as scheduler:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from singer_arrow.bookmarks import OnNewColumn
 from tap_rest_api_msdk import schemas
@@ -20,8 +21,7 @@ _DRIFT: Mapping[str | None, OnSchemaDrift] = {"refuse": "freeze", "ignore": "dis
 _ERRORS = ("$.error", "$.errors")
 
 
-@dataclass(frozen=True)
-class Paging:
+class Paging(Struct, frozen=True):
     """How pages are asked for and found. `size` is None where no limit is asked for; `token_path` None where it is not set."""
 
     style: str
@@ -48,8 +48,7 @@ class Paging:
         return self.style == "single_page_paginator"
 
 
-@dataclass(frozen=True)
-class StreamConfig:
+class StreamConfig(Struct, frozen=True):
     """One stream: where its records are, what they are, and how new ones are asked for. `schema` is None until it is inferred."""
 
     name: str
@@ -74,8 +73,7 @@ class StreamConfig:
     paging: Paging
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """What bounds requests: seconds and bytes of one answer, answers at once (0: as many as help), requests a second (0: any)."""
 
     timeout: float
@@ -84,8 +82,7 @@ class Limits:
     per_second: float
 
 
-@dataclass(frozen=True)
-class TapConfig:
+class TapConfig(Struct, frozen=True):
     """The whole configuration. Times are in seconds."""
 
     settings: Settings

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
+from msgspec import Struct, field
 
 from singer_arrow import again, documents, names
 from singer_arrow.again import Again
@@ -26,8 +26,7 @@ TAP = "tap-rest-api-msdk"
 _LIMITS = PartLimits(group_bytes=2 * 2**20)  # beside a row group, memory holds pages as text, and as what is made of them
 
 
-@dataclass(frozen=True)
-class LoadPlan:
+class LoadPlan(Struct, frozen=True):
     """What is known of a load before its first record.
 
     `start_read` is the bookmark it reads from, `start` the same where the API is told so that it leaves out what is older;

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from singer_arrow import batch
 from singer_arrow.errors import Failure
@@ -20,8 +22,7 @@ from tap_rest_api_msdk.reading.stream_reader import StreamReader
 HEADS = ("stream", "mode", "from", "pages by", "pages", "records")
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(Struct, frozen=True):
     """One stream. `records` is the API's total of what the load asks for, `pages` what follows from it; None where not known.
 
     `bookmark`: what the load reads from, None for everything. `problem` says why it could not be looked at.

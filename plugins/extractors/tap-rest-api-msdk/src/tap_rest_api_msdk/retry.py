@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+
+from msgspec import Struct
 
 FIRST_WAIT = 0.25
 LONGEST_WAIT = 30.0
@@ -17,8 +18,7 @@ _RESET = ("x-ratelimit-reset", "ratelimit-reset", "x-rate-limit-reset")
 _EPOCH = 10**9  # a greater number is a moment, a smaller one a number of seconds
 
 
-@dataclass(frozen=True)
-class Patience:
+class Patience(Struct, frozen=True):
     """Limits in seconds, counted from a request's first failure: of failures, and of being told to wait.
 
     `header` is where the API says how long to wait, `extension` what is added; `in_message`: its answer's `message` says it too.

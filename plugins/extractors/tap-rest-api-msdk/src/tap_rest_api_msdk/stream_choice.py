@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from singer_arrow import catalog
 from singer_arrow.catalog import FULL_TABLE, INCREMENTAL, Entry
@@ -13,8 +15,7 @@ from tap_rest_api_msdk.config import StreamConfig
 from tap_rest_api_msdk.schemas import JsonSchema
 
 
-@dataclass(frozen=True)
-class StreamChoice:
+class StreamChoice(Struct, frozen=True):
     """One stream. `deselected` are the columns that the catalog leaves out; keys and the replication key never are."""
 
     config: StreamConfig

@@ -9,9 +9,10 @@ stream is being read), `_sync_children` (a child's STATE between two records of 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
+
+from msgspec import Struct
 
 _BEING_READ = ("progress_markers", "starting_replication_value", "replication_key_signpost")  # the SDK removes them at the end
 _EVERY = 10_000  # records between two STATEs of the SDK
@@ -25,8 +26,7 @@ class Verdict(Enum):
     UNSAID = "unsaid"
 
 
-@dataclass
-class Testimony:
+class Testimony(Struct):
     """What a tap has said of one stream so far.
 
     `has_cursor`: the stream is incremental, so that a bookmark tells how far its records go. `is_parent`: records of another

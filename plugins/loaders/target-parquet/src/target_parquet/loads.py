@@ -5,12 +5,12 @@ Importing this module does not import pyarrow, which would be more than half of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote, urlparse
 
 import msgspec
+from msgspec import Struct
 
 from singer_arrow import documents, durable, footer, names
 from singer_arrow.documents import LoadDocument, Manifest
@@ -40,8 +40,7 @@ class Load(Protocol):
         """Leaves nothing of an incomplete load behind; the tap's own spool stays for its next try."""
 
 
-@dataclass(frozen=True)
-class NamedPart:
+class NamedPart(Struct, frozen=True):
     """A part of one of our taps that holds what its name says: bytes, hex sha256, and rows and columns by its footer."""
 
     path: Path

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from msgspec import Struct
 
 from singer_arrow import compute as pc
 from singer_arrow.documents import PartFile
@@ -25,8 +25,7 @@ MOST_ROWS = 10_000  # more than that are not compared, and so come with each loa
 Group = tuple[pq.ParquetFile, int]  # a row group: its part, its number there
 
 
-@dataclass(frozen=True)
-class Again:
+class Again(Struct, frozen=True):
     """Which rows come again: those with the greatest value of `column` (`ties`), those without any (`nulls`), or `everything`.
 
     `top`: the greatest value of a text column, whose order is the source's own.

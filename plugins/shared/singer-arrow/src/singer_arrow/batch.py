@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from msgspec import Struct
 
 from singer_arrow.errors import Failure, NameRefused, SelectionRefused, SomeFailed
 
@@ -20,8 +21,7 @@ _IN_PROGRESS = ("progress_markers", "replication_key_signpost", "starting_replic
 _OF_THE_SDK = ("stream_maps", "flattening_enabled")  # what the SDK adds to a tap's output; then it is the SDK's to do
 
 
-@dataclass
-class Command:
+class Command(Struct):
     """What a tap was asked for: its configuration, a catalog and a state where given; `discover` wants the catalog only."""
 
     config: dict[str, Any]

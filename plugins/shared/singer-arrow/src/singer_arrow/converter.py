@@ -14,12 +14,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 import pyarrow as pa
+from msgspec import Struct
 
 from singer_arrow import compute as pc
 from singer_arrow import evolving, json_text, names
@@ -36,8 +36,7 @@ _SUFFIX_100NS = "_100ns"
 _DIGITS_100NS = ("datetime2", "datetime2(7)", "datetimeoffset", "datetimeoffset(7)", "")
 
 
-@dataclass(frozen=True, order=True)
-class Rejection:
+class Rejection(Struct, frozen=True, order=True):
     """A record that is not in the batch: its place in what was converted (from 0), the field (None: the record itself), why,
     and the record's JSON as it came."""
 

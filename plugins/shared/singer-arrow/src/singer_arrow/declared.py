@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
+from msgspec import Struct
 
 from singer_arrow import types
 from singer_arrow.errors import TypeRefused
@@ -15,8 +15,7 @@ from singer_arrow.errors import TypeRefused
 JsonSchema = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Declared:
+class Declared(Struct, frozen=True):
     """One column: its Arrow field; `source_type` as declared (x-sql-datatype, or "").
 
     `is_json`: a text column that keeps the JSON text of any value. `is_secret` (`x-secret: true`): its values stand in no dead

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 FAILED = 3  # exit code
 _MARKS = {"ok": "ok     ", "warning": "warning", "failed": "FAILED ", "not available": "n/a    "}
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One finding; `not available`: it could not be tried here. `fix` says what to do; empty where nothing is."""
 
     name: str

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from msgspec import Struct, field
 
 from singer_arrow import compute as pc
 from singer_arrow import durable, names
@@ -20,8 +20,7 @@ from singer_arrow.facts import FactsOfColumn
 FOOTER_KEY = b"lighthouse.part"
 
 
-@dataclass(frozen=True)
-class PartLimits:
+class PartLimits(Struct, frozen=True):
     """When a part and a row group are full: rows, and bytes on disk (part) or in memory (row group)."""
 
     part_rows: int = 1_000_000
@@ -30,8 +29,7 @@ class PartLimits:
     group_bytes: int = 32 * 2**20
 
 
-@dataclass
-class PartWriter:
+class PartWriter(Struct, dict=True):
     """Writes the batches of one load, or of one range of it, as parts in `folder`; memory holds one row group.
 
     `key_columns` gives parts their min/max key when rows come in key order (`ordered`). `range_number` is the text of the
@@ -228,8 +226,7 @@ def repeats(values: pa.Array, sample: int = 8_192) -> bool:
     return not pa.types.is_floating(values.type) and pc.count_distinct(first).as_py() * 2 < len(first)
 
 
-@dataclass(frozen=True)
-class CheckedPart:
+class CheckedPart(Struct, frozen=True):
     """A part whose name, hash and footer agree: rows, bytes, hex sha256, Arrow schema, and the footer's facts (or None)."""
 
     path: Path

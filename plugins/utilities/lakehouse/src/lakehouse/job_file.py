@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
+
+from msgspec import Struct
 
 PACKAGE = "lakehouse.job"
 FOLDER = Path(__file__).with_name("job")
@@ -18,8 +19,7 @@ DROPPER = Path(__file__).with_name("table_dropper.py")  # sent as it is, and nev
 MAIN = "main"
 
 
-@dataclass(frozen=True)
-class Module:
+class Module(Struct, frozen=True):
     """One module: its docstring, import lines from elsewhere by the name they bind, siblings, top-level names, remaining text."""
 
     name: str

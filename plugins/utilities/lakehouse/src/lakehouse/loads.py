@@ -8,11 +8,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+from msgspec import Struct
 
 from lakehouse.errors import UploadError, WorkspaceError
 from lakehouse.stages.base import Stage
@@ -22,8 +22,7 @@ from singer_arrow.documents import VERSION, Manifest, rows_and_deletes
 READS = 4  # manifests read from the stage at once
 
 
-@dataclass(frozen=True)
-class StagedLoad:
+class StagedLoad(Struct, frozen=True):
     """A manifest and the bytes it was read from. `source` is the folder: `sqlserver` or `api`."""
 
     source: str

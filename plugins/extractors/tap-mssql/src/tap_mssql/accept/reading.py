@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -12,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
+from msgspec import Struct, field
 
 from singer_arrow import documents
 from singer_arrow.documents import LoadDocument
@@ -30,8 +30,7 @@ _KEPT = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     """One stream's load: its document, its rows and the keys that were deleted, each in the order of their parts."""
 
     document: LoadDocument
@@ -44,8 +43,7 @@ class Loaded:
         return found
 
 
-@dataclass(frozen=True)
-class Ran:
+class Ran(Struct, frozen=True):
     """What a run brought, by the names of the tables; `error` is what it said in the end, empty where all went well."""
 
     loads: dict[str, Loaded]
@@ -53,8 +51,7 @@ class Ran:
     error: str = ""
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """The tap with the settings that reach the server, and a spool in a folder."""
 
     settings: Settings

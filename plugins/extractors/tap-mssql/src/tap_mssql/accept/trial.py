@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from singer_arrow.findings import Finding
 from tap_mssql.accept.place import Place
@@ -14,8 +15,7 @@ from tap_mssql.server.retry import DRIVER_ERRORS
 REPORT = "report this, with the server's version, which the first lines tell"
 
 
-@dataclass(frozen=True)
-class Trial:
+class Trial(Struct, frozen=True):
     """What a trial is given."""
 
     place: Place

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from singer_arrow.errors import ArrowSingerError, SelectionRefused
 from tap_mssql.config.settings import Settings
@@ -25,8 +27,7 @@ _BINARY = re.compile(r"_BIN2?(_UTF8)?$", re.IGNORECASE)  # learn.microsoft.com, 
 _ENDLESS = 100_000  # characters a line may have: no name is ever cut
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(Struct, frozen=True):
     """One stream. Estimates are the server's statistics; None where it has none, or where a window or `where` decides.
 
     `looks`: how often the server looks at each row while one reader reads it.

@@ -8,14 +8,14 @@ rounding of datetime decide, whatever they are.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tap_mssql.read.ranges import Bound
 from tap_mssql.server.sql_types import SqlColumn, quote
 
 
-@dataclass(frozen=True)
-class KeyOrder:
+class KeyOrder(Struct, frozen=True):
     """Columns, none of which holds NULL in the rows that are read; they need not identify a row."""
 
     columns: tuple[SqlColumn, ...]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import pyarrow as pa
+from msgspec import Struct
 
 from singer_arrow import compute as pc
 from singer_arrow.errors import SelectionRefused, ValueRefused
@@ -17,8 +17,7 @@ _AS_TEXT = {"uniqueidentifier": 36, "hierarchyid": 900, "sql_variant": 4_000, "g
 _PER_CHARACTER = 5  # two in the driver's buffer (UTF-16), at most three in Arrow (UTF-8)
 
 
-@dataclass(frozen=True)
-class SelectItem:
+class SelectItem(Struct, frozen=True):
     """One column of the result: its Arrow field, its SQL, and the source's type as one declares it."""
 
     field: pa.Field

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from tap_mssql.plan.key_order import KeyOrder
 from tap_mssql.plan.window import UNIQUE
@@ -12,8 +12,7 @@ from tap_mssql.server.table import Table
 AS_TEXT = frozenset({"sql_variant", "hierarchyid", "geography", "geometry", "xml"})
 
 
-@dataclass(frozen=True)
-class Strategy:
+class Strategy(Struct, frozen=True):
     """`order` is None for a table that is read in one go; `by_replication_key`: the replication key leads the order."""
 
     order: KeyOrder | None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
+from msgspec import Struct
 
 from singer_arrow import bookmarks, catalog, names, types
 from singer_arrow.again import AGAIN
@@ -28,8 +28,7 @@ from tap_mssql.server.table import Table
 AUTO = "AUTO"  # of default_replication_method
 
 
-@dataclass(frozen=True)
-class StreamChoice:
+class StreamChoice(Struct, frozen=True, dict=True):
     """One stream. `deselected` are the columns that the catalog leaves out; keys and the replication key are never left out.
 
     `replication_method` is in capitals, and may be one that is not known: see `request`.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from singer_arrow.errors import SelectionRefused
 from tap_mssql.config.settings import Settings

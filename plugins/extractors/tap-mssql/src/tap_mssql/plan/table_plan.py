@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from singer_arrow.again import Again
 from singer_arrow.bookmarks import KEY
@@ -21,8 +22,7 @@ from tap_mssql.read.source import LoadPlan
 from tap_mssql.server.sql_types import SqlColumn
 
 
-@dataclass(frozen=True, kw_only=True)
-class TablePlan(LoadPlan):
+class TablePlan(LoadPlan, frozen=True, kw_only=True):
     """A LoadPlan of a SQL Server table."""
 
     request: TableRequest

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import pyarrow as pa
+from msgspec import Struct
+from msgspec.structs import replace
 
 from singer_arrow import bookmarks
 from singer_arrow.bookmarks import Columns, OnNewColumn
@@ -21,8 +22,7 @@ QUERY = "query"  # in a bookmark: the fingerprint of the query that they were re
 UNBOUNDED_BYTES = 64  # of a value whose declaration does not say how long it can be: a guess
 
 
-@dataclass(frozen=True)
-class TableRequest:
+class TableRequest(Struct, frozen=True):
     """A LoadRequest (read/source.py) of a SQL Server table.
 
     `key` identifies rows for merging; `set_key` is the one that the settings name, where they do. `bookmark` is the replication

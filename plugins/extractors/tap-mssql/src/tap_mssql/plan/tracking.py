@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from singer_arrow.bookmarks import KEY
 from singer_arrow.errors import SelectionRefused
@@ -25,8 +26,7 @@ CT = "[changed keys]"  # what CHANGETABLE is called in statements; with a space,
 _KEY = "changed key {}"
 
 
-@dataclass(frozen=True)
-class Since:
+class Since(Struct, frozen=True):
     """What the bookmark of a stream holds of the load before: its version, and the table, key and tracking that it is of."""
 
     version: int
@@ -45,8 +45,7 @@ class Since:
         return cls(int(state["change_version"]), number, key, begun, str(state.get("read_at") or ""))
 
 
-@dataclass(frozen=True)
-class Changes:
+class Changes(Struct, frozen=True):
     """What a load of a tracked table reads: `since` None for the whole table, else what changed since that version.
 
     `to`: the version that it is of. `keys`: how many changed, None where all rows are read. `is_idle`: nothing changed, and

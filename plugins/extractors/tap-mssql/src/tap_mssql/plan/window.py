@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from tap_mssql.server.sql_types import SqlColumn, quote
 
@@ -13,8 +14,7 @@ SECONDS = frozenset({"date", "datetime", "smalldatetime", "datetime2", "datetime
 WHOLE = frozenset({"tinyint", "smallint", "int", "bigint", "decimal", "numeric", "money", "smallmoney", "float", "real"})
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(Struct, frozen=True):
     """`from_ < column <= to`, exact text or None for an open end; `from_` itself too when it is included.
 
     `excludes_to`: the upper end itself waits, since rows with that value may still come (`is_open`). NULLs belong to no window:

@@ -7,12 +7,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 
-@dataclass(frozen=True, kw_only=True)
-class ReadLimits:
+
+class ReadLimits(Struct, frozen=True, kw_only=True):
     """What reading is held to. 0 in `rows_per_second` has no limit, in `resume_hours` and `restarts` allows none.
 
     `restarts`: how often a load begins again when its table changes while it is read.

@@ -10,7 +10,8 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from singer_arrow import noted
 from singer_arrow.parts import PartLimits, PartWriter
@@ -27,8 +28,7 @@ TRIES = 5  # of a range whose rows come and go, each of half as many rows
 _AT_REST = "read it when fewer rows come and go, or let the database ALLOW_SNAPSHOT_ISOLATION"
 
 
-@dataclass(frozen=True)
-class QueryResult:
+class QueryResult(Struct, frozen=True):
     """What one query brought: rows, seconds, the range they are of (cut short where it was), and what the source says it sent.
 
     `finer` is as in Answer.

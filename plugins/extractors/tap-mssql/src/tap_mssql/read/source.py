@@ -9,10 +9,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
+from msgspec import Struct, field
 
 from singer_arrow.again import Again
 from singer_arrow.documents import Cursor, KeyRange, Mode, OnDelete
@@ -45,8 +45,7 @@ class LoadRequest(Protocol):
         """Whether a bookmark decides what is read."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class LoadPlan:
+class LoadPlan(Struct, frozen=True, kw_only=True):
     """How a stream is read: the same for all its ranges.
 
     `kinds`: the ranges that make the whole, `("keys",)`, `("keys", "nulls")` or `("scan",)`, of changes

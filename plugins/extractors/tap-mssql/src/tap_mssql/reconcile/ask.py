@@ -12,10 +12,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from singer_arrow import names, types
 from singer_arrow.documents import ComparedColumn, KeyRange, RangeFigures, SourceFigures, SourceTable
@@ -91,8 +93,7 @@ def _described(
     )
 
 
-@dataclass(frozen=True)
-class _Table:
+class _Table(Struct, frozen=True):
     """One table being asked, on one session."""
 
     session: Session

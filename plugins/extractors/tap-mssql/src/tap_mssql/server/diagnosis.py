@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tap_mssql.server.kerberos_errors import kerberos_error
-from tap_mssql.server.known_errors import KNOWN_ERRORS, KnownError
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from tap_mssql.server.known_errors import KnownError
 
 _SQLSTATE = re.compile(r"^SQLSTATE:(\w{5}):", re.MULTILINE)
 _BRACKETED = re.compile(r"\[(Microsoft|ODBC Driver|SQL Server)[^\]]*\]")
@@ -27,8 +28,7 @@ _TIMED_OUT = re.compile(r"Timeout expired|timeout period|HYT0[01]", re.I)
 _ENTRA = re.compile(r"Entra ID|Azure AD|AADSTS|azure-identity|Credential", re.I)
 
 
-@dataclass(frozen=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """A diagnosed error. `number` is SQL Server's, where its message is known; `pause` the least seconds to wait before a try."""
 
     transient: bool
@@ -47,6 +47,9 @@ def diagnose(error: BaseException, *, azure: bool = False, first: bool = False) 
     `azure`: the host is one of Azure's, where "cannot open database" means that it wakes up. `first`: nothing was ever read from
     this server, so what does not answer is taken for wrongly configured instead of being waited for.
     """
+    from tap_mssql.server.kerberos_errors import kerberos_error  # both compile many patterns, which a good run never needs
+    from tap_mssql.server.known_errors import KNOWN_ERRORS
+
     text = f"{getattr(error, 'driver_error', '')} {driver_text(error)} {_state(error)}"
     if known := next((k for k in KNOWN_ERRORS if k.pattern.search(text)), None):
         return _known(known, azure)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from singer_arrow.errors import SelectionRefused
 from tap_mssql.config import patterns
@@ -135,8 +136,7 @@ def _rows(connection: Connection, query: str) -> Iterator[Sequence[Any]]:
     connection.execute("SELECT 1").close()
 
 
-@dataclass
-class _Index:
+class _Index(Struct):
     unique: bool
     primary: bool
     filtered: bool
@@ -148,8 +148,7 @@ class _Index:
         return tuple(self.columns[i] for i in sorted(self.columns))
 
 
-@dataclass
-class _Found:
+class _Found(Struct):
     head: Sequence[Any]
     columns: dict[int, SqlColumn] = field(default_factory=dict)
     indexes: dict[int, _Index] = field(default_factory=dict)

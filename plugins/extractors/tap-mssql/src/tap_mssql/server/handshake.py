@@ -11,9 +11,10 @@ import socket
 import ssl
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from tap_mssql.server.certificate import holds_authority
 
@@ -24,8 +25,7 @@ OPTIONS = struct.pack(">BHHBHHB6sB", 0, 11, 6, 1, 17, 1, 0xFF, bytes(6), 1)
 NOT_SUPPORTED = 2
 
 
-@dataclass(frozen=True)
-class Offer:
+class Offer(Struct, frozen=True):
     """`untrusted` says why the certificate is not trusted, empty where it is. `protocol` is empty where the server has no TLS."""
 
     protocol: str = ""

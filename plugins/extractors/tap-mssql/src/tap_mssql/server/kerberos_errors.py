@@ -6,14 +6,14 @@ Texts: the error tables of MIT krb5 1.20 (lib/krb5/error_tables), English whatev
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 KERBEROS = re.compile(r"SSPI Provider")
 _GUIDE = "docs/how-to-log-in-with-kerberos.md"
 
 
-@dataclass(frozen=True)
-class KerberosError:
+class KerberosError(Struct, frozen=True):
     """`passes`: another try may go well, where the server was read from before."""
 
     pattern: re.Pattern[str]

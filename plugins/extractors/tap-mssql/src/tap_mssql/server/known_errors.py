@@ -8,11 +8,11 @@ errors" and "Troubleshoot transient connection errors in Azure SQL Database".
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True)
-class KnownError:
+class KnownError(Struct, frozen=True):
     """One error. `pause`: seconds to leave the server alone at least; `azure`: there it passes by itself."""
 
     number: int

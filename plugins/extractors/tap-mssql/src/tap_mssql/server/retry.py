@@ -5,13 +5,17 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 import mssql_python
-import tenacity
 
 from tap_mssql.config.settings import Settings
 from tap_mssql.errors import ReadFailed, TapError
 from tap_mssql.server.diagnosis import Fault, diagnose, driver_text
+
+if TYPE_CHECKING:
+    import tenacity
 
 log = logging.getLogger("tap-mssql")
 DRIVER_ERRORS = (mssql_python.Error, RuntimeError)
@@ -26,7 +30,7 @@ def retrying(
     failure: type[TapError] = ReadFailed,
     safe: str | None = None,
     stopping: threading.Event | None = None,
-) -> Iterator[tenacity.AttemptManager]:
+) -> Iterator[AbstractContextManager[object]]:
     """Attempts at one operation: `for attempt in retrying(settings, "stream a-b"): with attempt: …`.
 
     A driver's error that passes by itself is waited for, each time with one line in the log; the waits of one operation
@@ -34,7 +38,41 @@ def retrying(
     (a TapError: what, why, what is `safe`, what to do). Other errors pass through at once. `first`: see
     diagnosis.diagnose. `stopping`, once set, ends waits early and allows no further attempt.
     """
-    event = stopping or threading.Event()
+    attempt = _FirstAttempt()
+    yield attempt
+    if attempt.error is None:
+        return
+    attempts = _attempts(settings, what, first, stopping or threading.Event())
+    try:
+        for number, again in enumerate(attempts):
+            if number:
+                yield again
+            else:
+                with again:
+                    raise attempt.error
+    except DRIVER_ERRORS as error:
+        tries = attempts.statistics.get("attempt_number", 1)
+        fault = diagnose(error, azure=settings.azure, first=first)
+        raise explained(failure, what, error, fault, tries, safe) from error
+
+
+class _FirstAttempt:
+    """Keeps a driver's error. What waits for a second attempt takes longer to import than most operations take to go well."""
+
+    error: BaseException | None = None
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        if isinstance(error, DRIVER_ERRORS):
+            self.error = error
+        return self.error is not None
+
+
+def _attempts(settings: Settings, what: str, first: bool, stopping: threading.Event) -> tenacity.Retrying:
+    """The attempts that `retrying` describes."""
+    import tenacity
 
     def fault(error: BaseException) -> Fault:
         return diagnose(error, azure=settings.azure, first=first)
@@ -48,26 +86,21 @@ def retrying(
         return pause + tenacity.wait_random_exponential(FIRST_WAIT, LONGEST_WAIT, min=LEAST_WAIT)(state)
 
     def spent(state: tenacity.RetryCallState) -> bool:
-        return event.is_set() or state.idle_for + state.upcoming_sleep > settings.retry_seconds
+        return stopping.is_set() or state.idle_for + state.upcoming_sleep > settings.retry_seconds
 
     def tell(state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         why = f"{fault(error).what} ({driver_text(error)})" if error else ""
         log.warning("%s: %s; try %d in %.1f s", what, why, state.attempt_number + 1, state.upcoming_sleep)
 
-    attempts = tenacity.Retrying(
-        sleep=tenacity.sleep_using_event(event),
+    return tenacity.Retrying(
+        sleep=tenacity.sleep_using_event(stopping),
         stop=spent,
         wait=wait,
         retry=tenacity.retry_if_exception(passes),
         before_sleep=tell,
         reraise=True,
     )
-    try:
-        yield from attempts
-    except DRIVER_ERRORS as error:
-        tries = attempts.statistics.get("attempt_number", 1)
-        raise explained(failure, what, error, fault(error), tries, safe) from error
 
 
 def explained(

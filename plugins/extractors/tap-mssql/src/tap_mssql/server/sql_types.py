@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import pyarrow as pa
+from msgspec import Struct
 
 from singer_arrow import types
 from singer_arrow.errors import SelectionRefused, TypeRefused
@@ -29,8 +29,7 @@ _NUMBERS = frozenset({"bit", "tinyint", "smallint", "int", "bigint", "decimal", 
 _ORDERABLE = _NUMBERS | _SIZED | frozenset(_STYLES) | {"uniqueidentifier", "timestamp"}
 
 
-@dataclass(frozen=True)
-class SqlColumn:
+class SqlColumn(Struct, frozen=True, dict=True):
     """A column as sys.columns describes it. `max_length` is in bytes, -1 for max."""
 
     name: str

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tap_mssql.server.sql_types import SqlColumn, quote
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(Struct, frozen=True):
     """A table or view: `key` is its primary key, else its best unique index without nullable columns, else empty.
 
     `sql` is the query of one's own that it is, with the key that one gave it, and `problem` why that cannot be read.

@@ -11,11 +11,12 @@ import msgspec
 
 from singer_arrow import batch, documents
 from singer_arrow.batch import Message
-from singer_arrow.documents import KeyRange, Reconciliation
+from singer_arrow.documents import KeyRange, Reconciliation, SourceFigures
 from singer_arrow.errors import Failure, SelectionRefused
 from tap_mssql.plan import key_ranges
 from tap_mssql.plan.stream_choice import StreamChoice
 from tap_mssql.plan.table_request import TableRequest
+from tap_mssql.reconcile import ask as asking
 from tap_mssql.singer import batch_output
 from tap_mssql.singer.run import Run
 
@@ -32,7 +33,12 @@ def ask(run: Run, choices: Sequence[StreamChoice], file: Path, only: Sequence[st
                 f"stream {name} is not one of those that are selected" + (f"; the nearest is {near[0]}" if near else ""),
                 action="entrypoint.sh plan lists them",
             )
-    documents.write(file, run.figures([c for c in choices if not only or c.stream in only]))
+    documents.write(file, figures(run, [c for c in choices if not only or c.stream in only]))
+
+
+def figures(run: Run, choices: Sequence[StreamChoice]) -> SourceFigures:
+    """What the streams' tables hold now, range by range."""
+    return asking.ask([c.request({}) for c in choices], run.settings, run.isolation)
 
 
 def repair(run: Run, choices: Sequence[StreamChoice], file: Path, write: Callable[[Message], None]) -> None:

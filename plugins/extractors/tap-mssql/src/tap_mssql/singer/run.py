@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from singer_arrow import batch
-from singer_arrow.documents import SourceFigures
 from tap_mssql.config.settings import Settings
 from tap_mssql.plan.stream_choice import StreamChoice
 from tap_mssql.plan.table_request import TableRequest
@@ -23,7 +22,6 @@ from tap_mssql.read.limits import ReadLimits
 from tap_mssql.read.load import Load
 from tap_mssql.read.scheduler import Scheduler
 from tap_mssql.read.spool import Spool
-from tap_mssql.reconcile.ask import ask
 from tap_mssql.server import discovery
 from tap_mssql.server.connection import Connection, connect
 from tap_mssql.server.retry import retrying
@@ -76,10 +74,6 @@ class Run:
                     found = [replace(table, is_tracked=table.object_id in tracked) for table in found]
         return found
 
-    def figures(self, choices: Sequence[StreamChoice]) -> SourceFigures:
-        """What the streams' tables hold now, range by range."""
-        return ask([c.request({}) for c in choices], self.settings, self.isolation)
-
     def reading(
         self, choices: Sequence[StreamChoice], bookmarks: Mapping[str, Mapping[str, Any]]
     ) -> AbstractContextManager[Scheduler]:
@@ -100,6 +94,8 @@ class Run:
     def spool(self) -> Iterator[Path]:
         """The folder of parts that are not adopted yet. Raises SelectionRefused for one that is no local folder."""
         if not self._batch_config:
+            import tempfile  # with all that it imports, as long as a question to the server
+
             with tempfile.TemporaryDirectory(prefix="tap-mssql-") as folder:
                 yield Path(folder)
             return

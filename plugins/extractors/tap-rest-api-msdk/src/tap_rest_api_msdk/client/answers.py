@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 from urllib.parse import quote, urlencode, urljoin, urlsplit
+
+from msgspec import Struct, field
 
 from tap_rest_api_msdk.errors import Unreadable
 
@@ -14,8 +15,7 @@ _UNQUOTED = "%/:=&?~#+!$,;'@()*[]"
 _BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(Struct, frozen=True):
     """A GET: `params` go into the address, or as JSON into the body. `behind`: the page may be behind the last one."""
 
     url: str
@@ -33,8 +33,7 @@ class Request:
         return quote(self.url + (joint + query if query else ""), safe=_UNQUOTED)
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """Status, headers by their names in lower case, and the unpacked body. `url` has no query and no credentials."""
 
     status: int

@@ -7,11 +7,12 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tap_rest_api_msdk.client import answers
 from tap_rest_api_msdk.client.answers import Answer, Request
@@ -36,8 +37,7 @@ Read = TypeVar("Read")
 logging.getLogger(_TELLS_QUERIES).setLevel(logging.WARNING)
 
 
-@dataclass(frozen=True)
-class _Failure:
+class _Failure(Struct, frozen=True):
     """Why a try failed, and how many seconds the server asks for (None when it does not say)."""
 
     reason: str
@@ -45,8 +45,7 @@ class _Failure:
     throttled: bool = False
 
 
-@dataclass
-class ApiClient:
+class ApiClient(Struct, dict=True):
     """Asks the API at `base`; headers are those of every request, the login's come with `auth`.
 
     Credentials and headers of the settings go to the API's own host only, whatever redirects and links say. `stop` ends a wait

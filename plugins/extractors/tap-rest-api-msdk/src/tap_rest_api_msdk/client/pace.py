@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 MOST = 16
 _FIRST = 4
@@ -15,8 +16,7 @@ _QUICK, _SLOW = 2.0, 4.0  # times what the quickest answer took
 _LOOK_SECONDS = 0.2  # a signal that comes just before a wait is seen behind it
 
 
-@dataclass(frozen=True)
-class Turn:
+class Turn(Struct, frozen=True):
     """A request under way: when it began, in monotonic seconds, how many were under way then, itself included, and its round."""
 
     began: float

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from string import Template
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from msgspec import Struct
 
 from tap_rest_api_msdk import bookmarks
 from tap_rest_api_msdk.client.answers import Request, is_same, joined
@@ -23,8 +24,7 @@ _GITHUB_SORTS = {
 }
 
 
-@dataclass(frozen=True)
-class Requests:
+class Requests(Struct, frozen=True):
     """Makes the requests of one load. `start` is what is read from, as the bookmark has it; None for everything.
 
     `values` are those of a parent's record, which stand in path and parameters for `{Column}`.

@@ -7,10 +7,11 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
+
+from msgspec import Struct, field
 
 _IDLE_SECONDS = 5.0
 _LOOK_SECONDS = 0.2  # a signal that comes just before a wait is seen behind it
@@ -50,8 +51,7 @@ class _Threads:
 _threads = _Threads()
 
 
-@dataclass
-class _Turns(Generic[Place, Result]):
+class _Turns(Struct, Generic[Place, Result]):
     """What waits for its turn, and how many are having theirs."""
 
     waiting: deque[tuple[Place, Future[Result]]] = field(default_factory=deque)

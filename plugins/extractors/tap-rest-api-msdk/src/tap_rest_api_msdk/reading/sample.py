@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from tap_rest_api_msdk import pages, schemas
 from tap_rest_api_msdk.client.answers import Answer

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
 
 import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from singer_arrow.converter import Converted
 from singer_arrow.decoded import joined
@@ -16,8 +17,7 @@ _RECORDS = 4096  # so many records are enough for one conversion
 _BYTES = 4 << 20  # and so many bytes of them
 
 
-@dataclass
-class Together:
+class Together(Struct):
     """Pages that wait to be converted, and where their walk is at rest behind each."""
 
     pages: list[Page] = field(default_factory=list)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from lakehouse.errors import WorkspaceError
 
@@ -20,8 +21,7 @@ class Entry(NamedTuple):
     modified: int = 0
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What the storage said while files were sent: `text` in its own words, empty when all went well.
 
     `is_final` says that another try is useless, `advice` is a sentence about what to do.

@@ -6,11 +6,11 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from lakehouse import job_file
 from lakehouse.errors import ConvertError, WorkspaceError
@@ -33,8 +33,7 @@ QUIET_S = 15.0  # what a run of the pipeline waits before it says what it waits 
 TOLD = ("load_id", "source", "stream", "table", "mode", "rows", "source_rows")
 
 
-@dataclass(frozen=True)
-class Conversion:
+class Conversion(Struct, frozen=True):
     """Runs of the job over one stage and one target; `say` takes lines of progress."""
 
     stage: Stage

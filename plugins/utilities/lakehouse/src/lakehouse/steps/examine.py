@@ -6,8 +6,9 @@ import os
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from urllib.request import getproxies_environment
+
+from msgspec import Struct
 
 from lakehouse.errors import LakehouseError, WorkspaceError
 from lakehouse.settings import Settings
@@ -24,8 +25,7 @@ FOLDER = "_doctor"
 CLI_SECONDS = 30
 
 
-@dataclass(frozen=True)
-class Examination:
+class Examination(Struct, frozen=True):
     """One look at a workspace. A file is written to the stage and removed again; nothing else changes."""
 
     settings: Settings

@@ -10,8 +10,9 @@ import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from lakehouse import published
 from lakehouse.loads import Found, read_staged
@@ -27,8 +28,7 @@ LISTS = 4  # folders listed at once
 Stream = tuple[str, str]  # source, and the stream's folder
 
 
-@dataclass(frozen=True)
-class Pruned:
+class Pruned(Struct, frozen=True):
     """Loads, and the files and bytes that were removed."""
 
     loads: int

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+from msgspec import Struct
 
 from lakehouse.loads import Found, PassedOver, StagedLoad, read_local, read_staged, staged_loads
 from lakehouse.published import newest
@@ -19,8 +19,7 @@ from singer_arrow.documents import LoadResult, PublishedDocument
 SETTLED = ("applied", "already", "superseded")  # statuses of loads that the ledger is done with
 
 
-@dataclass(frozen=True)
-class Inventory:
+class Inventory(Struct, frozen=True):
     """The loads here and on the stage (ids with their sources), and what is published of the target."""
 
     target: str

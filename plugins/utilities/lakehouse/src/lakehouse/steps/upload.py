@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from lakehouse.errors import UploadError
 from lakehouse.loads import StagedLoad
@@ -22,8 +23,7 @@ LONG = 100 << 20  # bytes whose sending takes long enough to be told
 HASHES = 2  # files hashed at once
 
 
-@dataclass(frozen=True)
-class Sent:
+class Sent(Struct, frozen=True):
     """What one upload did: files and bytes sent, files that were there."""
 
     files: int

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import Struct, field
 
 from lakehouse.errors import UploadError
 from lakehouse.loads import StagedLoad, parse
@@ -64,8 +64,7 @@ def notes(file: Path) -> Iterator[Note]:
                 continue
 
 
-@dataclass(frozen=True)
-class RunLoad:
+class RunLoad(Struct, frozen=True):
     """A load that a run read (`is_read`) or converted; `dataset` is known of what it read."""
 
     load: StagedLoad
@@ -95,8 +94,7 @@ class Read(NamedTuple):
     has_failed: bool
 
 
-@dataclass(frozen=True)
-class RunFacts:
+class RunFacts(Struct, frozen=True):
     """One run. Times are seconds since 1970; `failures` are what was said of what failed, without secrets."""
 
     run_id: str

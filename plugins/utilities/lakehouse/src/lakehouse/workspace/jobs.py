@@ -8,9 +8,9 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from msgspec import Struct
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_delay, wait_exponential
 
 from lakehouse.errors import ConvertError, LakehouseError
@@ -26,8 +26,7 @@ LOG_TAIL = 30  # lines
 ENVIRONMENT_VERSION = "2"  # of serverless compute: Python 3.11
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(Struct, frozen=True):
     """A run as runs/get tells it: with `state`, which all versions of the API have, or with `status` alone."""
 
     told: dict[str, Any]
