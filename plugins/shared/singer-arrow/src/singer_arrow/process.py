@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import os
+
+# Read while Arrow is imported. `pyarrow.set_memory_pool` reaches what Python allocates alone: the Parquet writer would go on with
+# Arrow's own pool, a gigabyte of huge pages.
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 import pyarrow as pa
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -57,6 +56,8 @@ def refuse_idle(patterns: Iterable[str], names: Sequence[Name], setting: str) ->
 
 
 def _near(pattern: str, names: Sequence[Name]) -> str:
+    import difflib  # only where something is wrong
+
     known = {".".join(name).lower(): ".".join(name) for name in names}
     near = difflib.get_close_matches(pattern.lower(), known, 3, 0.6)
     near += [low for low in known if low.endswith(f".{pattern.lower()}") and low not in near]

@@ -24,7 +24,11 @@ log = logging.getLogger("tap-mssql")
 
 def open_table(session: Session, request: TableRequest, settings: Settings) -> TablePlan:
     """How a table is read. Raises Drifted or SelectionRefused, or what the driver raises."""
-    drift.refuse(session, request)
+    version = drift.refuse(session, request)
+    return replace(_planned(session, request, settings), version=version)
+
+
+def _planned(session: Session, request: TableRequest, settings: Settings) -> TablePlan:
     refuse_condition(request, session)
     request = _permitted(request, session, settings)
     items = select_list(request.stream, request.columns, settings)

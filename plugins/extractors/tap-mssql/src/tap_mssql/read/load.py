@@ -91,7 +91,7 @@ class Load:
     def begin(self, plan: LoadPlan) -> None:
         """Gives the load its plan, its id and its time."""
         started = datetime.now(UTC)
-        self.plan, self.version, self.notes = plan, "", []
+        self.plan, self.version, self.notes = plan, plan.version, []
         self.load_id, self.started_at = names.load_id(self.run_id, PROGRAM, self.stream, started), utc_text(started)
         if self.restarts:
             self.notes.append(self.why_again)

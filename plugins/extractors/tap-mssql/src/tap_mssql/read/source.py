@@ -58,7 +58,8 @@ class LoadPlan(Struct, frozen=True, kw_only=True):
     `ranges`: what a repair reads again. `table_rows`: of the whole table, as the database estimates; None where it does not.
     `mark`: what the bookmark holds besides the end of the window. `is_idle`: there is nothing to read, and no load. `on_delete`:
     what becomes of deleted rows in Delta. `most_rows`: the load has no more, as far as is known beforehand. `again`: which
-    rows the next load of a stream with a replication key reads once more. `known`: the bookmark's fingerprint of those that this
+    rows the next load of a stream with a replication key reads once more. `version`: the table's when it was opened, see
+    Source.version. `known`: the bookmark's fingerprint of those that this
     load reads once more, where it would leave the bookmark in its place; else None.
     """
 
@@ -86,6 +87,7 @@ class LoadPlan(Struct, frozen=True, kw_only=True):
     is_idle: bool = False
     proves_key: bool = False  # nothing says that the key names each row once: the database is asked
     again: Again | None = None
+    version: str = ""
     known: str | None = None
     on_delete: OnDelete = "apply"
 
@@ -140,7 +142,7 @@ class Source(Protocol):
     def version(self, plan: Any, known: str) -> str:
         """The table's version, changed by whatever changes its columns. Raises Drifted where it is not what the plan reads.
 
-        `known` is the version it had when last looked at, empty to begin with: the same one needs no further look.
+        `known` is the version it had when last looked at, empty where it never was: the same one needs no further look.
         """
 
     def count(self, plan: Any, range_: Range) -> int:

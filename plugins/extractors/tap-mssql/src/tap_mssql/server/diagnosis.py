@@ -10,22 +10,22 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from tap_mssql.server.known_errors import KnownError
 
-_SQLSTATE = re.compile(r"^SQLSTATE:(\w{5}):", re.MULTILINE)
-_BRACKETED = re.compile(r"\[(Microsoft|ODBC Driver|SQL Server)[^\]]*\]")
-_LIBRARIES = re.compile(r"Failed to load the driver|libltdl|libodbc|lib\w+\.so", re.I)
-_TLS = re.compile(r"certificate|SSL Provider|\bTLS\b|self.signed|\bSSL\b", re.I)
-_OTHER_NAME = re.compile(r"subject name does not match host name", re.I)
-_NO_INSTANCE = re.compile(r"Error Locating Server/Instance", re.I)
-_NO_NAME = re.compile(r"0x2AF9|0x2AFA|No such host|Name or service not known", re.I)
-_NO_ANSWER = re.compile(r"TCP Provider|Login timeout|refused|server is not found|network", re.I)
-_LINK = re.compile(
-    r"Communication link failure|08S01|08003|08007|Connection not open|Connection failure during transaction|TCP Provider"
+# Text, which `re` compiles when it is first searched for: a good run searches for none.
+_SQLSTATE = r"(?m)^SQLSTATE:(\w{5}):"
+_BRACKETED = r"\[(Microsoft|ODBC Driver|SQL Server)[^\]]*\]"
+_LIBRARIES = r"(?i)Failed to load the driver|libltdl|libodbc|lib\w+\.so"
+_TLS = r"(?i)certificate|SSL Provider|\bTLS\b|self.signed|\bSSL\b"
+_OTHER_NAME = r"(?i)subject name does not match host name"
+_NO_INSTANCE = r"(?i)Error Locating Server/Instance"
+_NO_NAME = r"(?i)0x2AF9|0x2AFA|No such host|Name or service not known"
+_NO_ANSWER = r"(?i)TCP Provider|Login timeout|refused|server is not found|network"
+_LINK = (
+    r"(?i)Communication link failure|08S01|08003|08007|Connection not open|Connection failure during transaction|TCP Provider"
     r"|connection is broken|connection (is|was|has been|already) closed|closed connection|Connection handle not allocated"
-    r"|Physical connection is not usable|forcibly closed|Error code 0x(2745|2746|274C|274D|68|6E|6F|E9|102)\b",
-    re.I,
+    r"|Physical connection is not usable|forcibly closed|Error code 0x(2745|2746|274C|274D|68|6E|6F|E9|102)\b"
 )
-_TIMED_OUT = re.compile(r"Timeout expired|timeout period|HYT0[01]", re.I)
-_ENTRA = re.compile(r"Entra ID|Azure AD|AADSTS|azure-identity|Credential", re.I)
+_TIMED_OUT = r"(?i)Timeout expired|timeout period|HYT0[01]"
+_ENTRA = r"(?i)Entra ID|Azure AD|AADSTS|azure-identity|Credential"
 
 
 class Fault(Struct, frozen=True):
@@ -57,13 +57,13 @@ def diagnose(error: BaseException, *, azure: bool = False, first: bool = False) 
         return Fault(kerberos.passes and not first, kerberos.what, kerberos.advice)
     if first:
         return _unreachable(text)
-    if _TIMED_OUT.search(text):
+    if re.search(_TIMED_OUT, text):
         return Fault(True, "the server did not answer in time", "run again, or raise query_timeout")
-    if _LINK.search(text):
+    if re.search(_LINK, text):
         return Fault(True, "the connection broke", "run again; check the network if it keeps breaking")
     if re.search(r"Serialization failure|40001", text):
         return Fault(True, "the server gave up the transaction", "run again; it passes by itself")
-    return _unreachable(text) if _TLS.search(text) or _ENTRA.search(text) else _UNKNOWN
+    return _unreachable(text) if re.search(_TLS, text) or re.search(_ENTRA, text) else _UNKNOWN
 
 
 def _known(known: KnownError, azure: bool) -> Fault:
@@ -73,44 +73,44 @@ def _known(known: KnownError, azure: bool) -> Fault:
 
 
 def _unreachable(text: str) -> Fault:
-    if _LIBRARIES.search(text):
+    if re.search(_LIBRARIES, text):
         return Fault(
             False,
             "the driver needs system libraries",
             "scripts/setup pipeline puts them into the project's folder; in an image: apt-get install libltdl7 libkrb5-3 "
             "libgssapi-krb5-2",
         )
-    if _ENTRA.search(text):
+    if re.search(_ENTRA, text):
         return Fault(False, "Entra issued no token", "check authentication, client_id, client_secret and tenant")
-    if _OTHER_NAME.search(text):
+    if re.search(_OTHER_NAME, text):
         return Fault(
             False,
             "the server's certificate was issued for another name",
             "set TAP_MSSQL_HOST_NAME_IN_CERTIFICATE to the name in it, or TAP_MSSQL_HOST to that name",
         )
-    if _TLS.search(text):
+    if re.search(_TLS, text):
         return Fault(
             False,
             "the server's certificate is not trusted",
             "set TAP_MSSQL_SERVER_CERTIFICATE to the PEM file of its authority (or, only on a network that you trust, "
             "TAP_MSSQL_TRUST_SERVER_CERTIFICATE to true)",
         )
-    if _NO_INSTANCE.search(text):
+    if re.search(_NO_INSTANCE, text):
         advice = "check the instance's name in TAP_MSSQL_HOST and that UDP 1434 is open, or set TAP_MSSQL_PORT instead"
         return Fault(False, "SQL Server Browser knows no such instance", advice)
-    if _NO_NAME.search(text):
+    if re.search(_NO_NAME, text):
         return Fault(False, "there is no such host", "check TAP_MSSQL_HOST")
-    if _NO_ANSWER.search(text) or _LINK.search(text) or _TIMED_OUT.search(text):
+    if re.search(_NO_ANSWER, text) or re.search(_LINK, text) or re.search(_TIMED_OUT, text):
         return Fault(False, "the server does not answer", "check TAP_MSSQL_HOST and TAP_MSSQL_PORT")
     return _UNKNOWN
 
 
 def _state(error: BaseException) -> str:
-    found = _SQLSTATE.search(str(error))
+    found = re.search(_SQLSTATE, str(error))
     return found[1] if found else ""
 
 
 def driver_text(error: Any) -> str:
     """The driver's own words on one line, without its bracketed product names."""
     text = str(getattr(error, "ddbc_error", "") or error)
-    return re.sub(r"\s+", " ", _BRACKETED.sub("", _SQLSTATE.sub("", text))).strip(" .")
+    return re.sub(r"\s+", " ", re.sub(_BRACKETED, "", re.sub(_SQLSTATE, "", text))).strip(" .")
