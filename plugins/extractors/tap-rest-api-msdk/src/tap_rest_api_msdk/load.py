@@ -70,7 +70,14 @@ class Load:
         row_number = names.row_number(plan.schema.names) if plan.key_columns else None
         self._kept = 0  # rows
         self._writer = PartWriter(
-            plan.folder, load_id, plan.schema, plan.source_types, plan.key_columns, limits=_LIMITS, row_number=row_number
+            plan.folder,
+            load_id,
+            plan.schema,
+            plan.source_types,
+            plan.key_columns,
+            limits=_LIMITS,
+            row_number=row_number,
+            statistics=[plan.replication_key] if plan.replication_key else [],
         )
         limit = plan.max_dead_letters
         self.dead_letters = DeadLetters(plan.root, load_id, plan.stream, limit, secret)

@@ -36,6 +36,8 @@ class PartWriter(Struct, dict=True):
     range's place in the load, 4 digits or more: its parts are numbered `0007`, `0007.02`, `0007.03`; empty for a load
     that is read in one go, whose parts are numbered `0001`, `0002`. `row_number` names a column that the parts have beside the
     schema's: the number of each row in the load, from 1; it is for loads that are read in one go, and has no facts.
+    `statistics` are the columns whose least and greatest value each row group says: parts are read whole, so that others
+    need none, and they take a fifth of the time of writing.
     """
 
     folder: Path
@@ -47,6 +49,7 @@ class PartWriter(Struct, dict=True):
     limits: PartLimits = PartLimits()
     range_number: str = ""
     row_number: str | None = None
+    statistics: Sequence[str] = ()
     rows: int = 0
     files: list[PartFile] = field(default_factory=list)
 
@@ -142,7 +145,18 @@ class PartWriter(Struct, dict=True):
     def _open(self) -> pq.ParquetWriter:
         self._sink = pa.OSFile(str(self._temp()), "wb")
         few = [name for name in self.schema.names if any(repeats(batch.column(name)) for batch in self._waiting[:1])]
-        return pq.ParquetWriter(self._sink, self._written, compression="zstd", compression_level=1, use_dictionary=few or False)
+        return self._parquet(self._sink, few)
+
+    def _parquet(self, to: pa.NativeFile | Path, few: Sequence[str]) -> pq.ParquetWriter:
+        """A writer of a part whose columns of `few` different values have dictionaries."""
+        return pq.ParquetWriter(
+            to,
+            self._written,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=list(few) or False,
+            write_statistics=list(self.statistics) or False,
+        )
 
     def _write_group(self) -> None:
         if not self._waiting_rows:
@@ -170,9 +184,7 @@ class PartWriter(Struct, dict=True):
         with pq.ParquetFile(old) as file:
             first = file.schema_arrow.names
             few = [n for n in first if file.num_row_groups and _has_dictionary(file.metadata.row_group(0), first.index(n))]
-            with pq.ParquetWriter(
-                temp, self._written, compression="zstd", compression_level=1, use_dictionary=few or False
-            ) as writer:
+            with self._parquet(temp, few) as writer:
                 for group in range(file.num_row_groups):
                     table = file.read_row_group(group)
                     lacking = {f.name: pa.nulls(table.num_rows, f.type) for f in self._written if f.name not in first}

@@ -3,13 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
-
-# Read while Arrow is imported. `pyarrow.set_memory_pool` reaches what Python allocates alone: the Parquet writer would go on with
-# Arrow's own pool, a gigabyte of huge pages.
-os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-
-import pyarrow as pa
 
 # malloc.h of glibc; elsewhere mallopt is missing or refuses, and nothing is lost
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
@@ -17,11 +10,11 @@ _ARENAS, _KEPT = 2, 16 << 20
 
 
 def tame_memory(mapped: int = 4 << 20) -> None:
-    """Arrow's buffers come from malloc, whose arenas are few and whose large blocks go back at once. Before any thread starts.
+    """Arrow's buffers come from malloc (see the package), whose arenas are few and whose large blocks go back at once.
 
+    To be called before any thread starts.
     `mapped` is how large a block must be for that, in bytes: below the size of what is allocated over and over.
     """
-    pa.set_memory_pool(pa.system_memory_pool())
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, _ARENAS)

@@ -131,4 +131,14 @@ class Load:
         if range_.kind == "deletes":
             return PartWriter(self.folder, self.load_id, plan.key_schema, plan.source_types, [], False, limits, range_.number)
         key = list(plan.key_columns) if plan.is_in_key_order else []
-        return PartWriter(self.folder, self.load_id, plan.schema, plan.source_types, key, bool(key), limits, range_.number)
+        return PartWriter(
+            self.folder,
+            self.load_id,
+            plan.schema,
+            plan.source_types,
+            key,
+            bool(key),
+            limits,
+            range_.number,
+            statistics=[plan.again.column] if plan.again else [],
+        )
