@@ -72,7 +72,7 @@ def _watch(pid: int, measured: Measured, done: threading.Event) -> None:
             except (psutil.Error, OSError):
                 continue
             name = _PROGRAM.search(" ".join(words))
-            if name and process is not root:
+            if name:
                 measured.peak[name[1]] = max(measured.peak.get(name[1], 0.0), memory)
             if words and Path(words[0]).name not in ("bash", "sh"):
                 together += own
