@@ -110,6 +110,20 @@ def test_plain_meltano_run_works_in_the_image(image: Image, variables: dict[str,
     assert [form for form in forms(image.secrets) if form in done.stdout + done.stderr + shown.stdout] == []
 
 
+def test_a_terminal_of_docker_shows_how_far_each_stream_is(image: Image, variables: dict[str, str], work: Path) -> None:
+    streams = {"TAP_MSSQL_STREAMS": "HumanResources.Department", "TAP_REST_API_MSDK__SELECT": '["!*.*"]'}
+    slowly = {"TAP_MSSQL_MAX_ROWS_PER_SECOND": "5"}  # of sixteen
+    env = write_env(work / "terminal.env", variables | streams | slowly)
+    done = image.run("-t", "--network", "host", "--env-file", str(env), *mounted(work), TAG, "extract")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert re.search(r"HumanResources-Department .*\d rows +0\.0 MB", done.stdout), "a bar"
+    assert done.stdout.count("\x1b[?25l") and done.stdout.rindex("\x1b[?25h") > done.stdout.rindex("\x1b[?25l"), "the cursor"
+    lines = [re.sub(r"^.*\x1b\[[\d;?]*[A-Za-z]", "", line) for line in done.stdout.splitlines()]
+    assert any(re.match(r"\d\d:\d\d:\d\d  extract   sqlserver/HumanResources-Department +\d+ rows", line) for line in lines), (
+        done.stdout
+    )
+
+
 def fenced_yaml(beginning: str) -> str:
     """The block of docs/how-to-schedule.md that begins like this."""
     [block] = re.findall(
