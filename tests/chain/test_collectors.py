@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from chain_kit import Pipeline, Result
-from collector_kit import PARENT_SPAN, TRACE, Collector, Span
+from collector_kit import PARENT_SPAN, SECRETS, TRACE, Collector, Span, collector
 from deltalake import DeltaTable
 from source_kit import api_tables, rows, snake
 
@@ -163,3 +166,23 @@ def test_no_secret_of_the_run_is_in_what_was_sent(heard: Collector, first: tuple
     for secret in secrets:
         assert not [body for body in heard.bodies if secret.encode() in body]
         assert not [line for line in (result.text, *result.command_lines) if secret in line]
+
+
+def test_a_run_that_is_terminated_is_told_as_far_as_it_came(pipeline: Callable[[str], Pipeline]) -> None:
+    one = pipeline("terminated")
+    one.environment |= SECRETS
+    slowly = {"TAP_MSSQL_STREAMS": "HumanResources.Department", "TAP_MSSQL_MAX_ROWS_PER_SECOND": "1"}
+    with collector() as heard:
+        process = one.start(**heard.places, **slowly)
+        deadline = time.monotonic() + 60
+        while not list(one.output.glob("spool/*/HumanResources-Department/*")):
+            assert process.poll() is None and time.monotonic() < deadline, one.said(process)
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        process.wait(15)
+    assert process.returncode == 143, one.said(process)
+    run = heard.span("run")
+    assert run.attributes["lighthouse.exit_code"] == 143 and run.error
+    assert "extract" in {each.name for each in heard.below(run)}
+    assert [value for _, value in heard.metrics["lighthouse.run.exit_code"]] == [143]
+    assert [event["eventType"] for event in heard.events if event["job"]["name"] == "lighthouse"] == ["START", "ABORT"]
