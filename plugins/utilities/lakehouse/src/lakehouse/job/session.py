@@ -17,9 +17,18 @@ SETTINGS = {
     # INT96, the default, is nanoseconds to many readers: they overflow before 1678 and after 2262.
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     "spark.databricks.delta.schema.autoMerge.enabled": "false",
+    # Each commit puts a table's list of files together in so many tasks; Delta's own 50 are for millions of files.
+    "spark.databricks.delta.snapshotPartitions": "8",
 }
-# Of the session for lease and ledger: tables of a few rows, of which Spark and Delta would make 50 pieces and more.
-FOR_FEW_ROWS = {"spark.sql.shuffle.partitions": "1", "spark.databricks.delta.snapshotPartitions": "1"}
+# Of the session for lease and ledger: tables of a few rows, of which Spark and Delta would make 50 pieces and more, and whose
+# statements, each with values of its own, it would compile.
+FOR_FEW_ROWS = {
+    "spark.sql.shuffle.partitions": "1",
+    "spark.databricks.delta.snapshotPartitions": "1",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.adaptive.enabled": "false",
+}
 
 
 def configure(spark: SparkSession, settings: dict[str, str]) -> None:
