@@ -114,6 +114,14 @@ def test_no_query_takes_much_longer_than_it_may_whatever_was_guessed(tap: Tap) -
         assert max(f["rows"] for f in ran.document(f"big-{table}")["files"]) <= 1_024
 
 
+def test_a_table_that_nobody_alters_is_described_when_it_is_found_and_when_it_is_opened_and_never_again(
+    tap: Tap, faults: Faults
+) -> None:
+    faults([{"match": r"RTRIM\(o\.type\)", "skip": 2, "error": 229, "times": 99}])
+    ran = good(tap.run(streams=["big.One"], range_rows=1_000))
+    assert ran.document("big-One")["rows"] == ROWS
+
+
 def test_what_a_broken_run_has_finished_is_read_again_by_nobody(tap: Tap, faults: Faults, server: Counterpart) -> None:
     faults([{"match": READ + r"\[id\].*FROM \[big\]\.\[One\]", "skip": 3, "error": 229, "times": 99}])
     broken = tap.run(streams=["big.One"], range_rows=600, max_parallel=1)

@@ -12,8 +12,8 @@ _ARENAS, _KEPT = 2, 16 << 20
 def tame_memory(mapped: int = 4 << 20) -> None:
     """Arrow's buffers come from malloc (see the package), whose arenas are few and whose large blocks go back at once.
 
-    To be called before any thread starts.
-    `mapped` is how large a block must be for that, in bytes: below the size of what is allocated over and over.
+    To be called before any thread starts. `mapped` is how large a block must be to go back, in bytes: below the size of what is
+    allocated over and over.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

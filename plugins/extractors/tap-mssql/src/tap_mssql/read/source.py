@@ -48,19 +48,18 @@ class LoadRequest(Protocol):
 class LoadPlan(Struct, frozen=True, kw_only=True):
     """How a stream is read: the same for all its ranges.
 
-    `kinds`: the ranges that make the whole, `("keys",)`, `("keys", "nulls")` or `("scan",)`, of changes
-    also `"deletes"`. `source_types`: the columns' types
-    as the database declares them. `is_in_key_order`: ranges of keys are in the order of `key_columns`, so that parts can say from
-    which key to which they go. `row_bytes`: memory one row may take; None where the rows must tell. `window.to` is fixed when the
-    load begins, and stays when a later run goes on with it. `identity`: what two runs must have in common, in words and JSON
-    values, for one to use what the other read. `notes` travel in the load document. `collations`: by which the database compares
-    text columns of the key, by name. `comment` and, by column, `comments`: how the database describes the table and its columns.
-    `ranges`: what a repair reads again. `table_rows`: of the whole table, as the database estimates; None where it does not.
-    `mark`: what the bookmark holds besides the end of the window. `is_idle`: there is nothing to read, and no load. `on_delete`:
-    what becomes of deleted rows in Delta. `most_rows`: the load has no more, as far as is known beforehand. `again`: which
-    rows the next load of a stream with a replication key reads once more. `version`: the table's when it was opened, see
-    Source.version. `known`: the bookmark's fingerprint of those that this
-    load reads once more, where it would leave the bookmark in its place; else None.
+    `kinds`: the ranges that make the whole, `("keys",)`, `("keys", "nulls")` or `("scan",)`, of changes also `"deletes"`.
+    `source_types`: the columns' types as the database declares them. `is_in_key_order`: ranges of keys are in the order of
+    `key_columns`, so that parts can say from which key to which they go. `row_bytes`: memory one row may take; None where the
+    rows must tell. `window.to` is fixed when the load begins, and stays when a later run goes on with it. `identity`: what two
+    runs must have in common, in words and JSON values, for one to use what the other read. `notes` travel in the load document.
+    `collations`: by which the database compares text columns of the key, by name. `comment` and, by column, `comments`: how the
+    database describes the table and its columns. `ranges`: what a repair reads again. `table_rows`: of the whole table, as the
+    database estimates; None where it does not. `mark`: what the bookmark holds besides the end of the window. `is_idle`: there is
+    nothing to read, and no load. `on_delete`: what becomes of deleted rows in Delta. `most_rows`: the load has no more, as far as
+    is known beforehand. `again`: which rows the next load of a stream with a replication key reads once more. `version`: the
+    table's when it was opened, see Source.version. `known`: the bookmark's fingerprint of those that this load reads once more,
+    where it would leave the bookmark in its place; else None.
     """
 
     source_schema: str
