@@ -112,7 +112,7 @@ def test_plain_meltano_run_works_in_the_image(image: Image, variables: dict[str,
 
 def test_a_terminal_of_docker_shows_how_far_each_stream_is(image: Image, variables: dict[str, str], work: Path) -> None:
     streams = {"TAP_MSSQL_STREAMS": "HumanResources.Department", "TAP_REST_API_MSDK__SELECT": '["!*.*"]'}
-    slowly = {"TAP_MSSQL_MAX_ROWS_PER_SECOND": "5"}  # of sixteen
+    slowly = {"TAP_MSSQL_MAX_ROWS_PER_SECOND": "5"}  # of eight
     env = write_env(work / "terminal.env", variables | streams | slowly)
     done = image.run("-t", "--network", "host", "--env-file", str(env), *mounted(work), TAG, "extract")
     assert done.returncode == 0, done.stdout[-3000:]
