@@ -153,8 +153,8 @@ class Settings(settings.Settings, kw_only=True, frozen=True, rename=_VARIABLES):
     verify: Annotated[
         Literal["full", "write"],
         Meta(
-            description="How the job proves what it wrote: `full` reads it back; `write` takes the figures of full loads "
-            "while they are written, and Delta's own count, where the engine can tell them."
+            description="How the job proves what it wrote: `full` reads every value back; `write` counts the rows and NULLs of "
+            "full loads while they are written, and compares Delta's own count, where the engine tells them (semantics.md, N30)."
         ),
     ] = "full"
     row_columns: Annotated[

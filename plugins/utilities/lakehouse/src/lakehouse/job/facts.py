@@ -13,9 +13,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lakehouse.job.loads import Load
-from lakehouse.job.types import quoted, type_family
+from lakehouse.job.types import micros_sql, quoted, type_family
 
 EPOCH = datetime(1970, 1, 1)
+BITS_21 = (1 << 21) - 1
 
 
 def fact_sql(column: str, arrow: str) -> dict[str, str]:
@@ -25,7 +26,7 @@ def fact_sql(column: str, arrow: str) -> dict[str, str]:
     if what == "bool":
         return facts | {"sum": f"sum(cast({name} as bigint))"}
     if what in ("int16", "int32", "int64"):
-        return facts | {"sum": f"sum(cast({name} as decimal(20, 0)))", "min": f"min({name})", "max": f"max({name})"}
+        return facts | {"sum": sum_sql(f"cast({name} as bigint)"), "min": f"min({name})", "max": f"max({name})"}
     if what == "decimal128":
         summed = {"sum": f"sum({name})"} if int(re.findall(r"\d+", arrow)[1]) <= 28 else {}
         return facts | summed | {"min": f"min({name})", "max": f"max({name})"}
@@ -40,17 +41,29 @@ def fact_sql(column: str, arrow: str) -> dict[str, str]:
             "max": f"cast(max({name}) as string)",
         }
     if what == "timestamp":
-        micros = f"unix_micros(cast({name} as timestamp))"
         return facts | {
-            "sum": f"sum(cast({micros} as decimal(20, 0)))",
-            "min": f"min({micros})",
-            "max": f"max({micros})",
+            "sum": sum_sql(micros_sql(name)),
+            "min": micros_sql(f"min({name})"),
+            "max": micros_sql(f"max({name})"),
         }
     if what == "time64":
         seconds = " + ".join(f"cast(substr({name}, {at}, 2) as bigint) * {unit}" for at, unit in ((1, 3600), (4, 60), (7, 1)))
         nanos = f"({seconds}) * 1000000000 + cast(substr({name}, 10, 7) as bigint) * 100"
         return facts | {"sum": f"sum({nanos})", "min": f"min({name})", "max": f"max({name})"}
     return facts | {"length": f"sum(cast(octet_length({name}) as bigint))"}
+
+
+def sum_sql(number: str) -> str:
+    """SQL of the sum of a bigint, which no bigint may hold: of three pieces of it, of 22, 21 and 21 bits, each a sum of bigints.
+
+    A sum of decimals, with the same result, takes an engine as long as all else that it does with the column (Spark: an object
+    for every row). Exact for up to 2^42 rows.
+    """
+    high, middle, low = f"shiftright({number}, 42)", f"(shiftright({number}, 21) & {BITS_21})", f"({number} & {BITS_21})"
+    return (
+        f"cast(sum({high}) as decimal(20, 0)) * {1 << 42} + cast(sum({middle}) as decimal(20, 0)) * {1 << 21} "
+        f"+ cast(sum({low}) as decimal(20, 0))"
+    )
 
 
 @dataclass(frozen=True)
@@ -95,6 +108,19 @@ def fact_text(value: Any, arrow: str, fact: str) -> str | None:
         text = (EPOCH + timedelta(microseconds=int(value))).isoformat(timespec="microseconds")
         return text + "Z" if "tz" in arrow else text
     return format(value, "f") if isinstance(value, Decimal) else repr(value) if isinstance(value, float) else str(value)
+
+
+def observed_columns(load: Load) -> list[Column]:
+    """What is observed of rows on their way into Delta: `n`, the rows, and f0, f1…, the values of each column.
+
+    Every further fact would be evaluated row by row there, and cost more than to read all back (bench/lakehouse.py).
+    """
+    return [F.count(F.lit(1)).alias("n"), *(F.count(quoted(c["column"])).alias(f"f{at}") for at, c in enumerate(load.columns))]
+
+
+def facts_of_observed(row: dict[str, Any], load: Load) -> Facts:
+    """The facts in a row of these."""
+    return Facts(int(row["n"]), {c["name"]: {"non_null": str(row[f"f{at}"])} for at, c in enumerate(load.columns)})
 
 
 def facts_of_manifest(load: Load) -> Facts:

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from lakehouse.job.loads import Load
-from lakehouse.job.types import quoted
+from lakehouse.job.types import micros_sql, quoted
 
 ROWS, BYTES = 2_000, 1 << 20  # of small loads, together; bytes are those of texts and binaries
 
@@ -35,7 +35,7 @@ def held(spark: SparkSession, frame: DataFrame, schema: T.StructType) -> DataFra
 
 def as_held(field: T.StructField) -> str:
     """SQL for a column's values as they travel."""
-    return f"unix_micros(cast({quoted(field.name)} as timestamp))" if is_moment(field) else quoted(field.name)
+    return micros_sql(quoted(field.name)) if is_moment(field) else quoted(field.name)
 
 
 def as_before(field: T.StructField) -> str:

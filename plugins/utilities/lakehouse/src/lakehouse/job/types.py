@@ -67,3 +67,8 @@ def spare(name: str, taken: Iterable[str]) -> str:
     while name.lower() in known:
         name += "_"
     return name
+
+
+def micros_sql(moment: str) -> str:
+    """SQL of the microseconds of a timestamp, with a zone or without, since 1970."""
+    return f"unix_micros(cast({moment} as timestamp))"

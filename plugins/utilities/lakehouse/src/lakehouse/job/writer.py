@@ -11,11 +11,11 @@ from pyspark.sql import types as T
 from lakehouse.job.errors import Refused
 from lakehouse.job.facts import (
     Facts,
-    fact_columns,
     facts_of_manifest,
-    facts_of_row,
+    facts_of_observed,
     measure,
     measure_by,
+    observed_columns,
     short_of_source,
 )
 from lakehouse.job.frames import all_of, as_spelled, merge_sql, repaired_sql, with_others
@@ -165,15 +165,15 @@ class Writer:
         return check_equal(load, facts_of_manifest(load), measure(table, load))
 
     def _replace(self, frame: DataFrame, load: Load) -> Facts | None:
-        """Replaces a table's rows; with `verify: write` the facts of the rows as they were written, where the engine can tell."""
+        """Replaces a table's rows; with `verify: write` what was observed of them on their way, where the engine can tell."""
         if self._verify == "write" and load.rows:
             observed, before = Observation(f"load {load.load_id}"), self.target.version(load.table)
             try:
-                self.target.replace(frame.observe(observed, *fact_columns(load)), load.table, self._marks(load))
+                self.target.replace(frame.observe(observed, *observed_columns(load)), load.table, self._marks(load))
                 written = self.target.written(load.table, load.load_id)
                 # Delta passes over a write that an earlier run of the job has made: nothing was observed then.
                 if written is not None and self.target.version(load.table) != before:
-                    return Facts(written, facts_of_row(observed.get, load).columns)
+                    return Facts(written, facts_of_observed(observed.get, load).columns)
             except Exception as error:
                 print(f"verify: write is not possible here, all is read back: {cause_of(error)}")
         self.target.replace(frame, load.table, self._marks(load))
