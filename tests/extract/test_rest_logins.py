@@ -67,8 +67,9 @@ def bearing(header: str, value: str) -> Knows:
     return lambda request: request.headers.get(header) == value
 
 
-OAUTH = {"auth_method": "oauth", "scope": "read", "oauth_extras": {"resource": "https://api.example.com"}}
-SCOPED = {"scope": "read", "resource": "https://api.example.com"}
+BACK = "https://example.com/back"
+OAUTH = {"auth_method": "oauth", "scope": "read", "redirect_uri": BACK, "oauth_extras": {"resource": "https://api.example.com"}}
+SCOPED = {"scope": "read", "redirect_uri": BACK, "resource": "https://api.example.com"}
 TOKEN = bearing("authorization", "Bearer token-1")
 LOGINS: dict[str, Login] = {
     "no_auth": Login({"headers": {"X-Own": "1"}, "user_agent": "probe/1"}, bearing("user-agent", "probe/1")),

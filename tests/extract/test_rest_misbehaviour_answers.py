@@ -9,6 +9,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from api_kit import faults, runs, table, wire
@@ -179,6 +180,25 @@ def test_a_body_that_stays_broken_is_fetched_three_times(what: str, tmp_path: Pa
 
 def test_retry_after_is_waited_for(tmp_path: Path) -> None:
     _, api = play(complete(on(status(429, headers={"Retry-After": "2"}), start=30, times=1)), tmp_path)
+    first, second = api.asked(offset=30)[:2]
+    assert 2 <= second.at - first.at < 4
+
+
+@pytest.mark.parametrize(
+    ("given", "answer"),
+    [
+        ({"backoff_param": "X-Wait"}, {"headers": {"X-Wait": "2", "Retry-After": "0"}}),
+        ({"backoff_param": "X-Wait"}, {"headers": {"Retry-After": "2"}}),
+        ({"backoff_type": "message"}, {"content": {"message": "call 1 was too much: wait 2 seconds"}}),
+        ({"backoff_time_extension": 2}, {"headers": {"Retry-After": "0"}}),
+    ],
+    ids=["the header that backoff_param names", "Retry-After, without that header", "the message", "and backoff_time_extension"],
+)
+def test_it_waits_as_long_as_the_api_says_where_the_settings_say_to_look(
+    given: dict[str, Any], answer: dict[str, Any], tmp_path: Path
+) -> None:
+    case = complete(on(status(429, **answer), start=30, times=1), settings=given)
+    _, api = play(case, tmp_path)
     first, second = api.asked(offset=30)[:2]
     assert 2 <= second.at - first.at < 4
 

@@ -17,7 +17,7 @@ from api_kit import runs
 from api_kit.beside import AS_PUBLISHED, PLAIN, ours, plain, published, same_records
 from api_kit.runs import PUBLISHED, settings, stream
 from api_kit.server import Api, Reply, Request, Serve
-from api_kit.styles import PAGE, STYLES
+from api_kit.styles import IN_OTHER_WORDS, PAGE, STYLES
 from api_kit.table import Row, Table, rows
 
 from tap_rest_api_msdk import config as tap_config
@@ -69,6 +69,21 @@ def test_a_style_sends_the_records_that_the_published_tap_sends(name: str, tmp_p
     with Api(STYLES[name].serve(Table(rows(35)))) as api:
         config = settings(api.url, None, things, style=name, **{**AS_PUBLISHED, **more})
         left, right = ours(tmp_path, config), published(tmp_path, config)
+    same_records(left, right)
+    assert len(left.records()) == 35
+
+
+def test_parameters_and_total_may_have_names_of_their_own_as_published(tmp_path: Path) -> None:
+    held, things = Table(rows(35)), stream(schema={"type": "object", "properties": PLAIN})
+    with Api(IN_OTHER_WORDS.serve(held)) as api:
+        given = {"total_path": None, **IN_OTHER_WORDS.settings}
+        run = runs.run(tmp_path, settings(api.url, tmp_path / "spool", **given))
+        asked = [request.query for request in api.requests]
+        config = settings(api.url, None, things, **{**given, **AS_PUBLISHED})
+        left, right = ours(tmp_path, config), published(tmp_path, config)
+    runs.bounded(run)
+    runs.whole(run, *held.states)
+    assert {"from": "10", "count": "10"} in asked
     same_records(left, right)
     assert len(left.records()) == 35
 

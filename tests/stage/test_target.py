@@ -104,6 +104,19 @@ def batch_line(*parts: Path) -> str:
 STATE = line(type="STATE", value={"bookmarks": {STREAM: {"replication_key_value": "7"}}})
 
 
+@pytest.mark.parametrize(("level", "told"), [("INFO", True), ("WARNING", False)])
+def test_a_staged_stream_is_told_where_that_level_is_logged(level: str, told: bool, tmp_path: Path) -> None:
+    sent = (
+        schema_line(),
+        line(type="RECORD", stream=STREAM, record={"id": 1}),
+        line(type="STATE", value={"bookmarks": {STREAM: {}}}),
+    )
+    ran = run(tmp_path, *sent, logging_level=level)
+    assert ran.returncode == 0, ran.stderr
+    assert [each["rows"] for each in manifests(tmp_path)] == [1]
+    assert (STREAM in ran.stderr) is told
+
+
 def test_parts_are_adopted_as_they_are_and_the_manifest_names_them(tmp_path: Path) -> None:
     parts = load(tmp_path, rows=5, limit=2)
     bytes_before = [p.read_bytes() for p in parts]

@@ -188,7 +188,7 @@ def test_a_stream_is_staged_only_when_the_tap_said_that_it_is_complete(tmp_path:
         )  # fmt: skip
     assert target.manifests()["orders"]["rows"] == 250 and [*target.manifests()] == ["orders"]
     assert len(target.left()) == 1 and target.states.getvalue() == ""
-    assert "complete_without_state: true" in str(told.value) and "The other 1 are complete and staged" in str(told.value)
+    assert "complete_without_state: true" in str(told.value) and "The other one is complete and staged" in str(told.value)
 
 
 def test_a_tap_that_was_reading_a_stream_when_it_died_has_not_sent_it(tmp_path: Path) -> None:

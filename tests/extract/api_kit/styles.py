@@ -118,6 +118,14 @@ def by_link_in_the_body(honest: Honest, request: Request) -> Reply:
     return honest.page(start, found, links={"self": address(request), **following})
 
 
+def by_offset_in_other_words(honest: Honest, request: Request) -> Reply:
+    """Parameters and total under names of its own."""
+    start, size = _number(request, "from", 0), _number(request, "count", 25)
+    found = honest.slice(start, size)
+    total = {"all": len(honest.table.rows)} if honest.total else {}
+    return Reply({"data": found, "paging": {"offset": start, "limit": size, **total}}, start=start, stop=start + len(found))
+
+
 def whole(honest: Honest, request: Request) -> Reply:
     return honest.page(0, honest.slice(0, 10**6))
 
@@ -162,3 +170,16 @@ STYLES: Mapping[str, Style] = {
     "simple_header": Style(_settings("simple_header_paginator", "default"), by_header, True),
     "single_page": Style(_settings("single_page_paginator", "default"), whole, True),
 }
+IN_OTHER_WORDS = Style(
+    _settings(
+        "offset_paginator",
+        "offset",
+        **OFFSET,
+        pagination_next_page_param="from",
+        pagination_limit_per_page_param="count",
+        next_page_token_path="$.paging",
+        pagination_total_limit_param="all",
+    ),
+    by_offset_in_other_words,
+    False,
+)

@@ -93,10 +93,10 @@ def write(message: Mapping[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def failure(errors: Sequence[Failure], streams: int, others: str = "are complete and staged") -> Failure:
+def failure(errors: Sequence[Failure], streams: int, others: str = "complete and staged") -> Failure:
     """What to raise for the streams that failed: one error that names them, and what is safe.
 
-    `others` is the end of a sentence about those that did not. The error is a SelectionRefused where all streams were refused:
+    `others` is what those are that did not. The error is a SelectionRefused where all streams were refused:
     then nothing was read.
     """
     if streams == 1:
@@ -104,7 +104,8 @@ def failure(errors: Sequence[Failure], streams: int, others: str = "are complete
     lines = "".join(f"\n  {error}" for error in errors)
     if len(errors) == streams and all(isinstance(error, SelectionRefused | NameRefused) for error in errors):
         return SelectionRefused(f"all {streams} streams were refused:{lines}", action="solve these problems, and run again")
-    safe = f"The other {streams - len(errors)} {others}" if len(errors) < streams else "Nothing is staged"
+    left = streams - len(errors)
+    safe = f"The other {'one is' if left == 1 else f'{left} are'} {others}" if left else "Nothing is staged"
     return SomeFailed(
         f"{len(errors)} of {streams} streams failed:{lines}", safe=safe, action="solve these problems, and run again"
     )

@@ -12,6 +12,7 @@ from sandbox.sqlserver.types.sql_types import SqlType
 
 DAY = 864_000_000_000  # 100 ns
 DAYS_1900 = 693_595  # 0001-01-01 to 1900-01-01
+DAYS_9999 = 3_652_059  # 0001-01-01 to the end of 9999
 UNIX_EPOCH = 719_162 * DAY  # 0001-01-01 to 1970-01-01
 _DATETIME = SqlType("datetime")
 _TEXT = re.compile(
@@ -37,7 +38,10 @@ def parse(text: str, kind: SqlType) -> int | dt.date:
     offset = 0
     if found["Z"] and found["Z"] != "Z":
         offset = (1 if found["Z"][0] == "+" else -1) * (int(found["Z"][1:3]) * 60 + int(found["Z"][4:6]))
-    return store(day * DAY + seconds * 10_000_000 + fraction, offset, kind)
+    ticks = day * DAY + seconds * 10_000_000 + fraction
+    if kind.name == "datetimeoffset" and not 0 <= ticks - offset * 600_000_000 < DAYS_9999 * DAY:  # what is stored is UTC
+        raise SqlError(241, "Conversion failed when converting date and/or time from character string.")
+    return store(ticks, offset, kind)
 
 
 def store(ticks: int, offset: int, kind: SqlType) -> int | dt.date:

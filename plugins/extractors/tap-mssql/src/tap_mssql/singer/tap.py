@@ -111,7 +111,7 @@ class TapMssql(Tap):
             sys.stdout.write(explain.as_json(steps) if as_json else explain.as_table(steps))
             sys.stdout.flush()
         if refused:
-            raise batch.failure(list(refused.values()), len(steps) + len(refused), "would be read")
+            raise batch.failure(list(refused.values()), len(steps) + len(refused), "ready to be read")
 
     def discover_streams(self) -> list[TableStream]:
         """One stream per table and view."""

@@ -64,6 +64,15 @@ def datepart(expressions: Expressions, node: exp.Expression) -> Typed:
     raise NotSupported(f"DATEPART({part})")
 
 
+def datename(expressions: Expressions, node: exp.Expression) -> Typed:
+    """DATENAME(tzoffset, …) of a datetimeoffset: its offset as text, as +05:45."""
+    moment = node.this.this if isinstance(node.this, exp.Cast) else node.this  # the parser puts a cast to datetime2 around it
+    inner = expressions.compile(bare(moment))
+    if not node.sql(dialect="tsql").lower().endswith("'tzoffset')") or inner.kind is None or inner.kind.name != "datetimeoffset":
+        raise NotSupported(node.sql(dialect="tsql"))
+    return Typed(f"offset_text({inner.sql})", SqlType("nvarchar", 30))
+
+
 def part(name: str) -> Handler:
     """YEAR, MONTH and DAY."""
 

@@ -10,7 +10,7 @@ from sandbox.sqlserver.sql.conversions import variant_base_type
 from sandbox.sqlserver.sql.expressions import Expressions, Handler
 from sandbox.sqlserver.sql.functions.aggregates import average, count, extreme, string_agg, total, window
 from sandbox.sqlserver.sql.functions.conditional import coalesce, iif, nullif
-from sandbox.sqlserver.sql.functions.dates import dateadd, datediff, datepart, part, switch_offset
+from sandbox.sqlserver.sql.functions.dates import dateadd, datediff, datename, datepart, part, switch_offset
 from sandbox.sqlserver.sql.functions.server import (
     connection_property,
     database_property,
@@ -131,6 +131,7 @@ _NODES: dict[type, Handler] = {
     exp.Ceil: _same_kind("ceil"),
     exp.SHA2: sha2,
     exp.Extract: datepart,
+    exp.TimeToStr: datename,
     exp.Year: part("year"),
     exp.Month: part("month"),
     exp.Day: part("day"),
