@@ -77,6 +77,12 @@ def test_the_ranges_of_a_table_are_the_table(table: str, range_rows: int, tap: T
     assert len(document["files"]) == -(-ROWS // range_rows)
 
 
+def test_a_part_has_so_many_rows_at_most_as_part_rows_says(tap: Tap) -> None:
+    ran = good(tap.run(streams=["big.One"], range_rows=ROWS, part_rows=1_500))
+    assert [file["rows"] for file in ran.document("big-One")["files"]] == [1_500, 1_500, 1_500, 500]
+    equal(ran.table("big-One"), select(tap.server, "SELECT * FROM big.One ORDER BY id"))
+
+
 def test_a_table_without_a_key_is_read_whole_with_its_duplicates(server: Counterpart, tap: Tap) -> None:
     execute(server, "CREATE TABLE dbo.Twice (n int NULL, t nvarchar(20) NULL)")
     execute(server, *(f"INSERT INTO dbo.Twice VALUES ({n % 3}, N'{n % 2}'), (NULL, NULL)" for n in range(6)))

@@ -65,16 +65,25 @@ class PartWriter(Struct, dict=True):
         self._narrow = 0  # parts at the beginning that lack columns
 
     def write(self, batch: pa.RecordBatch) -> list[PartFile]:
-        """Takes a batch of the load's schema; returns the part that it filled, if any, already under its final name."""
-        if batch.num_rows:
-            self._waiting.append(batch)
-            self._waiting_rows += batch.num_rows
-            self._waiting_bytes += batch.nbytes
-        group_rows = min(self.limits.group_rows, self.limits.part_rows)
-        if self._waiting_rows >= group_rows or self._waiting_bytes >= self.limits.group_bytes:
-            self._write_group()
-        full = self._part_rows >= self.limits.part_rows or self._part_bytes() >= self.limits.part_bytes
-        return [self._finish_part()] if full else []
+        """Takes a batch of the load's schema; returns the parts that it filled, each already under its final name."""
+        full, taken = [], 0
+        while taken < batch.num_rows:
+            piece = batch.slice(taken, self.limits.part_rows - self._part_rows - self._waiting_rows)
+            taken += piece.num_rows
+            self._waiting.append(piece)
+            self._waiting_rows += piece.num_rows
+            self._waiting_bytes += piece.nbytes
+            if self._is_group():
+                self._write_group()
+            if self._part_rows >= self.limits.part_rows or self._part_bytes() >= self.limits.part_bytes:
+                full.append(self._finish_part())
+        return full
+
+    def _is_group(self) -> bool:
+        """Whether what waits fills a row group, or the part."""
+        if self._waiting_rows >= self.limits.group_rows or self._waiting_bytes >= self.limits.group_bytes:
+            return True
+        return self._part_rows + self._waiting_rows >= self.limits.part_rows
 
     def take_over(self, files: Sequence[PartFile]) -> Iterator[pa.RecordBatch]:
         """Goes on behind finished parts of the same load; yields their rows. Raises DamagedPart for one that has changed."""
