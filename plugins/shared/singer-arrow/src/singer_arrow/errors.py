@@ -28,7 +28,7 @@ class Failure(Exception):
     ACTION: ClassVar[str] = "run again"
 
     def __init__(self, what: str, *, safe: str | None = None, action: str = "") -> None:
-        self.what = what.rstrip(". ")
+        self.what = what if "\n" in what else what.rstrip(". ")
         self.safe = safe or self.SAFE
         self.action = (action or self.ACTION).rstrip(". ")
         super().__init__(what)

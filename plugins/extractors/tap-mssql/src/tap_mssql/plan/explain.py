@@ -59,7 +59,7 @@ def steps(
     found = []
     for choice, state in chosen:
         try:
-            request = choice.request(state)
+            request = table_opening.permitted(choice.request(state), session, settings)
             found.append(_asked(step(request, settings, isolation), request, session))
         except SelectionRefused as error:
             refused[choice.stream] = error

@@ -30,7 +30,9 @@ def open_table(session: Session, request: TableRequest, settings: Settings) -> T
 
 def _planned(session: Session, request: TableRequest, settings: Settings) -> TablePlan:
     refuse_condition(request, session)
-    request = _permitted(request, session, settings)
+    asked, request = request, permitted(request, session, settings)
+    for reason in request.left_out[len(asked.left_out) :]:
+        log.warning("stream %s: left out (on_unreadable: skip): %s", request.stream, reason)
     items = select_list(request.stream, request.columns, settings)
     request = request.compared(arrow_schema(items))
     for note in request.column_notes:
@@ -46,7 +48,7 @@ def _planned(session: Session, request: TableRequest, settings: Settings) -> Tab
     return plan_table(request, items, chosen, _window(request, session) if request.replication_key else None)
 
 
-def _permitted(request: TableRequest, session: Session, settings: Settings) -> TableRequest:
+def permitted(request: TableRequest, session: Session, settings: Settings) -> TableRequest:
     """Without the columns that this login may not read, where the settings allow it. Raises SelectionRefused where not."""
     with session.awaiting_answer():
         denied = discovery.denied(session.connection, request.table) & {c.name for c in request.columns}
@@ -62,7 +64,6 @@ def _permitted(request: TableRequest, session: Session, settings: Settings) -> T
             safe="Nothing of this load is staged",
             action=always if needed else "GRANT SELECT on it, deselect the columns, or set on_unreadable to skip",
         )
-    log.warning("stream %s: %s: left out (on_unreadable: skip)", request.stream, words)
     reasons = tuple(f"{name}: this login may not SELECT it" for name in sorted(denied))
     return replace(request, columns=left, left_out=(*request.left_out, *reasons))
 
