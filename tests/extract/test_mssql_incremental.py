@@ -121,6 +121,43 @@ def test_lookback_reads_a_window_again_and_only_that(server: Counterpart, tap: T
     assert ids(good(tap.read(two.state, **options("Late", lookback=600))), "dbo-Late") == [2, 3]
 
 
+LOOKED_BACK = {  # declared type → values of three rows, the last one is the bookmark; a lookback that reaches the second
+    "tinyint": (("1", "7", "9"), 2),
+    "smallint": (("-32768", "-9", "0"), 9),
+    "int": (("-2147483648", "2147483640", "2147483647"), 7),
+    "bigint": (("-9223372036854775808", "9223372036854775800", "9223372036854775807"), 7),
+    "decimal(38,0)": (("1", "99999999999999999999999999999999999990", "99999999999999999999999999999999999999"), 9),
+    "decimal(9,2)": (("-9999999.99", "1.50", "4.50"), 3),
+    "money": (("-1.0000", "1.5000", "4.5000"), 3),
+    "float": (("-1.5", "0.25", "4.25"), 4),
+    "date": (("'2023-12-01'", "'2023-12-31'", "'2024-01-02'"), 2 * 86_400),
+    "time(3)": (("'00:00:00.001'", "'01:00:00'", "'02:00:00'"), 3_600),
+    "datetime": (("'1753-01-01T00:00:00'", "'2024-01-01T00:00:00.003'", "'2024-01-01T00:10:00.003'"), 600),
+    "smalldatetime": (("'1900-01-01T00:00:00'", "'2024-01-01T00:00:00'", "'2024-01-01T00:10:00'"), 600),
+    "datetime2(7)": (("'0001-01-01'", "'2024-01-01T00:00:00.0000001'", "'2024-01-01T00:10:00.0000001'"), 600),
+    "datetimeoffset(7)": (("'2024-01-01T06:59:00+07:00'", "'2024-01-01T00:00:00+00:00'", "'2024-01-01T05:40:00+05:30'"), 600),
+}
+
+
+WITHIN_REACH = {"tinyint", "smallint", "decimal(9,2)", "money", "float", "time(3)", "date", "datetimeoffset(7)"}  # of 2**31 - 1
+
+
+@pytest.mark.parametrize("declared", LOOKED_BACK)
+def test_a_lookback_is_subtracted_from_each_type_and_reads_all_where_it_is_more_than_there_is(
+    declared: str, server: Counterpart, tap: Tap
+) -> None:
+    values, lookback = LOOKED_BACK[declared]
+    name = f"Back{list(LOOKED_BACK).index(declared)}"
+    execute(server, f"CREATE TABLE dbo.{name} (id int NOT NULL PRIMARY KEY, c {declared} NOT NULL)")
+    execute(server, f"INSERT INTO dbo.{name} VALUES " + ", ".join(f"({n}, {value})" for n, value in enumerate(values, 1)))
+    one = good(tap.read(**options(name)))
+    assert ids(one, f"dbo-{name}") == [1, 2, 3]
+    assert ids(good(tap.read(one.state, **options(name, lookback=lookback))), f"dbo-{name}") == [2, 3]
+    longest = 2**31 - 1
+    far = good(tap.read(one.state, **options(name, lookback=longest)))
+    assert ids(far, f"dbo-{name}") == ([1, 2, 3] if declared in WITHIN_REACH else [2, 3])
+
+
 def test_a_backfill_reads_its_window_and_leaves_the_bookmark(server: Counterpart, tap: Tap) -> None:
     execute(server, "CREATE TABLE dbo.Back (id int NOT NULL PRIMARY KEY, c date NOT NULL)")
     execute(server, "INSERT INTO dbo.Back VALUES " + ", ".join(f"({n}, '2024-01-{n:02d}')" for n in range(1, 10)))

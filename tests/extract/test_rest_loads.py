@@ -234,6 +234,37 @@ def test_an_api_that_cannot_leave_out_what_is_old_has_it_left_out_here_but_for_t
     assert [each["source_rows"] for each in documents(tmp_path / "back")] == [8]
 
 
+NUMBERED = [  # the column's declaration, the value of a record's number, what a lookback of so many records is
+    pytest.param({"type": "integer"}, lambda n: n, 3, id="integer"),
+    pytest.param({"type": "integer", "x-sql-datatype": "smallint"}, lambda n: n - 10, 3, id="smallint"),
+    pytest.param({"type": "number", "x-sql-datatype": "decimal(9,2)"}, lambda n: n + 0.25, 3, id="decimal"),
+    pytest.param({"type": "number", "x-sql-datatype": "decimal(38,0)"}, lambda n: 10**30 + n, 3, id="decimal of 38 digits"),
+    pytest.param({"type": "number", "x-sql-datatype": "float"}, lambda n: n / 4, 0.75, id="float"),
+    pytest.param({"type": "string", "format": "date"}, lambda n: f"2026-01-{n + 1:02d}", 3 * 86400, id="date"),
+    pytest.param({"type": "string", "format": "date-time"}, lambda n: f"2026-01-{n + 1:02d}T00:00:00Z", 3 * 86400, id="moment"),
+    pytest.param(
+        {"type": "string", "x-sql-datatype": "datetime2"}, lambda n: f"2026-01-{n + 1:02d}T00:00:00", 3 * 86400, id="local time"
+    ),
+]
+
+
+@pytest.mark.parametrize(("column", "value", "back"), NUMBERED)
+def test_a_replication_key_of_each_type_goes_on_at_its_bookmark_or_so_much_before_it(
+    column: dict[str, Any], value: Any, back: float, tmp_path: Path
+) -> None:
+    rows = [{"id": n, "no": value(n)} for n in range(12)]
+    stream = {"replication_key": "no", "schema": {"properties": {"id": {"type": "integer"}, "no": column}}}
+    with api(lambda n, q: page(q, rows, total=len(rows))) as url:
+        state = sync(url, tmp_path / "first", stream=stream)[-1]["value"]
+        rows += [{"id": n, "no": value(n)} for n in (12, 13)]
+        again = json.dumps(state)
+        sync(url, tmp_path / "next", json.loads(again), stream=stream)
+        sync(url, tmp_path / "back", json.loads(again), stream=stream | {"lookback": back})
+    assert ids(tmp_path / "first") == list(range(12))
+    assert ids(tmp_path / "next") == [11, 12, 13]
+    assert ids(tmp_path / "back") == [8, 9, 10, 11, 12, 13]
+
+
 @pytest.mark.parametrize(
     "stream",
     [{}, {"lookback": 86400}, {"source_search_field": "since", "source_search_query": "$last_run_date"}],

@@ -83,6 +83,29 @@ def test_a_bookmark_never_goes_back() -> None:
     assert bookmarks.later(pa.int32(), "9", "10") == "10"
     assert bookmarks.later(pa.timestamp("us"), "2026-01-02T00:00:00.000000", "2026-01-01T00:00:00.000000")[9] == "2"
     assert bookmarks.later(pa.int32(), "9", None) == "9"
+
+
+@pytest.mark.parametrize(
+    ("arrow", "start", "lookback", "found"),
+    [
+        (pa.int64(), "11", 3.0, "8"),
+        (pa.int64(), "11", 2.5, "8"),
+        (pa.int64(), str(2**63 - 1), 1, str(2**63 - 2)),
+        (pa.int16(), "-32767", 5, "-32768"),
+        (pa.decimal128(38, 0), str(10**37 + 1), 1.0, str(10**37)),
+        (pa.decimal128(9, 2), "1.00", 0.005, "0.99"),
+        (pa.decimal128(9, 2), "-9999999.98", 5, "-9999999.99"),
+        (pa.date32(), "0001-01-02", 10**14, "0001-01-01"),
+        (pa.timestamp("us"), "0001-01-01T00:00:01.000000", 1e300, "0001-01-01T00:00:00.000000"),
+        (pa.timestamp("us", "UTC"), "0001-01-01T00:00:01.500000Z", 1, "0001-01-01T00:00:00.500000Z"),
+        (pa.timestamp("us"), "2026-03-01T00:00:00.000001", 0, "2026-03-01T00:00:00.000001"),
+    ],
+)
+def test_a_bookmark_that_is_moved_back_is_exact_and_a_value_of_its_column(
+    arrow: pa.DataType, start: str, lookback: float, found: str
+) -> None:
+    assert bookmarks.earlier(arrow, start, lookback) == found
+    assert bookmarks.scalar(arrow, found).is_valid
     assert bookmarks.query_text("2026-01-01T00:00:00.000000") == "2026-01-01T00:00:00"
     assert bookmarks.query_text("2026-01-01T00:00:00.500000Z") == "2026-01-01T00:00:00.500000Z"
 

@@ -8,6 +8,9 @@ from decimal import Decimal
 import pyarrow as pa
 
 from singer_arrow import compute as pc
+from singer_arrow.lookback import least_of, number_before
+
+_LONGEST = 10**12  # seconds, more than there are in the years 1 to 9999
 
 
 def later(arrow: pa.DataType, old: str | None, new: str | None) -> str | None:
@@ -22,17 +25,25 @@ def later(arrow: pa.DataType, old: str | None, new: str | None) -> str | None:
 
 
 def earlier(arrow: pa.DataType, start: str | None, lookback: float) -> str | None:
-    """A bookmark of a column of this type, moved back: by seconds for times, whole days for dates, units for numbers."""
+    """A bookmark of a column of this type, moved back: by seconds for times, whole days for dates, units for numbers.
+
+    No further than the least value that the column holds.
+    """
     if start is None or not lookback:
         return start
-    if pa.types.is_integer(arrow) or pa.types.is_decimal(arrow) or pa.types.is_floating(arrow):
+    if pa.types.is_floating(arrow):
         return format(Decimal(start) - Decimal(str(lookback)), "f")
+    if pa.types.is_integer(arrow) or pa.types.is_decimal(arrow):
+        scale = arrow.scale if pa.types.is_decimal(arrow) else 0
+        return number_before(start, Decimal(str(lookback)), scale, least_of(arrow))
     if pa.types.is_date(arrow):
-        return (date.fromisoformat(start[:10]) - timedelta(days=-(-lookback // 86400))).isoformat()
-    moment = datetime.fromisoformat(start) - timedelta(seconds=lookback)
+        day = date.fromisoformat(start[:10])
+        return (day - timedelta(days=min(-(-lookback // 86400), (day - date.min).days))).isoformat()
+    moment = datetime.fromisoformat(start)
+    moment -= min(timedelta(seconds=min(lookback, _LONGEST)), moment - datetime.min.replace(tzinfo=moment.tzinfo))
     if moment.tzinfo is not None:
-        return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f")
+        return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    return moment.isoformat(timespec="microseconds")
 
 
 def scalar(arrow: pa.DataType, text: str) -> pa.Scalar:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from singer_arrow.errors import SelectionRefused
 from tap_mssql.config.settings import Settings
-from tap_mssql.plan import drift, statements, strategy, tracking, window
+from tap_mssql.plan import drift, lookback, statements, strategy, tracking
 from tap_mssql.plan.select_list import arrow_schema, select_list
 from tap_mssql.plan.table_plan import TablePlan, plan_table
 from tap_mssql.plan.table_request import TableRequest
@@ -134,13 +134,12 @@ def _window(request: TableRequest, session: Session) -> Window:
         return Window(column, request.bookmark, top, includes_from=request.bookmark_is_open, excludes_to=is_open, notes=notes)
     from_ = request.bookmark
     if request.lookback:
-        earlier = window.before(column, request.bookmark, request.lookback)
-        if earlier is None:
+        if not lookback.is_possible(column):
             raise SelectionRefused(
                 f"stream {request.stream}: lookback cannot be subtracted from replication key {column.name}, a {column.declared}",
                 action="remove lookback from the stream's stream_options",
             )
-        from_ = _text(session, f"SELECT {earlier}") or request.bookmark
+        from_ = lookback.before(column, request.bookmark, request.lookback)
     is_keyed = request.mode == "merge"
     may_tie = is_keyed and column.type not in UNIQUE
     return Window(column, from_, top, includes_from=may_tie, includes_nulls=is_keyed and column.nullable, notes=notes)

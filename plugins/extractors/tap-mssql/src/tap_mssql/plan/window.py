@@ -10,8 +10,6 @@ from tap_mssql.server.sql_types import SqlColumn, quote
 
 UNIQUE = frozenset({"timestamp", "rowversion"})  # no two rows of a database have the same value
 OPEN = "value_is_open"  # in a bookmark: the rows that have its own value are still to be read
-SECONDS = frozenset({"date", "datetime", "smalldatetime", "datetime2", "datetimeoffset", "time"})
-WHOLE = frozenset({"tinyint", "smallint", "int", "bigint", "decimal", "numeric", "money", "smallmoney", "float", "real"})
 
 
 class Window(Struct, frozen=True):
@@ -66,15 +64,3 @@ class Window(Struct, frozen=True):
     def mark(self) -> dict[str, Any]:
         """What the bookmark holds beside the end of the window."""
         return {OPEN: True} if self.excludes_to else {}
-
-
-def before(column: SqlColumn, text: str, lookback: int) -> str | None:
-    """SQL that prints the value `lookback` below a bookmark: seconds for dates and times, else units; None where it can't be."""
-    if column.type in SECONDS:
-        whole = "datetime2(7)" if column.type in ("date", "time") else column.declared
-        return column.bookmark_expression(
-            f"CAST(DATEADD(second, -{lookback}, CAST({column.literal(text)} AS {whole})) AS {column.declared})"
-        )
-    if column.type in WHOLE:
-        return column.bookmark_expression(f"CAST({column.literal(text)} - {lookback} AS {column.declared})")
-    return None
