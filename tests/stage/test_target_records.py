@@ -174,6 +174,24 @@ def test_the_older_and_the_newer_name_of_a_setting_may_not_contradict(tmp_path: 
         Target(tmp_path, extra_fields="refuse", on_schema_drift="evolve")
 
 
+# --- memory
+
+
+def test_wide_records_of_many_streams_in_turn_are_written_as_they_come_and_arrive_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("target_parquet.run._HELD", 100_000)
+    streams, target = ("one", "two", "three"), Target(tmp_path, complete_without_state=True)
+    text = {"type": "string"}
+    records = [record(stream, id=n, text=f"{stream} {n} " + "x" * 20_000) for n in range(40) for stream in streams]
+    target.take(*(schema(stream, text=text) for stream in streams), *records)
+    for stream in streams:
+        rows = target.rows(stream)
+        assert [(row["id"], row["text"][: len(stream) + 3].strip()) for row in rows] == [(n, f"{stream} {n}") for n in range(40)]
+        [part] = (tmp_path).rglob(f"{stream}/*.parquet")
+        assert pq.ParquetFile(part).num_row_groups > 5, "nothing waited for the end"
+
+
 # --- a tap that fails
 
 
