@@ -12,7 +12,7 @@ from bench.figures import RESULTS
 from sandbox.launch import ROOT
 
 DOCUMENT = ROOT / "docs/benchmarks.md"
-ALONE = ("rest", "changes", "idle", "container", "discovery")  # benchmarks whose table is their figures
+ALONE = ("rest", "changes", "idle", "container", "discovery", "lakehouse")  # benchmarks whose table is their figures
 NAMES = {
     "ours": "**tap-mssql + target-parquet**",
     "bare": "bare driver + bare Parquet",
