@@ -131,7 +131,10 @@ def test_a_load_of_another_target_stays_here_and_is_named_until_that_target_hold
     [line] = [line for line in sent.stderr.splitlines() if told in line]
     assert "Set LAKEHOUSE_TARGET back" in line and f"entrypoint.sh drop {other.load_id}" in line
     assert set(tree(workspace.stage)) == {f"sqlserver/_manifests/{mine.load_id}.json", f"sqlserver/{part_of(mine)}"}
-    publish(workspace, [result(other, "applied")], target="main.other")
+    second = make_load(output, "Second", [noise(10)], target="main.other", started=1)
+    [line] = [line for line in lakehouse(workspace, output, "upload").stderr.splitlines() if "main.other" in line]
+    assert f"2 loads were staged for main.other, not for dbfs:/lighthouse/delta, sqlserver/Other ({other.load_id}) among" in line
+    publish(workspace, [result(other, "applied"), result(second, "applied")], target="main.other")
     assert told not in lakehouse(workspace, output, "upload").stderr
 
 

@@ -39,6 +39,18 @@ def test_verify_again_finds_what_was_changed_in_delta_and_changes_nothing(worksp
     assert DeltaTable(str(workspace.delta / "orders")).to_pyarrow_table().num_rows == 1
 
 
+def test_loads_that_stay_here_of_another_target_are_not_missed_in_this_one(workspace: Workspace, output: Path) -> None:
+    """Files of delivered loads are kept; after LAKEHOUSE_TARGET has changed they are no business of a run's."""
+    data = pa.table({"Id": [1, 2]})
+    make_load(output, "Former", [data], target="main.other")
+    make_load(output, "Orders", [data], started=1)
+    converted(workspace, output)
+    for command in ("report", "verify"):
+        done = lakehouse(workspace, output, command)
+        assert done.returncode == 0, done.stderr
+        assert "Orders" in done.stdout and "Former" not in done.stdout + done.stderr
+
+
 def test_source_rows_are_rows_and_what_was_put_aside(workspace: Workspace, output: Path) -> None:
     data = pa.table({"Id": [1, 2]})
     drift = [{"field": "Color", "became": "record left out", "records": 1, "type": None}]

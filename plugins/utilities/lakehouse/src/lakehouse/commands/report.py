@@ -14,6 +14,7 @@ from lakehouse.settings import load_settings
 from lakehouse.stages import open_stage
 from lakehouse.steps.report import of_last_run, show_report
 from lakehouse.steps.run_report import send_report, write_report
+from lakehouse.steps.upload import is_for
 from lakehouse.steps.verify import refuse_failures, results_of
 from lakehouse.terminal import say
 from singer_arrow import lines
@@ -31,7 +32,7 @@ def command(brief: bool, notes: Path | None) -> None:
     settings = load_settings(os.environ)
     stage = open_stage(settings)
     known = newest(stage, settings.target)
-    local = of_last_run(read_local(settings.output).loads, known)
+    local = of_last_run([load for load in read_local(settings.output).loads if is_for(load, settings.target)], known)
     show_report(local, known, brief and not lines.is_debug())
     if notes and settings.keep_reports:
         run_id, committed = os.environ.get(RUN_ID, ""), set(known.committed) if known else set()

@@ -11,6 +11,7 @@ from lakehouse.published import newest
 from lakehouse.settings import load_settings
 from lakehouse.stages import open_stage
 from lakehouse.steps.convert import Conversion
+from lakehouse.steps.upload import is_for
 from lakehouse.steps.verify import refuse_failures, results_of, show_results
 from lakehouse.terminal import say
 
@@ -20,7 +21,7 @@ from lakehouse.terminal import say
 def command(again: bool) -> None:
     """Show source, Parquet and Delta rows per load, and whether all figures are equal."""
     settings = load_settings(os.environ)
-    local = read_local(settings.output).loads
+    local = [load for load in read_local(settings.output).loads if is_for(load, settings.target)]
     if again:
         results = Conversion.of(settings, say).check_again(local)
     else:

@@ -74,19 +74,25 @@ def is_for(load: StagedLoad, target: str) -> bool:
 
 
 def of_other_targets(stage: Stage, loads: list[StagedLoad], target: str) -> Iterator[str]:
-    """A line for each load that was staged for another target, and is not in that one yet."""
-    there: dict[str, set[str]] = {}
+    """A line for each other target whose loads are here, and not in that one yet."""
+    others: dict[str, list[StagedLoad]] = {}
     for load in loads:
-        if is_for(load, target):
-            continue
-        its = str(load.manifest.target).rstrip("/")
-        if its not in there:
-            document = newest(stage, its)
-            there[its] = set(document.committed) if document else set()
-        if load.load_id not in there[its]:
+        if not is_for(load, target):
+            others.setdefault(str(load.manifest.target).rstrip("/"), []).append(load)
+    for its, staged in others.items():
+        document = newest(stage, its)
+        there = set(document.committed) if document else set()
+        left = [load for load in staged if load.load_id not in there]
+        first = f"{left[0].source}/{left[0].manifest.stream} ({left[0].load_id})" if left else ""
+        if len(left) == 1:
             yield (
-                f"not sent: {load.source}/{load.manifest.stream} ({load.load_id}) was staged for {its}, not for {target}. "
-                f"Set LAKEHOUSE_TARGET back to deliver it, or give it up: entrypoint.sh drop {load.load_id}"
+                f"not sent: {first} was staged for {its}, not for {target}. "
+                f"Set LAKEHOUSE_TARGET back to deliver it, or give it up: entrypoint.sh drop {left[0].load_id}"
+            )
+        elif left:
+            yield (
+                f"not sent: {len(left)} loads were staged for {its}, not for {target}, {first} among them. "
+                "Set LAKEHOUSE_TARGET back to deliver them, or give them up: entrypoint.sh loads names them"
             )
 
 
