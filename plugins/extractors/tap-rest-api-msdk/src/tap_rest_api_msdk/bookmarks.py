@@ -8,7 +8,7 @@ from decimal import Decimal
 import pyarrow as pa
 
 from singer_arrow import compute as pc
-from singer_arrow.lookback import least_of, number_before
+from singer_arrow.lookback import day_before, number_before
 
 _LONGEST = 10**12  # seconds, more than there are in the years 1 to 9999
 
@@ -34,11 +34,9 @@ def earlier(arrow: pa.DataType, start: str | None, lookback: float) -> str | Non
     if pa.types.is_floating(arrow):
         return format(Decimal(start) - Decimal(str(lookback)), "f")
     if pa.types.is_integer(arrow) or pa.types.is_decimal(arrow):
-        scale = arrow.scale if pa.types.is_decimal(arrow) else 0
-        return number_before(start, Decimal(str(lookback)), scale, least_of(arrow))
+        return number_before(start, Decimal(str(lookback)), arrow)
     if pa.types.is_date(arrow):
-        day = date.fromisoformat(start[:10])
-        return (day - timedelta(days=min(-(-lookback // 86400), (day - date.min).days))).isoformat()
+        return day_before(start[:10], lookback)
     moment = datetime.fromisoformat(start)
     moment -= min(timedelta(seconds=min(lookback, _LONGEST)), moment - datetime.min.replace(tzinfo=moment.tzinfo))
     if moment.tzinfo is not None:

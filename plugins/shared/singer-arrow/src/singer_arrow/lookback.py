@@ -1,22 +1,33 @@
-"""How far before its bookmark a stream of numbers reads: exact, and a value that the column holds. Pure."""
+"""How far before its bookmark a stream of numbers or dates reads: exact, and a value that the column holds. Pure."""
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from decimal import ROUND_FLOOR, Context, Decimal
 
 import pyarrow as pa
 
 _EXACT = Context(prec=100)
+_DAY = 86_400
 
 
-def number_before(number: str, lookback: Decimal, scale: int, least: Decimal) -> str:
-    """A number less `lookback`, with `scale` digits behind the point, what is finer being rounded down; `least` at least."""
+def number_before(number: str, lookback: Decimal, arrow: pa.DataType, least: Decimal | None = None) -> str:
+    """A number of a type of integers or decimals less `lookback`; digits finer than the type's are rounded down.
+
+    It is `least` at least, which is the type's least value unless given.
+    """
+    scale = arrow.scale if pa.types.is_decimal(arrow) else 0
     found = _EXACT.subtract(Decimal(number), lookback).quantize(Decimal(1).scaleb(-scale), ROUND_FLOOR, _EXACT)
-    return format(max(found, least), "f")
+    return format(max(found, _least_of(arrow) if least is None else least), "f")
 
 
-def least_of(arrow: pa.DataType) -> Decimal:
-    """The least value of a type of integers or decimals."""
+def day_before(day: str, seconds: float) -> str:
+    """The date (YYYY-MM-DD) so many seconds before a day begins; 0001-01-01 at least."""
+    found = date.fromisoformat(day)
+    return (found - timedelta(days=min(-(-seconds // _DAY), (found - date.min).days))).isoformat()
+
+
+def _least_of(arrow: pa.DataType) -> Decimal:
     if pa.types.is_integer(arrow):
         return Decimal(-(2 ** (arrow.bit_width - 1)))
     return Decimal(-(10**arrow.precision - 1)).scaleb(-arrow.scale, _EXACT)

@@ -7,12 +7,12 @@ could not be read.
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pyarrow as pa
 
-from singer_arrow.lookback import least_of, number_before
+from singer_arrow.lookback import day_before, number_before
 from tap_mssql.server.sql_types import SqlColumn
 
 _NUMBERS = frozenset({"tinyint", "smallint", "int", "bigint", "decimal", "numeric", "money", "smallmoney", "float", "real"})
@@ -33,11 +33,9 @@ def before(column: SqlColumn, bookmark: str, lookback: int) -> str:
         arrow = column.arrow.type
         if pa.types.is_floating(arrow):
             return repr(float(bookmark) - lookback)
-        scale = 0 if pa.types.is_integer(arrow) else arrow.scale
-        return number_before(bookmark, Decimal(lookback), scale, _LEAST.get(column.type, least_of(arrow)))
+        return number_before(bookmark, Decimal(lookback), arrow, _LEAST.get(column.type))
     if column.type == "date":
-        day = date.fromisoformat(bookmark)
-        return (day - timedelta(days=min(-(-lookback // 86_400), (day - date.min).days))).isoformat()
+        return day_before(bookmark, lookback)
     if column.type == "time":
         return _time_before(bookmark, lookback)
     return _moment_before(bookmark, lookback, _FIRST.get(column.type, datetime.min))
