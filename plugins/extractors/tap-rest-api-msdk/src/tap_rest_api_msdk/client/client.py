@@ -74,10 +74,11 @@ class ApiClient(Struct, dict=True):
         host, _, below = rest.partition("/")
         return f"{scheme}://{host}", f"/{below}"
 
-    def get(self, request: Request, what: str, read: Callable[[Answer], Read]) -> Read:
+    def get(self, request: Request, what: str, read: Callable[[Answer], Read], came: Answer | None = None) -> Read:
         """What `read` makes of a 2xx answer, or of one that says that there is no such page where that may be.
 
-        `what` names stream and page in errors; query parameters never appear there. Raises CredentialsRefused, ApiUnavailable or
+        `what` names stream and page in errors; query parameters never appear there. `came` is the answer to the first try, where
+        that was asked for before. Raises CredentialsRefused, ApiUnavailable or
         AnswerRefused, and what `read` raises but Unreadable and ToldError, for which it is asked again.
         """
         began = math.inf  # the first failure
@@ -102,10 +103,10 @@ class ApiClient(Struct, dict=True):
                 raise self._unavailable(where, last, attempts, began)
 
         def answer() -> tuple[bool, Read | None]:
-            nonlocal began, last, unreadable, renewed, found
-            found = None
+            nonlocal began, last, unreadable, renewed, found, came
+            found, came = came, None
             try:
-                found = self._followed(request)
+                found = found or self._followed(request)
                 if found.status == 401 and not renewed and self.auth.renew():
                     renewed = True
                     found = self._followed(request)

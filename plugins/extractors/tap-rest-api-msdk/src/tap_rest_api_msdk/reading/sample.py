@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ from tap_rest_api_msdk.pages.requests import Requests
 from tap_rest_api_msdk.reading import children
 from tap_rest_api_msdk.reading.children import ALONE, Values
 from tap_rest_api_msdk.reading.identity import Identity
-from tap_rest_api_msdk.reading.walk import At, Walk
+from tap_rest_api_msdk.reading.walk import At, Read, Walk
 from tap_rest_api_msdk.records import flatten, infer
 from tap_rest_api_msdk.records.envelope import Envelope, Page
 
@@ -67,14 +68,14 @@ def _sample(stream: StreamConfig, config: TapConfig, client: ApiClient, values: 
     requests = Requests(stream, config.api_url, None, None, values)
     flattener = flatten.Flattener((), stream.text_keys)
 
-    def fetch(at: At) -> Page:
+    def fetch(at: At) -> Read:
         def read(answer: Answer) -> Page:
             try:
                 return envelope.page(answer)
             except msgspec.ValidationError as error:
                 raise AnswerRefused(f"stream {stream.name}: {answer.url}: {error}") from error
 
-        return client.get(requests.at(at.place, at.behind), f"stream {stream.name}", read)
+        return partial(client.get, requests.at(at.place, at.behind), f"stream {stream.name}", read)
 
     sample: list[dict[str, Any]] = []
     for page in Walk(stream.name, stream.paging, Identity((), lambda raw: raw), lambda: 1, fetch):

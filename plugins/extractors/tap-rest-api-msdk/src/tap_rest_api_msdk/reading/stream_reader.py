@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,7 +32,7 @@ from tap_rest_api_msdk.reading.children import ALONE, Values
 from tap_rest_api_msdk.reading.identity import Identity
 from tap_rest_api_msdk.reading.keys import KeyProof
 from tap_rest_api_msdk.reading.settling import Settling
-from tap_rest_api_msdk.reading.walk import At, Walk
+from tap_rest_api_msdk.reading.walk import At, Read, Walk
 from tap_rest_api_msdk.reading.walks import Walks
 from tap_rest_api_msdk.records import infer
 from tap_rest_api_msdk.records.converter import Converter
@@ -153,7 +154,7 @@ class StreamReader:
         known, notes = self._compared(bookmark)
         start = self.choice.start(known)
         first = At(pages.of(self._stream.paging).first())
-        page = self._fetch(self._requests(start, self._all_values[0]), first)
+        page = self._fetch(self._requests(start, self._all_values[0]), first)()
         return Look(self._mode(self.choice.reached(known) is None), start, page.total, len(page.records), notes)
 
     # --- a load -----------------------------------------------------------------------------------------------------
@@ -223,15 +224,19 @@ class StreamReader:
         from_ = bookmarks.earlier(self._converter.schema.field(key).type, start, self._stream.lookback) if key else None
         return Requests(self._stream, self._config.api_url, key, from_, values)
 
-    def _fetch(self, requests: Requests, at: At) -> Page:
+    def _fetch(self, requests: Requests, at: At) -> Read:
+        """Asks for a page. It is decoded where its records are converted, in the same thread, which finds them in its cache."""
         paging = self._stream.paging
         what = f"stream {self.choice.stream}" + (f", {paging.next_param} {at.place}" if paging.is_counted else "")
 
-        # others tell more by their texts: whether pages lead on, and what comes twice on one
-        made = self._converter.page_type if at.expected is not None and self.choice.key else None
+        def taken(answer: Answer) -> Answer:
+            told.update({"http.response.status_code": answer.status, "http.response.body.size": len(answer.body)})
+            return answer
 
         def read(answer: Answer) -> Page:
-            told.update({"http.response.status_code": answer.status, "http.response.body.size": len(answer.body)})
+            # others tell more by their texts: whether pages lead on, and what comes twice on one
+            is_by_total = at.expected is not None or (paging.is_counted and not at.behind)
+            made = self._converter.page_type if is_by_total and self.choice.key else None
             try:
                 return self._envelope.page(answer, what, made)
             except msgspec.ValidationError as error:
@@ -243,7 +248,8 @@ class StreamReader:
         place = at.place - 1 if at.overlaps else at.place
         host, path = self._client.place_of(self._stream.path)  # as it is configured: the real one may hold values of rows
         with noted.span("request", self.choice.stream, **{"http.request.method": "GET", "url.template": host + path}) as told:
-            return self._client.get(requests.at(place, at.behind), what, read)
+            request = requests.at(place, at.behind)
+            return partial(self._client.get, request, what, read, self._client.get(request, what, taken))
 
     def _notes(self, attempt: Attempt) -> list[str]:
         notes, walks = self._converter.notes, attempt.walks

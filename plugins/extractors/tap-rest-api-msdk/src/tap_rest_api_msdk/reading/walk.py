@@ -20,7 +20,8 @@ from tap_rest_api_msdk.reading.guards import PageGuard, PlaceGuard, RecordGuard
 from tap_rest_api_msdk.reading.identity import Identity, Name
 from tap_rest_api_msdk.records.envelope import Page
 
-_IN_ADVANCE = 6 << 20  # bytes of pages, which take some three times as many when their records are decoded
+_IN_ADVANCE = 6 << 20  # bytes of pages
+Read = Callable[[], Page]  # what makes the page of an answer that has come; asks again where that is unreadable
 
 
 class At(msgspec.Struct, frozen=True):
@@ -63,7 +64,7 @@ class Walk:
         paging: Paging,
         known_by: Identity,
         parallel: Callable[[], int],
-        fetch: Callable[[At], Page],
+        fetch: Callable[[At], Read],
         overlaps: bool = False,
         is_aligned: bool = False,
         done: Progress | None = None,
@@ -105,8 +106,8 @@ class Walk:
         """Yields the pages that hold records."""
         self._ask(self.first)
         while self._ahead:
-            at, page = self._ahead.take()
-            page = self._each_once(at, self._without_overlap(at, page))
+            at, read = self._ahead.take()
+            page = self._each_once(at, self._without_overlap(at, read()))
             if at.expected is not None and page.sent != at.expected:
                 self._ahead.drop()  # asked for by a count that does not hold
             self._take(at, page)
@@ -145,7 +146,7 @@ class Walk:
 
         Where there are as many as were expected, others are missing then: the proof of the keys finds that with less work.
         """
-        if isinstance(page.records, Decoded) and page.sent == at.expected:
+        if isinstance(page.records, Decoded) and page.sent == self._expected(at, page):
             return page
         once = dict.fromkeys(page.texts) if self.keyed else {}
         count = len(page.texts) - len(once) if self.keyed else 0
@@ -155,6 +156,12 @@ class Walk:
         self._twice = f"; records came twice on a page ({self._known_by.words(self._known_by.of(msgspec.Raw(twice)))})"
         self.doubled += count
         return replace(page, records=[msgspec.Raw(text) for text in once], doubled=count)
+
+    def _expected(self, at: At, page: Page) -> int | None:
+        """How many records the page should hold by the API's total, which comes with the first one."""
+        if at is self.first and page.total is not None and self.paging.size:
+            return min(self.paging.size, page.total)
+        return at.expected
 
     def _take(self, at: At, page: Page) -> None:
         self.pages += 1
@@ -328,7 +335,7 @@ class Walk:
             raise self._short()
         if self._grown is not None and self.paging.is_counted:
             at, page = self._grown
-            again = self._fetch(At(at.place))
+            again = self._fetch(At(at.place))()
             if again.texts[: len(page.texts)] != page.texts:
                 raise Moved(
                     f"stream {self.stream}: the API's total grew to {self.total} during the run, and its last page holds other "

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 from tap_rest_api_msdk.reading.ahead import Ahead
 from tap_rest_api_msdk.reading.children import ALONE, Values
-from tap_rest_api_msdk.reading.walk import At, AtRest, Walk
+from tap_rest_api_msdk.reading.walk import At, AtRest, Read, Walk
 from tap_rest_api_msdk.records.envelope import Page
 
-Make = Callable[[Values, Callable[[At], Page]], Walk]
-Fetch = Callable[[Values, At], Page]
+Make = Callable[[Values, Callable[[At], Read]], Walk]
+Fetch = Callable[[Values, At], Read]
 
 
 class Walks:
@@ -38,7 +38,7 @@ class Walks:
 
     def __iter__(self) -> Iterator[Page]:
         """Yields the pages that hold records."""
-        first_pages: Ahead[Values, Page] = Ahead(lambda values: self._fetch(values, self._first(values)), self._parallel)
+        first_pages: Ahead[Values, Read] = Ahead(lambda values: self._fetch(values, self._first(values)), self._parallel)
         coming = iter(self._values[1:])
         for number, values in enumerate(self._values):
             while number and len(first_pages) < self._parallel() and (following := next(coming, None)) is not None:
@@ -48,8 +48,8 @@ class Walks:
     def _first(self, values: Values) -> At:
         return self._make(values, lambda at: self._fetch(values, at)).first
 
-    def _walked(self, values: Values, first_pages: Ahead[Values, Page] | None) -> Iterator[Page]:
-        def fetch(at: At) -> Page:
+    def _walked(self, values: Values, first_pages: Ahead[Values, Read] | None) -> Iterator[Page]:
+        def fetch(at: At) -> Read:
             if first_pages is not None and at is walk.first:
                 return first_pages.take()[1]
             return self._fetch(values, at)
