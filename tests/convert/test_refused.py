@@ -156,14 +156,37 @@ def no_rows_replace_rows_only_where_the_source_says_that_it_is_empty(lake: Lake)
     assert lake.rows("empty", "Id") == []
 
 
-def whole(lake: Lake, stream: str, started: int = 0) -> Made:
+def whole(lake: Lake, stream: str, started: int = 0, **more: Any) -> Made:
     """A load of a stream that is read whole."""
-    return make_load(lake.stage, stream, [people((9, "z", 9))], started=started)
+    return make_load(lake.stage, stream, [people((9, "z", 9))], started=started, **more)
 
 
 def drop(lake: Lake, table: str) -> None:
     """Takes a table away, as its owner may."""
     shutil.rmtree(lake.tables / table, ignore_errors=True)
+
+
+@seldom_on_spark
+def a_table_has_one_stream_and_another_one_that_would_share_it_is_refused(lake: Lake) -> Scenario:
+    """As of two SQL Servers with a dbo.Orders each: also where both come at once, and where one was there before."""
+    first, other = whole(lake, "shared"), whole(lake, "Shared", source="erp", started=1)
+    told = yield [first, other]
+    assert [told[each.load_id]["status"] for each in (first, other)] == ["applied", "refused"]
+    assert told[other.load_id]["problems"] == [
+        "sqlserver/shared and erp/Shared would share one Delta table, shared, which has the rows of sqlserver/shared"
+    ]
+    assert "deselect one of the two streams" in told[other.load_id]["action"]
+    later, merge = whole(lake, "Shared", source="erp", started=2), incremental(lake, "shared", 3, None, "1", people((5, "e", 1)))
+    told = yield [later, merge]
+    assert [told[each.load_id]["status"] for each in (later, merge)] == ["refused", "applied"]
+    assert lake.rows("shared", "Id") == [(5,)]
+    drop(lake, "shared")  # the exit, where the former stream is no more
+    renamed = whole(lake, "Shared", source="erp", started=4)
+    told = yield [renamed]
+    assert (told[renamed.load_id]["status"], told[renamed.load_id]["equal"]) == ("applied", True)
+    back = incremental(lake, "shared", 5, "1", "2", people((6, "f", 2)))
+    told = yield [back]
+    assert "erp/Shared and sqlserver/shared would share one Delta table" in told[back.load_id]["problems"][0]
 
 
 @scenarios(__name__)

@@ -75,6 +75,20 @@ class Ledger:
         last = self.applied(stream).last
         return self._rows[last] if last else None
 
+    def owners(self, loads: list[Load]) -> dict[str, tuple[str, str]]:
+        """Of each table that loads write, the stream that has it: that of the table's newest load in the ledger.
+
+        Of a table that is not there, or that the ledger does not know, the stream of the oldest of the loads.
+        """
+        known = {str(row["table_name"]): (row["source"], row["stream"]) for row in self.rows if status_of(row) == "applied"}
+        found: dict[str, tuple[str, str]] = {}
+        for load in loads:
+            owner = found.get(load.table) or known.get(load.table)
+            if owner is None or (load.table not in found and owner != load.stream and not self._target.fields(load.table)):
+                owner = load.stream
+            found[load.table] = owner
+        return found
+
     def is_lost(self, row: Row) -> bool:
         """Whether the table of an applied load is gone, or younger than it."""
         if not self._target.fields(row["table_name"]):

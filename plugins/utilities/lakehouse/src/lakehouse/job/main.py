@@ -76,14 +76,14 @@ class Run:
     def work(self, target: str, lease: Lease, loads: list[Load], step: Callable[[StreamLoads], None]) -> None:
         """Does a step for each stream's loads, of some streams at once; publishes now and then."""
         verify, row_columns = str(self.order.get("verify", "full")), list(self.order.get("row_columns", ()))
-        upkeep = Upkeep.of(self.order)
+        upkeep, owners = Upkeep.of(self.order), self.ledger.owners(loads)
         of_thread = threading.local()  # a session costs time: each thread makes one, whatever the number of streams
 
         def work_on(of_stream: list[Load]) -> None:
             if not hasattr(of_thread, "writer"):
                 session, own = own_session(self.spark)
                 of_thread.writer = Writer(session, own, Target(session, target), lease, verify, row_columns, upkeep)
-            mine = StreamLoads(of_thread.writer, self.ledger, of_stream)
+            mine = StreamLoads(of_thread.writer, self.ledger, of_stream, owners)
             self.streams.append(mine)
             step(mine)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lakehouse.job.errors import NotApplied, Refused
 from lakehouse.job.ledger import LOST, Ledger, columns_of, status_of
 from lakehouse.job.loads import Load
@@ -14,10 +16,10 @@ TOGETHER = 25  # loads that are written in one commit at most
 
 
 class StreamLoads:
-    """Applies the loads of one stream; `outcomes` are known one by one, by load id."""
+    """Applies the loads of one stream; `outcomes` are known one by one, by load id. `owners`: which stream has each table."""
 
-    def __init__(self, writer: Writer, ledger: Ledger, loads: list[Load]) -> None:
-        self._writer, self._ledger = writer, ledger
+    def __init__(self, writer: Writer, ledger: Ledger, loads: list[Load], owners: Mapping[str, tuple[str, str]]) -> None:
+        self._writer, self._ledger, self._owners = writer, ledger, owners
         self._loads = loads
         self._stream = loads[0].stream
         self.outcomes: dict[str, Outcome] = {}
@@ -92,6 +94,7 @@ class StreamLoads:
                 if needless:
                     self._supersede(load, needless)
                     continue
+                refuse_table_of(self._owners[load.table], load)
                 check_continues(load, applied)
                 applied = applied.after(load)
                 ready.append(load)
@@ -162,6 +165,17 @@ class StreamLoads:
         self.outcomes[load.load_id] = outcome
         told = "; ".join(outcome.problems) or f"{outcome.delta_rows} rows in Delta"
         print(f"{outcome.status}: {load.load_id} {load.table}: {told}", flush=True)
+
+
+def refuse_table_of(owner: tuple[str, str], load: Load) -> None:
+    """Raises Refused for a load into a table that another stream has: they would replace each other's rows."""
+    if owner == load.stream:
+        return
+    one, other = "/".join(owner), "/".join(load.stream)
+    raise Refused(
+        f"{one} and {other} would share one Delta table, {load.table}, which has the rows of {one}",
+        f"deselect one of the two streams; if {one} is no more, drop the table {load.table} in Delta: the next run makes it anew",
+    )
 
 
 def may_join(one: Load, other: Load) -> bool:
