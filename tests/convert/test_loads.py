@@ -398,9 +398,26 @@ def a_backfill_leaves_the_bookmark_and_an_old_one_is_refused(lake: Lake) -> Scen
         bookmark={"replication_key": "Changed", "replication_key_value": "5"},
     )
     told = yield [late]
-    assert told[late.load_id]["status"] == "superseded"  # T is at or behind its end
+    assert told[late.load_id]["status"] == "refused", "no load but a backfill has the rows of its window"
     assert lake.rows("backfill", "Id", "Name") == [(1, "a"), (9, "filled")]
     assert lake.published()["bookmarks"]["sqlserver"]["backfill"]["replication_key_value"] == "5"
+    yield [load(lake, "backfill", 3, keyed((2, "b", 6)), ("5", "6"))]
+    assert lake.ledger()[late.load_id]["status"] == "refused", "the next load does not read that window"
+    yield [load(lake, "backfill", 4, keyed((2, "b", 6)), (None, "6"))]
+    assert lake.ledger()[late.load_id]["status"] == "superseded"
+
+
+@seldom_on_spark
+def behind_a_full_load_without_a_bookmark_nothing_is_appended(lake: Lake) -> Scenario:
+    """As of a stream that is INCREMENTAL, then FULL_TABLE, then INCREMENTAL again: its older bookmark is not of this table."""
+    more = {"key_columns": []}
+    yield [load(lake, "turned", 0, keyed((1, "a", 1), (2, "b", 2)), (None, "2"), **more)]
+    yield [load(lake, "turned", 1, keyed((1, "a", 1), (2, "b", 2), (3, "c", 3)), None, bookmark=None, **more)]
+    assert "turned" not in lake.published()["bookmarks"].get("sqlserver", {})
+    doubling = load(lake, "turned", 2, keyed((3, "c", 3), (4, "d", 4)), ("2", "4"), mode="append", **more)
+    told = yield [doubling]
+    assert told[doubling.load_id]["problems"] == ["it starts behind 2, and the ledger holds nothing of this stream up to there"]
+    assert lake.rows("turned", "Id") == [(1,), (2,), (3,)]
 
 
 @scenarios(__name__, spark="name")

@@ -20,7 +20,7 @@ import pytest
 from lakehouse_kit import fits
 
 from singer_arrow import documents, names
-from singer_arrow.documents import LoadDocument
+from singer_arrow.documents import Cursor, LoadDocument
 from singer_arrow.facts import utc_text
 from singer_arrow.parts import PartWriter
 
@@ -54,7 +54,12 @@ def staged(folder: Path) -> list[Path]:
 
 
 def load(
-    folder: Path, rows: int = 10, complete: bool = True, limit: int = 1_000_000, row_number: str | None = None
+    folder: Path,
+    rows: int = 10,
+    complete: bool = True,
+    limit: int = 1_000_000,
+    row_number: str | None = None,
+    cursor: Cursor | None = None,
 ) -> list[Path]:
     """The parts of one load in a spool, as a tap leaves them."""
     from singer_arrow.parts import PartLimits
@@ -79,7 +84,7 @@ def load(
         source_table="Order",
         mode="overwrite",
         key_columns=["id"],
-        cursor=None,
+        cursor=cursor,
         schema=documents.columns_of(STREAM, SCHEMA, {"amount": "money"}),
         files=writer.files,
         rows=writer.rows,
@@ -118,7 +123,7 @@ def test_a_staged_stream_is_told_where_that_level_is_logged(level: str, told: bo
 
 
 def test_parts_are_adopted_as_they_are_and_the_manifest_names_them(tmp_path: Path) -> None:
-    parts = load(tmp_path, rows=5, limit=2)
+    parts = load(tmp_path, rows=5, limit=2, cursor=Cursor("id", None, "7"))
     bytes_before = [p.read_bytes() for p in parts]
     done = run(tmp_path, schema_line(), batch_line(*parts[:2]), batch_line(*parts[2:]), STATE)
     assert done.returncode == 0, done.stderr
@@ -130,6 +135,15 @@ def test_parts_are_adopted_as_they_are_and_the_manifest_names_them(tmp_path: Pat
     assert manifest["bookmark"] == {"replication_key_value": "7"}
     assert json.loads(done.stdout) == {"bookmarks": {STREAM: {"replication_key_value": "7"}}}
     assert not [p for p in (tmp_path / "spool").rglob("*") if p.is_file()], "the spool of a staged load is empty"
+
+
+def test_a_load_of_the_whole_table_leaves_no_position_of_incremental_loads_before_it(tmp_path: Path) -> None:
+    """The tap hands on the bookmark of a stream that was INCREMENTAL: the next incremental load must not go on from there."""
+    before = {"columns": {"id": "int32"}, "replication_key": "id", "replication_key_value": "7", "again": "0" * 64, "own": 1}
+    state = line(type="STATE", value={"bookmarks": {STREAM: before}})
+    done = run(tmp_path, schema_line(), batch_line(*load(tmp_path)), state)
+    assert done.returncode == 0, done.stderr
+    assert [each["bookmark"] for each in manifests(tmp_path)] == [{"columns": {"id": "int32"}, "own": 1}]
 
 
 @pytest.mark.parametrize(("given", "target"), [(None, None), (" ", None), ("/Main.Lighthouse ", "/Main.Lighthouse ")])

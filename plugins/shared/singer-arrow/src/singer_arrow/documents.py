@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 VERSION = 1
+POSITION = ("replication_key", "replication_key_value", "change_version", "again")  # in a bookmark: up to where a stream is read
 Mode = Literal["overwrite", "append", "merge", "repair"]
 Status = Literal["applied", "already", "superseded", "refused", "damaged", "failed", "blocked"]
 DONE = ("applied", "already", "superseded")  # the statuses of loads that are in Delta, or needless there
@@ -444,7 +445,12 @@ def rows_and_deletes(files: Iterable[PartFile]) -> tuple[int, int]:
 def manifest_of(
     document: LoadDocument, source: str, files: list[PartFile], bookmark: dict[str, Any] | None, target: str | None = None
 ) -> Manifest:
-    """The manifest of a complete load whose files now stand in the folder of `source`, meant for `target` (null: for any)."""
+    """The manifest of a complete load whose files now stand in the folder of `source`, meant for `target` (null: for any).
+
+    Of a load of the whole stream, the bookmark that its tap still has of incremental loads before it tells nothing of its table.
+    """
+    if bookmark and document.mode == "overwrite" and document.cursor is None:
+        bookmark = {name: value for name, value in bookmark.items() if name not in POSITION}
     both = set(Manifest.__struct_fields__) & set(LoadDocument.__struct_fields__) - {"files"}
     table = names.table_name(document.source_schema, document.source_table)
     same = {name: getattr(document, name) for name in both}

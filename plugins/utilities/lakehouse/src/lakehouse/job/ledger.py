@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 
 from lakehouse.job.clock import utc_now
 from lakehouse.job.loads import Load
-from lakehouse.job.order import Applied, is_reached, key_of, value_of
+from lakehouse.job.order import Applied, is_backfill, is_reached, key_of, value_of
 from lakehouse.job.session import die_if_asked
 from lakehouse.job.tables import Target
 from lakehouse.job.types import quoted
@@ -66,8 +66,8 @@ class Ledger:
         for row in self.rows:
             if (row["source"], row["stream"]) == stream and status_of(row) == "applied":
                 whole = row["load_id"] if row["mode"] == "overwrite" else found.last_whole
-                bookmark = json.loads(row["bookmark"]) if row["bookmark"] else found.bookmark
-                found = Applied(row["load_id"], whole, bookmark)
+                before = None if row["mode"] == "overwrite" else found.bookmark
+                found = Applied(row["load_id"], whole, json.loads(row["bookmark"]) if row["bookmark"] else before)
         return found
 
     def last_row(self, stream: tuple[str, str]) -> Row | None:
@@ -103,6 +103,8 @@ class Ledger:
             streams = found.setdefault(row["source"], {})
             if status_of(row) == "applied" and row["bookmark"]:
                 streams[row["stream"]] = json.loads(row["bookmark"])
+            elif status_of(row) == "applied" and row["mode"] == "overwrite":
+                streams.pop(row["stream"], None)  # the table is of this load now
             elif status_of(row) == "applied":
                 streams.get(row["stream"], {}).pop("again", None)  # a repair or a backfill: rows may be others than they were
             elif status_of(row) == "refused" and str(row["reason"]).startswith(LOST):
@@ -131,9 +133,11 @@ class Ledger:
     ) -> Row:
         """The row of a load, to be committed."""
         m = load.manifest
+        # of a refused backfill its bookmark does not say what covers it
+        bookmark = None if status == "refused" and is_backfill(load) else m["bookmark"]
         told = (
             m["load_id"], load.sha256, m["source"], m["stream"], m["table"], m["mode"], m["rows"], m["source_rows"], delta_rows,
-            version, None if m["bookmark"] is None else json.dumps(m["bookmark"], sort_keys=True), utc_now(), self.id, status,
+            version, None if bookmark is None else json.dumps(bookmark, sort_keys=True), utc_now(), self.id, status,
             reason, json.dumps({each["column"]: each["type"] for each in load.columns}),
             m.get("dead_letters", 0), m.get("left_out", 0), load.deletes,
         )  # fmt: skip

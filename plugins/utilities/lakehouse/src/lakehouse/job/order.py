@@ -30,7 +30,8 @@ class Applied:
     def after(self, load: Load) -> Applied:
         """The same when this load is applied, too."""
         whole = load.load_id if load.mode == "overwrite" else self.last_whole
-        return Applied(load.load_id, whole, load.manifest["bookmark"] or self.bookmark)
+        before = None if load.mode == "overwrite" else self.bookmark
+        return Applied(load.load_id, whole, load.manifest["bookmark"] or before)
 
 
 def value_of(bookmark: dict[str, Any] | None) -> Any:
@@ -43,6 +44,14 @@ def key_of(bookmark: dict[str, Any] | None) -> str:
     """What these values are of, for people."""
     found = bookmark or {}
     return "the source's change tracking" if "change_version" in found else str(found.get("replication_key") or "")
+
+
+def is_backfill(load: Load) -> bool:
+    """Whether it is of a window that was set and does not end where its bookmark is, which stays whatever the load has."""
+    cursor, bookmark = load.manifest["cursor"], load.manifest["bookmark"] or {}
+    if load.mode != "merge" or not cursor or cursor["to"] is None:
+        return False
+    return in_one_spelling(cursor["to"]) != in_one_spelling(bookmark.get("replication_key_value", cursor["to"]))
 
 
 def is_alike(load: Load, applied: Applied) -> bool:
@@ -58,7 +67,7 @@ def superseded_by(load: Load, applied: Applied) -> str | None:
     if applied.last_whole and applied.last_whole > load.load_id:
         return f"the stream was read whole later, by load {applied.last_whole}"
     cursor = load.manifest["cursor"]
-    known = cursor and is_alike(load, applied) and None not in (cursor["to"], applied.value)
+    known = cursor and not is_backfill(load) and is_alike(load, applied) and None not in (cursor["to"], applied.value)
     if known and is_reached(load, cursor["to"], applied.value):
         return f"later loads cover it: the ledger ends at {applied.value}"
     if load.mode == "repair":
@@ -85,8 +94,8 @@ def check_continues(load: Load, applied: Applied) -> None:
     if load.mode == "overwrite" or not cursor:
         return
     start = cursor["from"]
-    if load.mode == "merge" and cursor["to"] != bookmark.get("replication_key_value", cursor["to"]):
-        return  # a backfill: it leaves the bookmark where it is
+    if load.mode == "merge" and (cursor["to"] is None or is_backfill(load)):
+        return  # its tap does not say up to where it read; or it leaves the bookmark where it is
     whole = f"entrypoint.sh refresh {load.manifest['stream']} reads the stream whole"
     if applied.value is None:
         if start is not None:
