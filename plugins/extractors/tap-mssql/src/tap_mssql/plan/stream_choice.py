@@ -19,7 +19,7 @@ from singer_arrow.errors import ArrowSingerError, SelectionRefused
 from tap_mssql.config.settings import Settings
 from tap_mssql.config.stream_options import StreamOptions
 from tap_mssql.plan.select_list import select_list
-from tap_mssql.plan.table_request import QUERY, WHERE, TableRequest
+from tap_mssql.plan.table_request import ON_DELETE, QUERY, WHERE, TableRequest
 from tap_mssql.plan.tracking import Since
 from tap_mssql.plan.window import OPEN, UNIQUE
 from tap_mssql.server.sql_types import SqlColumn
@@ -140,7 +140,7 @@ class StreamChoice(Struct, frozen=True, dict=True):
             column_notes=(*self._other_replication_key(state), *self._other_rows(state)),
             is_log_based=self.is_log_based,
             since=Since.of(state) if self.is_log_based and not self._other_rows(state) else None,
-            on_delete=(self.options.deletes or self.deletes) if self.is_log_based else "apply",
+            on_delete=self.on_delete,
         )
         if not request.columns:
             raise SelectionRefused(f"stream {self.stream}: none of its columns can be read", action="deselect the stream")
@@ -174,6 +174,11 @@ class StreamChoice(Struct, frozen=True, dict=True):
         return (f"the replication key was {before} and is {self.replication_key}: this load reads the stream whole",)
 
     @property
+    def on_delete(self) -> OnDelete:
+        """What rows become in Delta that the server says are deleted."""
+        return (self.options.deletes or self.deletes) if self.is_log_based else "apply"
+
+    @property
     def where(self) -> str:
         """The condition on the stream's rows; empty text for all of them."""
         return (self.options.where or "").strip()
@@ -186,6 +191,8 @@ class StreamChoice(Struct, frozen=True, dict=True):
             return ("its query is not the one it was: this load reads the stream whole",)
         if self.is_incremental and (told := bookmarks.other_key(state, self.key)):
             return told
+        if self.is_log_based and state.get(ON_DELETE) == "mark" and self.on_delete == "apply":
+            return ("rows that were deleted were marked, and are to go (deletes): this load reads the stream whole",)
         before = str(state.get(WHERE) or "")
         if before == self.where:
             return ()

@@ -14,7 +14,7 @@ from tap_mssql.plan import key_ranges, statements, tracking
 from tap_mssql.plan.key_order import KeyOrder
 from tap_mssql.plan.select_list import SelectItem, arrow_schema, row_bytes
 from tap_mssql.plan.strategy import Strategy
-from tap_mssql.plan.table_request import QUERY, WHERE, TableRequest
+from tap_mssql.plan.table_request import ON_DELETE, QUERY, WHERE, TableRequest
 from tap_mssql.plan.tracking import Changes
 from tap_mssql.plan.window import UNIQUE, Window
 from tap_mssql.read.ranges import Kind, Range
@@ -182,7 +182,11 @@ def _again(request: TableRequest, window: Window | None) -> Again | None:
 def _mark(request: TableRequest, window: Window | None, changes: Changes | None) -> dict[str, Any]:
     """What the bookmark holds besides the end of the window."""
     mark = changes.mark if changes else {**window.mark, KEY: list(request.key)} if window else {}
-    said = {WHERE: request.where, QUERY: request.table.fingerprint}
+    said = {
+        WHERE: request.where,
+        QUERY: request.table.fingerprint,
+        ON_DELETE: "mark" if changes and request.on_delete == "mark" else "",
+    }
     return mark | {name: value for name, value in said.items() if value}
 
 

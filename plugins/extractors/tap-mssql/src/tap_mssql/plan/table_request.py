@@ -18,6 +18,7 @@ from tap_mssql.server.sql_types import SqlColumn, quote
 from tap_mssql.server.table import Table
 
 WHERE = "where"  # in a bookmark: the condition that its loads were read under
+ON_DELETE = "on_delete"  # in a bookmark of changes: `mark` where deleted rows stayed in Delta, marked
 QUERY = "query"  # in a bookmark: the fingerprint of the query that they were read from
 UNBOUNDED_BYTES = 64  # of a value whose declaration does not say how long it can be: a guess
 
