@@ -145,3 +145,39 @@ def test_a_dropped_load_is_gone_here_and_on_the_stage_and_its_stream_reads_on_fr
     assert loads.of("unsent") not in {each["load_id"] for each in told}
     [refused] = [each for each in told if each["load_id"] == loads.of("refused")]
     assert refused["settle"].startswith("entrypoint.sh run: nothing of it is left")
+
+
+def test_what_was_given_up_is_missed_by_nobody(workspace: Workspace, output: Path) -> None:
+    """Until the next job publishes anew, and that may take long where nothing changes: run ended with 5, and said drop again."""
+    done, failed, refused = (make_load(output, name, [ORDERS], started=n) for n, name in enumerate(("Done", "Failed", "Refused")))
+    assert lakehouse(workspace, output, "upload").returncode == 0
+    told = [result(done, "applied"), result(failed, "failed", "disk full"), result(refused, "refused", "a gap", action="drop it")]
+    publish(workspace, told)
+    fresh = output.parent.parent / "fresh/output"  # a container without a volume
+    for command in ("report", "verify"):
+        missed = lakehouse(workspace, fresh, command)
+        assert missed.returncode == 5 and failed.load_id in missed.stderr and refused.load_id in missed.stderr, missed.stderr
+    assert lakehouse(workspace, fresh, "drop", failed.load_id, refused.load_id).returncode == 0
+    for command in ("report", "verify"):
+        after = lakehouse(workspace, fresh, command)
+        assert after.returncode == 0 and failed.load_id not in after.stdout + after.stderr, after.stderr
+    listed = {each["load_id"]: each for each in json.loads(lakehouse(workspace, fresh, "loads", "--json").stdout)}
+    for load in (failed, refused):
+        assert listed[load.load_id]["settle"].startswith("entrypoint.sh run: nothing of it is left")
+
+
+def test_kept_loads_of_a_former_target_that_are_in_it_wait_for_nothing(workspace: Workspace, output: Path) -> None:
+    """Their files stay when LAKEHOUSE_TARGET changes; only those that are in no target are named as pending."""
+    there, waits = (
+        make_load(output, name, [ORDERS], target="main.former", started=n) for n, name in enumerate(("There", "Waits"))
+    )
+    assert lakehouse(workspace, output, "upload", LAKEHOUSE_TARGET="main.former").returncode == 0
+    publish(workspace, [result(there, "applied")], target="main.former")
+    for place in (output, output.parent / "fresh"):
+        listed = {each["load_id"]: each for each in json.loads(lakehouse(workspace, place, "loads", "--json").stdout)}
+        assert [(listed[each.load_id]["state"], bool(listed[each.load_id]["settle"])) for each in (there, waits)] == [
+            ("committed", False), ("pending", True),
+        ]  # fmt: skip
+        assert listed[there.load_id]["why"] == "in main.former, for which it was staged"
+        status = json.loads(lakehouse(workspace, place, "status", "--json").stdout)
+        assert [each["load_id"] for each in status["loads"]] == [waits.load_id]

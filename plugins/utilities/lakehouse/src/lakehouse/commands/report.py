@@ -46,4 +46,4 @@ def command(brief: bool, notes: Path | None) -> None:
             say(f"no report was written: {error}", level="warning")
         except LakehouseError as error:
             say(f"the report was not sent to {settings.stage}: {error.what}", level="warning")
-    refuse_failures(results_of(local, known))
+    refuse_failures(results_of(local, known, stage))

@@ -25,6 +25,7 @@ def command(again: bool) -> None:
     if again:
         results = Conversion.of(settings, say).check_again(local)
     else:
-        results = results_of(local, newest(open_stage(settings), settings.target))
+        stage = open_stage(settings)
+        results = results_of(local, newest(stage, settings.target), stage)
     show_results("Verified again" if again else "Verified", results)
     refuse_failures(results, again)

@@ -9,7 +9,7 @@ from lakehouse.errors import DropRefused
 from lakehouse.stages.base import Stage
 from lakehouse.steps.prune import remove_empty_folders
 from lakehouse.steps.sent_again import forget
-from lakehouse.steps.states import Inventory, manifests_of, sources
+from lakehouse.steps.states import Inventory, sources
 from singer_arrow import names
 from singer_arrow.bookmarks import position
 
@@ -35,7 +35,7 @@ def chosen(prefixes: Iterable[str], inventory: Inventory) -> list[str]:
 def drop(stage: Stage, output: Path, inventory: Inventory, load_ids: list[str], say: Callable[[str], None]) -> None:
     """Removes these loads from the stage, from the output folder and from the spool; a manifest before its parts."""
     streams = {load_id: result.stream for load_id, result in inventory.results.items()}
-    streams |= {load.load_id: load.manifest.stream for load in manifests_of(stage, inventory).loads}
+    streams |= {load.load_id: load.manifest.stream for load in inventory.found.loads}
     known = sources(inventory)
     for load_id in load_ids:
         source, stream = known[load_id], streams.get(load_id)

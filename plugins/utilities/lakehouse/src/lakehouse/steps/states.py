@@ -13,14 +13,18 @@ from lakehouse.loads import Found, PassedOver, StagedLoad, read_local, read_stag
 from lakehouse.published import newest
 from lakehouse.stages.base import Stage
 from lakehouse.steps.sent_again import sent_again
-from lakehouse.steps.upload import is_for
+from lakehouse.steps.upload import in_other_targets, is_for
 from singer_arrow.documents import LoadResult, PublishedDocument
 
 SETTLED = ("applied", "already", "superseded")  # statuses of loads that the ledger is done with
 
 
 class Inventory(Struct, frozen=True):
-    """The loads here and on the stage (ids with their sources), and what is published of the target."""
+    """The loads here and on the stage (ids with their sources), and what is published of the target.
+
+    `found`: the manifests of loads that are here or, where nothing else says what they are, on the stage. `elsewhere`: those of
+    them that were staged for another target, and are in that.
+    """
 
     target: str
     local: Found
@@ -28,6 +32,8 @@ class Inventory(Struct, frozen=True):
     strange: list[PassedOver]  # on the stage
     known: PublishedDocument | None
     sent_again: dict[str, str]
+    found: Found
+    elsewhere: set[str]
 
     @property
     def results(self) -> dict[str, LoadResult]:
@@ -67,21 +73,17 @@ class Looked(NamedTuple):
 
 def take_inventory(stage: Stage, output: Path, target: str) -> Inventory:
     """Looks here and on the stage; changes nothing."""
-    staged, strange = staged_loads(stage)
-    return Inventory(target, read_local(output), staged, strange, newest(stage, target), sent_again(output))
+    (staged, strange), local, known = staged_loads(stage), read_local(output), newest(stage, target)
+    told = {load.load_id for load in local.loads} | {result.load_id for result in (known.loads if known else ())}
+    read = read_staged(stage, {load_id: source for load_id, source in staged.items() if load_id not in told})
+    found = Found([*local.loads, *read.loads], [*local.passed_over, *strange, *read.passed_over])
+    elsewhere = in_other_targets(stage, found.loads, target)
+    return Inventory(target, local, staged, strange, known, sent_again(output), found, elsewhere)
 
 
-def manifests_of(stage: Stage, inventory: Inventory) -> Found:
-    """The manifests of loads that are here or, where nothing else says what they are, on the stage."""
-    here = {load.load_id for load in inventory.local.loads}
-    wanted = {load_id: source for load_id, source in inventory.staged.items() if load_id not in here | inventory.results.keys()}
-    read = read_staged(stage, wanted)
-    return Found([*inventory.local.loads, *read.loads], [*inventory.local.passed_over, *inventory.strange, *read.passed_over])
-
-
-def states(inventory: Inventory, loads: list[StagedLoad]) -> list[LoadState]:
+def states(inventory: Inventory) -> list[LoadState]:
     """The state of every load that has files, or that the job could not apply; oldest first."""
-    manifests = {load.load_id: load for load in loads}
+    manifests = {load.load_id: load for load in inventory.found.loads}
     here = {load.load_id for load in inventory.local.loads}
     found = []
     for load_id, result in inventory.results.items():
@@ -95,14 +97,14 @@ def states(inventory: Inventory, loads: list[StagedLoad]) -> list[LoadState]:
 def _of_result(inventory: Inventory, result: LoadResult, is_here: bool) -> LoadState:
     load_id, status = result.load_id, result.status
     settle = "" if status in SETTLED else result.action
-    if status == "damaged":
+    if status not in SETTLED and not is_here and load_id not in inventory.staged:
+        settle = "entrypoint.sh run: nothing of it is left, and the stream's next load covers it"
+    elif status == "damaged":
         settle = "entrypoint.sh run, which sends it again"
         if inventory.known and inventory.sent_again.get(load_id) == inventory.known.published_at:
             settle = "entrypoint.sh convert: it was sent again"
         elif not is_here:
             settle = f"entrypoint.sh drop {load_id}: its files are not on this machine; the next run reads the stream on"
-    elif status == "refused" and not is_here and load_id not in inventory.staged:
-        settle = "entrypoint.sh run: nothing of it is left, and the stream's next load covers it"
     elif not settle:
         settle = {
             "refused": f"entrypoint.sh run: the stream's next load covers it; or entrypoint.sh drop {load_id}",
@@ -125,6 +127,8 @@ def _of_manifest(inventory: Inventory, load: StagedLoad) -> LoadState:
     m, state, why, settle = load.manifest, "pending", "it is on the stage, and not converted yet", "entrypoint.sh convert"
     if load.load_id in inventory.committed:
         state, why, settle = "committed", "", ""
+    elif load.load_id in inventory.elsewhere:
+        state, why, settle = "committed", f"in {m.target}, for which it was staged", ""
     elif not is_for(load, inventory.target):
         why = f"it was staged for {m.target}, not for {inventory.target}"
         settle = f"set LAKEHOUSE_TARGET back and type: entrypoint.sh run; or entrypoint.sh drop {load.load_id}"
@@ -138,8 +142,7 @@ def _of_manifest(inventory: Inventory, load: StagedLoad) -> LoadState:
 def look(stage: Stage, output: Path, target: str) -> Looked:
     """The state of every load as `states` tells it, and what is passed over; changes nothing."""
     inventory = take_inventory(stage, output, target)
-    found = manifests_of(stage, inventory)
-    return Looked(states(inventory, found.loads), found.passed_over)
+    return Looked(states(inventory), inventory.found.passed_over)
 
 
 def sources(inventory: Inventory) -> Mapping[str, str]:

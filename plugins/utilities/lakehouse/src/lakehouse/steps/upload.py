@@ -75,25 +75,36 @@ def is_for(load: StagedLoad, target: str) -> bool:
 
 def of_other_targets(stage: Stage, loads: list[StagedLoad], target: str) -> Iterator[str]:
     """A line for each other target whose loads are here, and not in that one yet."""
-    others: dict[str, list[StagedLoad]] = {}
-    for load in loads:
-        if not is_for(load, target):
-            others.setdefault(str(load.manifest.target).rstrip("/"), []).append(load)
-    for its, staged in others.items():
-        document = newest(stage, its)
-        there = set(document.committed) if document else set()
-        left = [load for load in staged if load.load_id not in there]
-        first = f"{left[0].source}/{left[0].manifest.stream} ({left[0].load_id})" if left else ""
+    there = in_other_targets(stage, loads, target)
+    for its, left in _by_other_target([load for load in loads if load.load_id not in there], target).items():
+        first = f"{left[0].source}/{left[0].manifest.stream} ({left[0].load_id})"
         if len(left) == 1:
             yield (
                 f"not sent: {first} was staged for {its}, not for {target}. "
                 f"Set LAKEHOUSE_TARGET back to deliver it, or give it up: entrypoint.sh drop {left[0].load_id}"
             )
-        elif left:
+        else:
             yield (
                 f"not sent: {len(left)} loads were staged for {its}, not for {target}, {first} among them. "
                 "Set LAKEHOUSE_TARGET back to deliver them, or give them up: entrypoint.sh loads names them"
             )
+
+
+def in_other_targets(stage: Stage, loads: list[StagedLoad], target: str) -> set[str]:
+    """The loads that were staged for another target than this one, and are in that."""
+    found: set[str] = set()
+    for its, staged in _by_other_target(loads, target).items():
+        document = newest(stage, its)
+        found |= {load.load_id for load in staged} & set(document.committed if document else ())
+    return found
+
+
+def _by_other_target(loads: list[StagedLoad], target: str) -> dict[str, list[StagedLoad]]:
+    others: dict[str, list[StagedLoad]] = {}
+    for load in loads:
+        if not is_for(load, target):
+            others.setdefault(str(load.manifest.target).rstrip("/"), []).append(load)
+    return others
 
 
 def _damaged(output: Path, known: PublishedDocument | None) -> set[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from lakehouse.errors import ConvertError, TargetBusy, VerifyError
-from lakehouse.loads import StagedLoad
+from lakehouse.loads import StagedLoad, staged_loads
+from lakehouse.stages.base import Stage
 from lakehouse.terminal import show_table
 from singer_arrow.documents import DONE, LoadResult, PublishedDocument
 
@@ -30,9 +31,10 @@ def equality(result: LoadResult) -> bool | str:
     return result.status if result.equal is None else result.equal
 
 
-def results_of(local: list[StagedLoad], known: PublishedDocument | None) -> list[LoadResult]:
+def results_of(local: list[StagedLoad], known: PublishedDocument | None, stage: Stage) -> list[LoadResult]:
     """What is published about the local loads, or, without any, about the newest load of every stream.
 
+    Of a load that was given up nothing is left, here and on the stage: it is not missed, its stream's next load covers it.
     Raises VerifyError when a local load is not in Delta.
     """
     if known is None:
@@ -41,7 +43,8 @@ def results_of(local: list[StagedLoad], known: PublishedDocument | None) -> list
         return []
     results = {load.load_id: load for load in known.loads}
     if not local:
-        return known.loads
+        staged = staged_loads(stage)[0] if any(load.status not in DONE for load in known.loads) else {}
+        return [load for load in known.loads if load.status in DONE or load.load_id in staged]
     absent = [load for load in local if load.load_id not in results and load.load_id not in known.committed]
     if absent:
         names = ", ".join(f"{load.source}/{load.manifest.stream} ({load.load_id})" for load in absent[:5])
