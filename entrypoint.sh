@@ -108,6 +108,7 @@ settle() {
     esac
   done < <("$lighthouse" settle "$@")
   wait "$!" || exit $?
+  export LAKEHOUSE_TARGET=${LAKEHOUSE_TARGET:-lighthouse} # a load is staged for the target that it goes to, also where none is set
 }
 
 # usage: writable    the folders that a run writes into; exit 2 where one cannot be written
@@ -472,7 +473,7 @@ begin() {
   export LIGHTHOUSE_EXITS=$private/exits
   ! observed || export LIGHTHOUSE_NOTED=$private/noted
   TZ=UTC printf -v today '%(%F)T' -1
-  say "$today, times are UTC; into ${LAKEHOUSE_TARGET:-lighthouse}"
+  say "$today, times are UTC; into $LAKEHOUSE_TARGET"
 }
 
 # usage: refresh STREAM...    loads that an earlier run left are converted with these, so that none of them stands in the way
