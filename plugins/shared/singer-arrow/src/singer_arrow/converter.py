@@ -54,6 +54,13 @@ class Converted(NamedTuple):
     left_out: list[int]
 
 
+class Counted(Struct, frozen=True):
+    """What was counted of records: fields that came and were not declared, and by column the values whose digits were cut."""
+
+    drift: list[Drift]
+    cut: dict[str, int]
+
+
 class RecordConverter:
     """Converts the records of one stream, page by page; not for several threads at once.
 
@@ -88,11 +95,7 @@ class RecordConverter:
         """Adds columns; records before have NULL in them."""
         self.columns += columns
         self._readers: list[Reader] = [reader_of(column) for column in self.columns]
-        self._beside = {
-            column.name: pa.field(column.name + _SUFFIX_100NS, pa.string(), column.field.nullable)
-            for column in self.columns
-            if self._keep_100ns and pa.types.is_timestamp(column.field.type) and column.source_type.lower() in _DIGITS_100NS
-        }
+        self._beside = beside(self.columns) if self._keep_100ns else {}
         fields = [field for column in self.columns for field in (column.field, self._beside.get(column.name)) if field]
         twice = sorted(name for name, times in Counter(field.name for field in fields).items() if times > 1)
         if twice:
@@ -124,6 +127,20 @@ class RecordConverter:
             + (f"; {self._beside[name].name} has the text" if name in self._beside else "")
             for name, count in self.cut.items()
         ]
+
+    @property
+    def counted(self) -> Counted:
+        """What `drift` and `notes` are made of."""
+        return Counted(self.drift, dict(self.cut))
+
+    def count_from(self, counted: Counted) -> None:
+        """Goes on counting there: behind records of an earlier run, or before some that are converted again.
+
+        A field that became a column meanwhile stays counted: the same records do not add it a second time.
+        """
+        added = {name: each for name, each in self._drift.items() if each.became == "column" and name in self._known}
+        self._drift = {each.field: each for each in counted.drift} | added
+        self.cut = Counter(counted.cut)
 
     @property
     def is_careful(self) -> bool:
@@ -242,6 +259,15 @@ class RecordConverter:
     def _count(self, name: str, count: int, became: Became, arrow: str | None = None) -> None:
         before = self._drift.get(name)
         self._drift[name] = Drift(name, became, count + (before.records if before else 0), arrow)
+
+
+def beside(columns: Sequence[Declared]) -> dict[str, pa.Field]:
+    """The columns of text that `keep_100ns` adds, by the name of the time that each stands beside."""
+    return {
+        column.name: pa.field(column.name + _SUFFIX_100NS, pa.string(), column.field.nullable)
+        for column in columns
+        if pa.types.is_timestamp(column.field.type) and column.source_type.lower() in _DIGITS_100NS
+    }
 
 
 _NOT_IN_STRUCT = re.compile(r'[\x00-\x1f"\\]')  # characters that msgspec takes in no field's name

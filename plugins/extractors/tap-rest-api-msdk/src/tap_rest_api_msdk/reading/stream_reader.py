@@ -15,10 +15,11 @@ import pyarrow as pa
 
 from singer_arrow import declared, noted
 from singer_arrow.again import AGAIN, Again, move
-from singer_arrow.bookmarks import KEY, columns_of, compare, known_columns, other_key
+from singer_arrow.bookmarks import JSON, KEY, columns_of, compare, known_columns, other_key
+from singer_arrow.declared import Declared
 from singer_arrow.documents import Mode
 from singer_arrow.errors import DamagedPart, Failure
-from tap_rest_api_msdk import bookmarks, pages, progress, schemas
+from tap_rest_api_msdk import bookmarks, mending, pages, progress, schemas
 from tap_rest_api_msdk.client.answers import Answer
 from tap_rest_api_msdk.client.client import ApiClient
 from tap_rest_api_msdk.config import TapConfig
@@ -65,7 +66,8 @@ class StreamReader:
         self._client = client
         self._all_values = all_values
         self.read_at = datetime.now(UTC)
-        self._converter = self._new_converter({})
+        self._evolved: list[Declared] = []
+        self._converter = self._new_converter(())
         self._is_aligned = False
         self._envelope = Envelope(
             stream.records_path, stream.paging.total_path, pages.token_path(stream.paging), stream.error_paths
@@ -85,7 +87,10 @@ class StreamReader:
         settling = Settling(self._config.settle, self._client.stop)
         asked = self._asked(plan)
         is_frozen = self._converter.on_drift == "freeze"
-        done = progress.usable(plan.folder, asked, plan.columns, is_frozen, self._config.settings.resume_hours)
+        settings = self._config.settings
+        done = progress.usable(plan.folder, asked, plan.columns, is_frozen, settings.resume_hours, settings.max_dead_letters)
+        if done and done.evolved:
+            self._converter = self._new_converter([*self._evolved, *mending.declared(done.evolved)])
         attempt = self._attempt(plan, asked, done)
         while True:
             try:
@@ -159,13 +164,15 @@ class StreamReader:
 
     # --- a load -----------------------------------------------------------------------------------------------------
 
-    def _new_converter(self, evolved: Mapping[str, str]) -> Converter:
+    def _new_converter(self, evolved: Sequence[Declared]) -> Converter:
         keep_100ns = self._config.settings.keep_100ns
         return Converter(self._stream, self.choice.full_schema, self.choice.key, keep_100ns, evolved)
 
     def _evolve(self, bookmark: Mapping[str, Any]) -> None:
         """Takes over what columns were added in loads before."""
-        self._evolved = known_columns(bookmark) or {}
+        json = bookmark.get(JSON) or ()
+        known = known_columns(bookmark) or {}
+        self._evolved = mending.declared({name: Column(text, True, name in json) for name, text in known.items()})
         if self._evolved:
             self._converter = self._new_converter(self._evolved)
 
@@ -183,7 +190,7 @@ class StreamReader:
         stream = self._stream
         return progress.asked(
             sorted(self.choice.deselected), stream.keeps_raw, self._config.settings.keep_100ns, plan.mode, plan.key_columns,
-            plan.start_read, self._config.api_url, stream.path, stream.params,
+            plan.replication_key, plan.start_read, stream.lookback, self._config.api_url, stream.path, stream.params,
             stream.records_path, str(stream.paging), sorted(stream.text_keys), stream.search_field, stream.search_query,
             stream.headers, stream.on_schema_drift, self._overlaps,
         )  # fmt: skip
@@ -311,8 +318,13 @@ class StreamReader:
 
     def _columns(self, schema: pa.Schema) -> dict[str, Column]:
         """The columns of a load, as they are declared."""
-        json = {column.name for column in self._converter.columns if column.is_json}
+        json = self._json
         return {field.name: Column(str(field.type), field.nullable, field.name in json) for field in schema}
+
+    @property
+    def _json(self) -> set[str]:
+        """The columns that hold JSON text."""
+        return {column.name for column in self._converter.columns if column.is_json}
 
     def _mode(self, is_first: bool) -> Mode:
         return "overwrite" if is_first else "merge" if self.choice.key else "append"
@@ -327,6 +339,9 @@ class StreamReader:
             bookmark.update(
                 {"replication_key": key, "replication_key_value": upto, "columns": columns_of(read), KEY: list(self.choice.key)}
             )
+            bookmark.pop(JSON, None)
+            if json := [column.name for column in self._converter.evolved if column.is_json]:
+                bookmark[JSON] = json
         else:
             bookmark.clear()  # of a stream without records: the next load is the first one
         return upto
