@@ -15,7 +15,7 @@ import pytest
 from api_kit.spool import ids, staged
 from test_rest_honesty import CAP, ROWS, Answer, api, documents, page, sync
 
-from singer_arrow.errors import Failure, TooManyDeadLetters
+from singer_arrow.errors import Failure, SelectionRefused, TooManyDeadLetters
 from tap_rest_api_msdk.errors import ApiUnavailable, ShortLoad
 
 Query = dict[str, list[str]]
@@ -360,6 +360,7 @@ NUMBERED = [  # the column's declaration, the value of a record's number, what a
     pytest.param(
         {"type": "string", "x-sql-datatype": "datetime2"}, lambda n: f"2026-01-{n + 1:02d}T00:00:00", 3 * 86400, id="local time"
     ),
+    pytest.param({"type": "string", "x-sql-datatype": "time"}, lambda n: f"{n:02d}:30:00.1234567", 3 * 3600, id="time of day"),
 ]
 
 
@@ -378,6 +379,24 @@ def test_a_replication_key_of_each_type_goes_on_at_its_bookmark_or_so_much_befor
     assert ids(tmp_path / "first") == list(range(12))
     assert ids(tmp_path / "next") == [11, 12, 13]
     assert ids(tmp_path / "back") == [8, 9, 10, 11, 12, 13]
+
+
+def test_a_start_that_is_no_value_of_the_key_is_refused_though_the_schema_is_not_declared(tmp_path: Path) -> None:
+    stream = {"schema": None, "replication_key": "id"}
+    with (
+        api(lambda n, q: page(q, total=25)) as url,
+        pytest.raises(SelectionRefused, match="start_date is not a value of the replication_key id, which"),
+    ):
+        sync(url, tmp_path, stream=stream, start_date="2026-01-01")
+
+
+def test_a_question_for_new_records_that_is_no_json_with_the_bookmark_in_it_is_refused_by_name(tmp_path: Path) -> None:
+    bookmark = {"replication_key": "at", "replication_key_value": "2026-01-20T00:00:00.000000"}
+    search = {"source_search_field": "changed", "source_search_query": '{"gt": $last_run_date}'}
+    told = r"source_search_query becomes \{\"gt\": 2026-01-20T00:00:00\}, which is not JSON.*write \$last_run_date between quotes"
+    with api(lambda n, q: page(q, total=25)) as url, pytest.raises(SelectionRefused, match=told):
+        state = {"bookmarks": {"things": bookmark}}
+        sync(url, tmp_path, state, stream={"replication_key": "at", **search}, use_request_body_not_params=True)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from msgspec import Struct
 
+from singer_arrow.errors import SelectionRefused
 from tap_rest_api_msdk import bookmarks
 from tap_rest_api_msdk.client.answers import Request, is_same, joined
 from tap_rest_api_msdk.config import StreamConfig
@@ -81,12 +82,22 @@ class Requests(Struct, frozen=True):
         start = None if self.start is None else bookmarks.query_text(self.start)
         if stream.search_field and stream.search_query and start is not None:
             found = Template(stream.search_query).safe_substitute(last_run_date=start)
-            return {stream.search_field: json.loads(found) if stream.paging.in_body else found}
+            return {stream.search_field: self._as_json(found) if stream.paging.in_body else found}
         if stream.paging.asked == "hateoas_body":
             return {stream.search_field: "gt" + start} if stream.search_field and start is not None else {}
         if stream.paging.asked == "header_link":
             return {**_GITHUB_SORTS.get(key, {}), **({"since": start} if start is not None else {})}
         return {"sort": "asc", "order_by": key}
+
+    def _as_json(self, query: str) -> Any:
+        """What a body holds of source_search_query. Raises SelectionRefused."""
+        try:
+            return json.loads(query)
+        except ValueError:
+            raise SelectionRefused(
+                f"stream {self.stream.name}: its source_search_query becomes {query[:200]}, which is not JSON",
+                action='write $last_run_date between quotes, such as {"gt": "$last_run_date"}',
+            ) from None
 
 
 def _filled(value: Any, values: Mapping[str, str], is_path: bool = False) -> Any:
