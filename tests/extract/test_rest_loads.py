@@ -15,7 +15,7 @@ import pytest
 from api_kit.spool import ids, staged
 from test_rest_honesty import CAP, ROWS, Answer, api, documents, page, sync
 
-from singer_arrow.errors import Failure, SelectionRefused, TooManyDeadLetters
+from singer_arrow.errors import Failure, NameRefused, SelectionRefused, TooManyDeadLetters
 from tap_rest_api_msdk.errors import ApiUnavailable, ShortLoad
 
 Query = dict[str, list[str]]
@@ -237,6 +237,33 @@ def test_a_column_that_was_added_and_holds_json_holds_it_in_the_next_load_too(va
     assert {row["x"] for row in staged(tmp_path / "first")} == {json.dumps(value)}
     assert [row["x"] for row in staged(tmp_path / "next")] == [json.dumps(value), '"text"']
     assert state["bookmarks"]["things"]["json_columns"] == ["x"]
+
+
+def test_an_object_that_became_a_column_stays_one_where_another_record_is_a_dead_letter(tmp_path: Path) -> None:
+    rows = [row | {"x": {"y": 1}, "price": "dear" if row["id"] == 15 else row["price"]} for row in ROWS]
+    options = {"stream": {"replication_key": "at"}, "on_schema_drift": "evolve", "max_dead_letters": 2}
+    with api(lambda n, q: page(q, rows, total=len(rows))) as url:
+        state = sync(url, tmp_path / "first", **json.loads(json.dumps(options)))[-1]["value"]
+        rows.append({"id": 25, "price": "dear", "at": "2026-02-01T00:00:00", "x": {"y": 2}})
+        sync(url, tmp_path / "next", state, **json.loads(json.dumps(options)))
+    assert {row["x"] for row in [*staged(tmp_path / "first"), *staged(tmp_path / "next")]} == {'{"y": 1}'}
+    assert "x_y" not in staged(tmp_path / "first")[0] and "x_y" not in staged(tmp_path / "next")[0]
+
+
+def test_except_keys_keep_the_json_of_members_that_are_not_declared(tmp_path: Path) -> None:
+    rows = [row | {"x": 2 if row["id"] < 20 else "two"} for row in ROWS]
+    with api(lambda n, q: page(q, rows, total=len(rows))) as url:
+        sync(url, tmp_path, on_schema_drift="evolve", except_keys=["x"])
+    assert [row["x"] for row in staged(tmp_path)] == ["2"] * 20 + ['"two"'] * 5
+
+
+def test_a_member_that_meets_a_column_but_for_case_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    rows = [row | ({"ID": 1} if row["id"] == 3 else {}) for row in ROWS]
+    with api(lambda n, q: page(q, rows, total=len(rows))) as url:
+        with pytest.raises(NameRefused, match=r"'id' and 'ID' would be one Delta column.*set on_schema_drift to discard_value"):
+            sync(url, tmp_path, on_schema_drift="evolve")
+        sync(url, tmp_path, on_schema_drift="discard_value")
+    assert ids(tmp_path) == list(range(25))
 
 
 def test_keep_100ns_keeps_its_columns_in_the_next_load_of_a_stream_that_evolves(tmp_path: Path) -> None:

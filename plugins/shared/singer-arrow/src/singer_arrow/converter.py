@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 from typing import Any, Literal, NamedTuple
 
@@ -26,12 +26,13 @@ from singer_arrow import evolving, json_text, names
 from singer_arrow.declared import Declared
 from singer_arrow.decoded import Decoded
 from singer_arrow.documents import Became, Drift
-from singer_arrow.errors import SelectionRefused
+from singer_arrow.errors import NameRefused, SelectionRefused
 from singer_arrow.readers import UNFIT, Made, Reader, Unfit, reader_of
 
 OnDrift = Literal["freeze", "evolve", "discard_value", "discard_row"]
 Text = bytes | msgspec.Raw
 _CAREFUL = 20  # pages between two attempts at the short way, where pages are odd but good
+_LEAVE_OUT = "set on_schema_drift to discard_value, which leaves out what is not declared"
 _SUFFIX_100NS = "_100ns"
 _DIGITS_100NS = ("datetime2", "datetime2(7)", "datetimeoffset", "datetimeoffset(7)", "")
 
@@ -66,8 +67,9 @@ class RecordConverter:
 
     `on_schema_drift` says what becomes of a record with a field that no column is declared for: `freeze` rejects it,
     `discard_value` leaves the field out, `discard_row` the record, `evolve` adds a column (`singer_arrow.evolving` says of which
-    type; `evolved` are types, as text, that such columns had before). `keep_100ns` adds the text beside each time that is
-    declared with seven digits. `schema` is that of the batches to come: it grows with `evolve` and `declare`.
+    type; `evolved` are types, as text, that such columns had before, and `text_columns` keep the JSON text of any value).
+    `keep_100ns` adds the text beside each time that is declared with seven digits. `schema` is that of the batches to come: it
+    grows with `evolve` and `declare`.
 
     Raises SelectionRefused where `keep_100ns` makes a name twice.
     """
@@ -79,6 +81,7 @@ class RecordConverter:
         on_schema_drift: OnDrift = "freeze",
         keep_100ns: bool = False,
         evolved: Mapping[str, str] | None = None,
+        text_columns: Collection[str] = (),
     ) -> None:
         self.stream = stream
         self.columns: list[Declared] = []
@@ -87,7 +90,7 @@ class RecordConverter:
         self._drift: dict[str, Drift] = {}
         self._on_drift = on_schema_drift
         self._keep_100ns = keep_100ns
-        self._evolved = dict(evolved or {})
+        self._evolved, self._text_columns = dict(evolved or {}), frozenset(text_columns)
         self._careful_pages = 0  # so many go the careful way at once: the one before was odd, and none of its records bad
         self.declare(columns)
 
@@ -249,12 +252,15 @@ class RecordConverter:
         new = []
         for name, count in counts.items():
             texts = [bytes(each[name]) for each in objects if each is not None and name in each]
-            column = evolving.column_of(name, texts, self._evolved.get(name))
+            column = evolving.column_of(name, texts, self._evolved.get(name), name in self._text_columns)
             self._count(name, count, "column", str(column.field.type) if column else None)
             if column:
                 new.append(column)
         if new:
-            self.declare(new)
+            try:
+                self.declare(new)
+            except NameRefused as error:
+                raise NameRefused(error.what, action=f"{_LEAVE_OUT}, or rename one of them at the source") from None
 
     def _count(self, name: str, count: int, became: Became, arrow: str | None = None) -> None:
         before = self._drift.get(name)

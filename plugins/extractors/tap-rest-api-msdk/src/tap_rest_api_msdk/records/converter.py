@@ -40,8 +40,8 @@ class Converter:
         self.secret = [column.name for column in columns if column.is_secret]
         made = {field.name for field in beside(columns).values()} if keep_100ns else set()
         columns += [each for each in evolved if drift == "evolve" and each.name not in self.declared | made]
-        self._converter = RecordConverter(stream.name, columns, drift, keep_100ns)
-        self._flattener = flatten.Flattener(self.declared, stream.text_keys)
+        self._converter = RecordConverter(stream.name, columns, drift, keep_100ns, text_columns=stream.text_keys)
+        self._flattener = flatten.Flattener(self._whole, stream.text_keys)
         self._is_nested = False
 
     @property
@@ -99,15 +99,14 @@ class Converter:
         """The records of a page as rows, and those that do not fit."""
         if not self._is_nested:
             is_clean = isinstance(records, Decoded) or not (flatten.may_matter(self.declared) and self._is_lenient)
-            if not is_clean and flatten.is_needed(records, self.declared):
-                self._is_nested = True
-            else:
+            if is_clean or not flatten.is_needed(records, self._whole):
                 before = self.counted
                 converted = self._converter.convert(self._with_raw(records, records))
-                if not converted.rejected or not flatten.is_needed(records, self.declared):
+                if not converted.rejected or not flatten.is_needed(records, self._whole):
                     return converted
-                self._is_nested = True
                 self.count_from(before)
+            self._is_nested = True
+            self._flattener = flatten.Flattener(self._whole, self.stream.text_keys)
         flat, unfit = self._flattener.records(records)
         converted = self._converter.convert(self._with_raw(flat, records))
         if not unfit:
@@ -141,6 +140,11 @@ class Converter:
         """The records of a page that was converted, as they were taken."""
         flat = self._flattener.records(records)[0] if self._is_nested else records
         return self._with_raw(flat, records)
+
+    @property
+    def _whole(self) -> set[str]:
+        """The members that are columns themselves, whatever they hold; those that were added hold JSON."""
+        return self.declared | {column.name for column in self.evolved if column.is_json}
 
     @property
     def _is_lenient(self) -> bool:
