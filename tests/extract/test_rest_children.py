@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -130,3 +131,52 @@ def test_a_child_stream_is_refused_alone_where_its_parent_failed_or_has_too_many
         assert [each["stream"] for each in documents(tmp_path / "many")] == ["orders"]
         with pytest.raises(Failure, match="its parent orders was not read in this run"):
             sync(url, tmp_path / "lost", streams=[ORDERS | {"path": "nowhere/x"}, LINES])
+
+
+def of_values(asked: list[tuple[str, Any]], parents: list[dict[str, Any]]) -> Any:
+    """An API of parents, which keeps what is asked of their children."""
+
+    def serve(n: int, query: Query, path: str) -> Answer:
+        if path == "/parents":
+            return page(query, parents, total=len(parents))
+        asked.append((path, query.get("of")))
+        return page(query, [], total=0)
+
+    return serve
+
+
+TEXT = {"type": ["string", "null"]}
+PARENTS = {
+    "name": "parents",
+    "path": "parents",
+    "primary_keys": ["id"],
+    "schema": {"properties": {"id": {"type": "integer"}, "a": TEXT, "b": TEXT, "c": {**TEXT, "contentEncoding": "base64"}}},
+}
+OF_PARENTS = {
+    "name": "children",
+    "path": "of/{a}/{c}.json",
+    "params": {"of": "{a}-{b}"},
+    "parent": "parents",
+    "primary_keys": ["id"],
+    "schema": {"properties": {"id": {"type": "integer"}}},
+}
+
+
+def test_a_parents_value_stands_in_the_address_as_it_is_whatever_it_holds(tmp_path: Path) -> None:
+    asked: list[tuple[str, Any]] = []
+    rows = [{"id": 1, "a": "{b}", "b": "x/y", "c": "+/8="}, {"id": 2, "a": "a/..?#", "b": "{a}", "c": ""}]
+    with api(of_values(asked, rows)) as url:
+        sync(url, tmp_path, streams=[PARENTS, OF_PARENTS])
+    assert set(dict(asked)) == {"/of/%7Bb%7D/%2B%2F8%3D.json", "/of/a%2F..%3F%23/.json"}
+    assert [each for _, each in sorted(asked)] == [["{b}-x/y"]] * 2 + [["a/..?#-{a}"]] * 2
+
+
+@pytest.mark.parametrize("odd", ["", ".", ".."])
+def test_a_parents_value_that_would_lead_to_another_address_is_refused_by_name(odd: str, tmp_path: Path) -> None:
+    asked: list[tuple[str, Any]] = []
+    rows = [{"id": 1, "a": "x", "b": "", "c": ""}, {"id": 2, "a": odd, "b": "", "c": ""}]
+    told = rf"a record of its parent parents has '{re.escape(odd)}' for \{{a\}} of its path"
+    with api(of_values(asked, rows)) as url, pytest.raises(SomeFailed, match=told):
+        sync(url, tmp_path, streams=[PARENTS, OF_PARENTS])
+    assert [each["stream"] for each in documents(tmp_path)] == ["parents"]
+    assert {path for path, _ in asked} == {"/of/x/.json"}

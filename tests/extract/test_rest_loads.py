@@ -15,7 +15,7 @@ import pytest
 from api_kit.spool import ids, staged
 from test_rest_honesty import CAP, ROWS, Answer, api, documents, page, sync
 
-from singer_arrow.errors import Failure, TooManyDeadLetters
+from singer_arrow.errors import Failure, NameRefused, SelectionRefused, TooManyDeadLetters
 from tap_rest_api_msdk.errors import ApiUnavailable, ShortLoad
 
 Query = dict[str, list[str]]
@@ -140,6 +140,147 @@ def test_dead_letters_are_counted_and_raising_their_limit_goes_on_without_readin
     assert [json.loads(line)["record"]["id"] for line in file.read_text().splitlines()] == [3, 21]
 
 
+def in_two_runs(spool: Path, rows: list[dict[str, Any]], first: dict[str, Any], then: dict[str, Any]) -> list[dict[str, Any]]:
+    """A load that fails behind its first page, and the next run, each with its settings; returns that one's messages."""
+    is_well = False
+
+    def serving(_: int, query: Query) -> Answer:
+        return page(query, rows, total=len(rows)) if is_well or query["offset"] == ["0"] else (503, {}, {})
+
+    with api(serving) as url:
+        with pytest.raises(ApiUnavailable, match=r"\d+ rows of this stream are kept"):
+            sync(url, spool, backoff_max_seconds=0, **json.loads(json.dumps(first)))
+        is_well = True
+        return sync(url, spool, **json.loads(json.dumps(then)))
+
+
+@pytest.mark.parametrize("drift", ["discard_value", "discard_row"])
+def test_a_load_that_goes_on_still_tells_what_the_records_of_its_first_run_lost(drift: str, tmp_path: Path) -> None:
+    """Digits that were cut and fields that were left out, none of which the second run meets."""
+    rows = [row | ({"at": f"{row['at']}.1234567"} if row["id"] < 5 else {"x": 1} if row["id"] in (5, 6) else {}) for row in ROWS]
+    in_two_runs(tmp_path, rows, {"on_schema_drift": drift}, {"on_schema_drift": drift})
+    [document] = documents(tmp_path)
+    assert [note for note in document["notes"] if note.startswith("at: 5 values had a digit finer")], document["notes"]
+    became = "left out" if drift == "discard_value" else "record left out"
+    assert document["drift"] == [{"field": "x", "became": became, "records": 2, "type": None}]
+    assert document["left_out"] == (0 if drift == "discard_value" else 2)
+
+
+@pytest.mark.parametrize("widened", [False, True], ids=["same", "widened"])
+def test_a_load_that_goes_on_has_the_columns_that_its_first_run_added(widened: bool, tmp_path: Path) -> None:
+    """Whether or not they come again: a number, and JSON of which the second run has text alone."""
+    rows = [row | ({"x": 7, "y": ["a"]} if row["id"] < 5 else {"y": "b"} if row["id"] > 20 else {}) for row in ROWS]
+    evolve = {"on_schema_drift": "evolve"}
+    columns = {"id": ID if widened else {"type": "integer", "x-sql-datatype": "int"}, "price": PRICE, "at": AT}
+    first = {"schema": {"properties": columns | {"id": {"type": "integer", "x-sql-datatype": "int"}}}}
+    in_two_runs(tmp_path, rows, evolve | {"stream": first}, evolve | {"stream": {"schema": {"properties": columns}}})
+    found = [(row["x"], row["y"]) for row in staged(tmp_path)]
+    assert found == [(7, '["a"]') if n < 5 else (None, '"b"' if n > 20 else None) for n in range(25)]
+    [document] = documents(tmp_path)
+    assert "it goes on behind 10 rows of a run that failed" in document["notes"]
+    assert [(each["field"], each["records"]) for each in document["drift"]] == [("x", 5), ("y", 5)]
+
+
+def test_a_load_does_not_go_on_where_it_is_to_look_back_further(tmp_path: Path) -> None:
+    rows = [ROWS[17], *ROWS[:17], *ROWS[18:]]  # the first page has a record within the new lookback
+    bookmark = {"replication_key": "at", "replication_key_value": "2026-01-20T00:00:00.000000"}
+    first = {"state": {"bookmarks": {"things": bookmark}}, "stream": {"replication_key": "at"}}
+    is_well = False
+
+    def serving(_: int, query: Query) -> Answer:
+        return page(query, rows, total=25) if is_well or query["offset"] == ["0"] else (503, {}, {})
+
+    with api(serving) as url:
+        with pytest.raises(ApiUnavailable):
+            sync(url, tmp_path, backoff_max_seconds=0, **json.loads(json.dumps(first)))
+        is_well = True
+        sync(url, tmp_path, **(first | {"stream": {"replication_key": "at", "lookback": 2 * 86400}}))
+    assert ids(tmp_path) == list(range(17, 25))
+
+
+def test_a_load_does_not_go_on_with_another_replication_key(tmp_path: Path) -> None:
+    """Its bookmark would be a value of the key before."""
+    sent = in_two_runs(tmp_path, ROWS, {"stream": {"replication_key": "at"}}, {"stream": {"replication_key": "id"}})
+    bookmark = sent[-1]["value"]["bookmarks"]["things"]
+    assert (bookmark["replication_key"], bookmark["replication_key_value"]) == ("id", "24")
+
+
+def test_a_load_does_not_go_on_with_more_dead_letters_than_are_allowed_by_now(tmp_path: Path) -> None:
+    rows = [row | ({"price": "dear"} if row["id"] == 3 else {}) for row in ROWS]
+    with pytest.raises(TooManyDeadLetters, match=r'max_dead_letters is 0: page 1, record 4, price: "dear" is not a number'):
+        in_two_runs(tmp_path, rows, {"max_dead_letters": 1}, {})
+    assert not documents(tmp_path)
+
+
+def test_what_is_counted_of_pages_that_are_read_again_is_counted_once(tmp_path: Path) -> None:
+    """Small pages are converted together; of those behind the one with a dead letter too many nothing is kept."""
+    rows = [row | {"at": f"{row['at']}.1234567", "price": "dear" if row["id"] == 12 else row["price"]} for row in ROWS]
+    options = {"on_schema_drift": "discard_value"}
+    with api(lambda n, q: page(q, [row | {"x": 1} for row in rows], total=25)) as url:
+        with pytest.raises(TooManyDeadLetters, match="10 rows of this stream are kept"):
+            sync(url, tmp_path, **options)
+        sync(url, tmp_path, max_dead_letters=1, **options)
+    [document] = documents(tmp_path)
+    assert (document["rows"], document["dead_letters"]) == (24, 1)
+    assert any(note.startswith("at: 24 values") for note in document["notes"]), document["notes"]
+    assert document["drift"] == [{"field": "x", "became": "left out", "records": 25, "type": None}]
+
+
+@pytest.mark.parametrize("value", [["a"], {"b": 1}, 12345678901234567890123])
+def test_a_column_that_was_added_and_holds_json_holds_it_in_the_next_load_too(value: Any, tmp_path: Path) -> None:
+    rows = [row | {"x": value} for row in ROWS]
+    options = {"stream": {"replication_key": "at"}, "on_schema_drift": "evolve"}
+    with api(lambda n, q: page(q, rows, total=len(rows))) as url:
+        state = sync(url, tmp_path / "first", **json.loads(json.dumps(options)))[-1]["value"]
+        rows.append({"id": 25, "price": 1, "at": "2026-02-01T00:00:00", "x": "text"})
+        state = sync(url, tmp_path / "next", state, **json.loads(json.dumps(options)))[-1]["value"]
+    assert {row["x"] for row in staged(tmp_path / "first")} == {json.dumps(value)}
+    assert [row["x"] for row in staged(tmp_path / "next")] == [json.dumps(value), '"text"']
+    assert state["bookmarks"]["things"]["json_columns"] == ["x"]
+
+
+def test_an_object_that_became_a_column_stays_one_where_another_record_is_a_dead_letter(tmp_path: Path) -> None:
+    rows = [row | {"x": {"y": 1}, "price": "dear" if row["id"] == 15 else row["price"]} for row in ROWS]
+    options = {"stream": {"replication_key": "at"}, "on_schema_drift": "evolve", "max_dead_letters": 2}
+    with api(lambda n, q: page(q, rows, total=len(rows))) as url:
+        state = sync(url, tmp_path / "first", **json.loads(json.dumps(options)))[-1]["value"]
+        rows.append({"id": 25, "price": "dear", "at": "2026-02-01T00:00:00", "x": {"y": 2}})
+        sync(url, tmp_path / "next", state, **json.loads(json.dumps(options)))
+    assert {row["x"] for row in [*staged(tmp_path / "first"), *staged(tmp_path / "next")]} == {'{"y": 1}'}
+    assert "x_y" not in staged(tmp_path / "first")[0] and "x_y" not in staged(tmp_path / "next")[0]
+
+
+def test_except_keys_keep_the_json_of_members_that_are_not_declared(tmp_path: Path) -> None:
+    rows = [row | {"x": 2 if row["id"] < 20 else "two"} for row in ROWS]
+    with api(lambda n, q: page(q, rows, total=len(rows))) as url:
+        sync(url, tmp_path, on_schema_drift="evolve", except_keys=["x"])
+    assert [row["x"] for row in staged(tmp_path)] == ["2"] * 20 + ['"two"'] * 5
+
+
+def test_a_member_that_meets_a_column_but_for_case_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    rows = [row | ({"ID": 1} if row["id"] == 3 else {}) for row in ROWS]
+    with api(lambda n, q: page(q, rows, total=len(rows))) as url:
+        with pytest.raises(NameRefused, match=r"'id' and 'ID' would be one Delta column.*set on_schema_drift to discard_value"):
+            sync(url, tmp_path, on_schema_drift="evolve")
+        sync(url, tmp_path, on_schema_drift="discard_value")
+    assert ids(tmp_path) == list(range(25))
+
+
+def test_keep_100ns_keeps_its_columns_in_the_next_load_of_a_stream_that_evolves(tmp_path: Path) -> None:
+    rows = [row | {"at": f"{row['at']}.1234567", "x": 1} for row in ROWS]
+    columns = {"id": {"type": "integer"}, "at": {"type": "string", "x-sql-datatype": "datetime2(7)"}, "price": {"type": "number"}}
+    options = {
+        "stream": {"replication_key": "at", "schema": {"properties": columns}},
+        "keep_100ns": True,
+        "on_schema_drift": "evolve",
+    }
+    with api(lambda n, q: page(q, rows, total=len(rows))) as url:
+        state = sync(url, tmp_path / "first", **json.loads(json.dumps(options)))[-1]["value"]
+        rows.append({"id": 25, "price": 1, "at": "2026-02-01T00:00:00.7654321", "x": 2})
+        sync(url, tmp_path / "next", state, **json.loads(json.dumps(options)))
+    assert [(row["at_100ns"], row["x"]) for row in staged(tmp_path / "next")] == [(rows[24]["at"], 1), (rows[25]["at"], 2)]
+
+
 ID = {"type": "integer", "x-sql-datatype": "bigint"}  # it was int
 PRICE = {"type": ["number", "null"], "x-sql-datatype": "decimal(12,3)"}  # it was decimal(9,2), and never NULL
 AT = {"type": "string", "x-sql-datatype": "datetime"}
@@ -215,6 +356,7 @@ def test_nested_records_become_columns_where_their_members_are_declared(tmp_path
     assert [(row["a_b_c"], row["a_d"]) for row in staged(tmp_path)] == [
         (None, None) if n == 7 else (n, '{"x":1.5}') for n in range(12)
     ]
+    assert documents(tmp_path)[0]["drift"] == [], "what became columns is not told as rejected"
 
 
 def test_raw_records_stand_beside_their_columns(tmp_path: Path) -> None:
@@ -245,6 +387,7 @@ NUMBERED = [  # the column's declaration, the value of a record's number, what a
     pytest.param(
         {"type": "string", "x-sql-datatype": "datetime2"}, lambda n: f"2026-01-{n + 1:02d}T00:00:00", 3 * 86400, id="local time"
     ),
+    pytest.param({"type": "string", "x-sql-datatype": "time"}, lambda n: f"{n:02d}:30:00.1234567", 3 * 3600, id="time of day"),
 ]
 
 
@@ -263,6 +406,24 @@ def test_a_replication_key_of_each_type_goes_on_at_its_bookmark_or_so_much_befor
     assert ids(tmp_path / "first") == list(range(12))
     assert ids(tmp_path / "next") == [11, 12, 13]
     assert ids(tmp_path / "back") == [8, 9, 10, 11, 12, 13]
+
+
+def test_a_start_that_is_no_value_of_the_key_is_refused_though_the_schema_is_not_declared(tmp_path: Path) -> None:
+    stream = {"schema": None, "replication_key": "id"}
+    with (
+        api(lambda n, q: page(q, total=25)) as url,
+        pytest.raises(SelectionRefused, match="start_date is not a value of the replication_key id, which"),
+    ):
+        sync(url, tmp_path, stream=stream, start_date="2026-01-01")
+
+
+def test_a_question_for_new_records_that_is_no_json_with_the_bookmark_in_it_is_refused_by_name(tmp_path: Path) -> None:
+    bookmark = {"replication_key": "at", "replication_key_value": "2026-01-20T00:00:00.000000"}
+    search = {"source_search_field": "changed", "source_search_query": '{"gt": $last_run_date}'}
+    told = r"source_search_query becomes \{\"gt\": 2026-01-20T00:00:00\}, which is not JSON.*write \$last_run_date between quotes"
+    with api(lambda n, q: page(q, total=25)) as url, pytest.raises(SelectionRefused, match=told):
+        state = {"bookmarks": {"things": bookmark}}
+        sync(url, tmp_path, state, stream={"replication_key": "at", **search}, use_request_body_not_params=True)
 
 
 @pytest.mark.parametrize(

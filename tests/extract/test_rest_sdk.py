@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from datetime import datetime
@@ -93,3 +94,24 @@ def test_the_next_run_begins_at_the_bookmark(batch: bool, tmp_path: Path) -> Non
     found = second.staged() if batch else second.records()
     assert {36, 37} <= {row["id"] for row in found}
     assert len(found) <= 3, "at most the bookmark's own record comes again"
+
+
+@pytest.mark.parametrize(
+    ("drift", "told"),
+    [
+        ("evolve", "RECORDs are without it; declare it in the stream's schema, or set batch_config"),
+        ("discard_value", r"it is left out \(on_schema_drift: discard_value\)"),
+        ("discard_row", r"records that have it are left out \(on_schema_drift: discard_row\)"),
+    ],
+)
+def test_what_records_are_without_is_told_and_not_in_the_bookmark(drift: str, told: str, tmp_path: Path) -> None:
+    held = [row | {"colour": "red"} if row["id"] == 2 else row for row in rows(12)]
+    things = stream(replication_key="at")
+    with Api(STYLES["offset"].serve(Table(held))) as api:
+        sent = runs.run(tmp_path, settings(api.url, None, things, on_schema_drift=drift, keep_100ns=True))
+    assert sent.code == runs.ENDED, sent.log
+    assert re.search(f"things: colour is not declared: {told}", sent.log), sent.log
+    assert len(sent.records()) == (11 if drift == "discard_row" else 12)
+    assert not any("colour" in record for record in sent.records())
+    bookmark = sent.messages[-1]["value"]["bookmarks"]["things"]
+    assert [*bookmark["columns"]] == [*things["schema"]["properties"]], "what was sent, and no more"

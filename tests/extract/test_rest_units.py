@@ -25,6 +25,8 @@ from tap_rest_api_msdk.records.envelope import Envelope, Page
 from tap_rest_api_msdk.records.singer import RecordMaker
 
 SCHEMA = {"type": "object", "properties": {"id": {"type": "integer"}, "at": {"type": "string", "format": "date-time"}}}
+KEYED = {"primary_keys": ["id"], "replication_key": "id"}
+SEARCH = {"source_search_field": "since", "source_search_query": "gt $last_run_date"}
 CONFIG = {
     "api_url": "https://api.example.com/v1/",
     "pagination_request_style": "offset_paginator",
@@ -83,6 +85,9 @@ def test_a_bookmark_never_goes_back() -> None:
     assert bookmarks.later(pa.int32(), "9", "10") == "10"
     assert bookmarks.later(pa.timestamp("us"), "2026-01-02T00:00:00.000000", "2026-01-01T00:00:00.000000")[9] == "2"
     assert bookmarks.later(pa.int32(), "9", None) == "9"
+    zoned, later = "2026-01-20T08:00:00+07:00", "2026-01-20T05:00:00.000000Z"  # as start_date is written, and as bookmarks are
+    assert bookmarks.later(pa.timestamp("us", "UTC"), zoned, later) == later
+    assert bookmarks.later(pa.date32(), "2026-01-25T10:00:00", "2026-01-25") == "2026-01-25"
     assert bookmarks.query_text("2026-01-01T00:00:00.000000") == "2026-01-01T00:00:00"
     assert bookmarks.query_text("2026-01-01T00:00:00.500000Z") == "2026-01-01T00:00:00.500000Z"
 
@@ -101,6 +106,10 @@ def test_a_bookmark_never_goes_back() -> None:
         (pa.timestamp("us"), "0001-01-01T00:00:01.000000", 1e300, "0001-01-01T00:00:00.000000"),
         (pa.timestamp("us", "UTC"), "0001-01-01T00:00:01.500000Z", 1, "0001-01-01T00:00:00.500000Z"),
         (pa.timestamp("us"), "2026-03-01T00:00:00.000001", 0, "2026-03-01T00:00:00.000001"),
+        (pa.date32(), "20260102T100000", 86400, "2026-01-01"),
+        (pa.time64("ns"), "11:00:00.0000001", 3600, "10:00:00.0000001"),
+        (pa.time64("us"), "10:00:00.500000", 36000.25, "00:00:00.2500000"),
+        (pa.time64("ns"), "00:00:01.0000000", 2, "00:00:00.0000000"),
     ],
 )
 def test_a_bookmark_that_is_moved_back_is_exact_and_a_value_of_its_column(
@@ -176,6 +185,14 @@ def test_a_plain_configuration_has_no_problem() -> None:
             "source_search_query: must hold $last_run_date",
         ),
         ({"streams": [{"name": "a", "schema": SCHEMA, "source_search_field": "since"}]}, "source_search_query: is missing"),
+        (
+            {"streams": [{"name": "a", "schema": SCHEMA, **SEARCH}], "use_request_body_not_params": True},
+            "source_search_query: must be JSON with a value for $last_run_date",
+        ),
+        (
+            {"streams": [{"name": "a", "schema": SCHEMA, **KEYED}], "start_date": "2026-01-01"},
+            "streams[a].start_date: is not a value of the replication_key id, which is int64; set start_date only in the streams",
+        ),
         ({"streams": [{"name": "a-b", "schema": SCHEMA}, {"name": "A b", "schema": SCHEMA}]}, "share one Delta table"),
     ],
 )

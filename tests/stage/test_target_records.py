@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import tracemalloc
 from decimal import Decimal
@@ -49,6 +50,30 @@ def test_descriptions_of_a_schema_are_comments_of_the_manifest(tmp_path: Path) -
     target = Target(tmp_path)
     target.take(schema(name={"type": "string", "description": "Who it is"}), record(id=1, name="x"), state())
     assert {each["name"]: each["comment"] for each in target.manifests()["orders"]["schema"]} == {"id": "", "name": "Who it is"}
+
+
+def test_columns_of_a_later_schema_are_described_and_as_secret_as_those_of_the_first(tmp_path: Path) -> None:
+    card = {"type": "string", "description": "Of the bank", "x-secret": True}
+    target = Target(tmp_path, max_dead_letters=1)
+    target.take(schema(), record(id=1), schema(card=card), record(id=2, card="4111"), record(id="x", card="4222"), state())
+    manifest = target.manifests()["orders"]
+    assert {each["name"]: each["comment"] for each in manifest["schema"]} == {"id": "", "card": "Of the bank"}
+    [letters] = (tmp_path / "_dead_letters").glob("*.jsonl")
+    assert json.loads(letters.read_text())["record"] == {"id": "x", "card": "***"}
+
+
+@pytest.mark.parametrize("is_file", [False, True], ids=["RECORD", "BATCH"])
+def test_a_key_that_is_no_column_is_refused_alone(is_file: bool, tmp_path: Path) -> None:
+    """No job could ever apply such a load."""
+    pq.write_table(pa.table({"id": [1]}), tmp_path / "rows.parquet")
+    uri = (tmp_path / "rows.parquet").as_uri()
+    batch = {"type": "BATCH", "stream": "orders", "encoding": {"format": "parquet"}, "manifest": [uri]}
+    keyed = schema(key=["no"], **({"no": {"type": "integer"}} if is_file else {}))
+    target = Target(tmp_path / "out")
+    told = r"its key \(no\) is not among the columns of .* \(id\).*select these columns in the tap"
+    with pytest.raises(SomeFailed, match=told):
+        target.take(schema("lines"), record("lines", id=1), keyed, batch if is_file else record(id=1), state())
+    assert [*target.manifests()] == ["lines"]
 
 
 @pytest.mark.parametrize("changed", [schema(id={"type": "string"}), schema(key=[])])
@@ -249,6 +274,43 @@ def test_files_of_a_foreign_tap_are_complete_by_the_same_rule(tmp_path: Path) ->
     target = Target(tmp_path / "out", max_dead_letters=2)
     target.take(schema(cursor="id"), good, bad, state(orders={"replication_key_value": 2}))
     assert [row["id"] for row in target.rows("orders")] == [1, 2, 1] and target.manifests()["orders"]["dead_letters"] == 2
+
+
+GZIP = gzip.compress(b'{"id": 1}\n' * 5000)
+
+
+@pytest.mark.parametrize(
+    ("content", "compression", "told"),
+    [
+        (None, "gzip", "cannot be read: No such file or directory"),
+        (GZIP[:-20], "gzip", "cannot be read: Compressed file ended before the end-of-stream marker"),
+        (GZIP[:10] + b"\xff" * 20 + GZIP[30:], "gzip", "cannot be read: Error -3 while decompressing data"),
+        (b'{"id": 1}\n', "gzip", "cannot be read: Not a gzipped file"),
+        (b"x", "snappy", "in the compression 'snappy'.*let the tap write gzip or none"),
+    ],
+    ids=["missing", "torn", "broken", "plain", "unknown"],
+)
+def test_a_file_of_records_that_cannot_be_read_stops_its_stream_alone(
+    content: bytes | None, compression: str, told: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "rows.jsonl.gz"
+    if content is not None:
+        file.write_bytes(content)
+    encoding = {"format": "jsonl", "compression": compression}
+    batch = {"type": "BATCH", "stream": "orders", "encoding": encoding, "manifest": [file.as_uri()]}
+    target = Target(tmp_path / "out")
+    with pytest.raises(SomeFailed, match=rf"stream orders: .*{told}"):
+        target.take(schema(), schema("lines"), record("lines", id=1), batch, record("lines", id=2), state())
+    assert [*target.manifests()] == ["lines"] and len(target.left()) == 1
+
+
+def test_a_file_of_records_may_be_packed(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl.gz").write_bytes(GZIP)
+    encoding = {"format": "jsonl", "compression": "gzip"}
+    batch = {"type": "BATCH", "stream": "orders", "encoding": encoding, "manifest": [(tmp_path / "rows.jsonl.gz").as_uri()]}
+    target = Target(tmp_path / "out", complete_without_state=True)
+    target.take(schema(), batch, state())
+    assert target.manifests()["orders"]["rows"] == 5000
 
 
 def test_bookmarks_that_say_nothing_are_not_kept(tmp_path: Path) -> None:

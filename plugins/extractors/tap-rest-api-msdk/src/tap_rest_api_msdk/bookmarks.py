@@ -8,7 +8,7 @@ from decimal import Decimal
 import pyarrow as pa
 
 from singer_arrow import compute as pc
-from singer_arrow.lookback import day_before, number_before
+from singer_arrow.lookback import day_before, number_before, time_before
 
 _LONGEST = 10**12  # seconds, more than there are in the years 1 to 9999
 
@@ -21,11 +21,13 @@ def later(arrow: pa.DataType, old: str | None, new: str | None) -> str | None:
         return max(old, new, key=Decimal)
     if pa.types.is_floating(arrow):
         return max(old, new, key=float)
+    if pa.types.is_timestamp(arrow) or pa.types.is_date(arrow):  # start_date, and what RECORDs hold, may have a zone of their own
+        return max(new, old, key=lambda text: scalar(arrow, text).value)
     return max(old, new)
 
 
 def earlier(arrow: pa.DataType, start: str | None, lookback: float) -> str | None:
-    """A bookmark of a column of this type, moved back: by seconds for times, whole days for dates, units for numbers.
+    """A bookmark of a column of this type, moved back: by seconds for times, by whole days for dates, by units for numbers.
 
     No further than the least value that the column holds.
     """
@@ -36,7 +38,9 @@ def earlier(arrow: pa.DataType, start: str | None, lookback: float) -> str | Non
     if pa.types.is_integer(arrow) or pa.types.is_decimal(arrow):
         return number_before(start, Decimal(str(lookback)), arrow)
     if pa.types.is_date(arrow):
-        return day_before(start[:10], lookback)
+        return day_before(_day(start).isoformat(), lookback)
+    if pa.types.is_time(arrow):
+        return time_before(start, Decimal(str(lookback)))
     moment = datetime.fromisoformat(start)
     moment -= min(timedelta(seconds=min(lookback, _LONGEST)), moment - datetime.min.replace(tzinfo=moment.tzinfo))
     if moment.tzinfo is not None:
@@ -53,8 +57,15 @@ def scalar(arrow: pa.DataType, text: str) -> pa.Scalar:
         utc = moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
         return pa.scalar(utc.replace(tzinfo=UTC) if arrow.tz else utc, arrow)
     if pa.types.is_date(arrow):
-        return pa.scalar(date.fromisoformat(text[:10]), arrow)
+        return pa.scalar(_day(text), arrow)
+    if pa.types.is_time(arrow):  # Arrow reads none but as a moment; behind the digits of its type are zeros
+        of_day = "1970-01-01T" + text[: len("16:12:24.123456") if arrow.unit == "us" else None]
+        return pc.cast(pc.cast(pa.array([of_day], pa.string()), pa.timestamp(arrow.unit)), arrow)[0]
     return pc.cast(pa.array([text], pa.string()), arrow)[0]
+
+
+def _day(text: str) -> date:
+    return datetime.fromisoformat(text).date()
 
 
 def query_text(bookmark: str) -> str:

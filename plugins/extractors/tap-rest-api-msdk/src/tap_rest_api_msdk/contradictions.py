@@ -5,6 +5,7 @@ Each yields the setting's name and the end of the sentence that begins with it. 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -159,11 +160,26 @@ def _of_stream(stream: Any, values: Mapping[str, Any], streams: Sequence[Any]) -
     listed, records = common("offset_records_jsonpath"), common("records_path") or "$[*]"
     if listed and str(listed).removesuffix("[*]") != records.removesuffix("[*]"):
         yield "", f"reads {records}, and offset_records_jsonpath names another list, {listed}"
-    yield from _of_columns(stream, keys, key)
+    if query and common("use_request_body_not_params") and not any(map(_is_json, _filled(str(query)))):
+        yield "source_search_query", 'must be JSON with a value for $last_run_date, such as {"gt": "$last_run_date"}, in a body'
+    yield from _of_columns(stream, keys, key, str(common("start_date") or ""))
     yield from _of_parent(stream, values, streams)
 
 
-def _of_columns(stream: Any, keys: Iterable[str], key: str) -> Iterator[Found]:
+def _filled(query: str) -> list[str]:
+    """A query with a time in it, and with a number."""
+    return [Template(query).safe_substitute(last_run_date=value) for value in ("2026-01-01T00:00:00Z", "1")]
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _of_columns(stream: Any, keys: Iterable[str], key: str, start_date: str) -> Iterator[Found]:
     """Of what is said of columns, where they are declared."""
     from tap_rest_api_msdk import schemas
 
@@ -174,7 +190,10 @@ def _of_columns(stream: Any, keys: Iterable[str], key: str) -> Iterator[Found]:
         if name not in schema["properties"]:
             yield "primary_keys", f"names {name}, which is not a column of the schema"
     if key:
-        yield from (("replication_key", what) for what in schemas.replication_key_problems(schema, key))
+        if problems := schemas.replication_key_problems(schema, key):
+            yield from (("replication_key", what) for what in problems)
+        elif problem := schemas.start_problem(schema, key, start_date):
+            yield "start_date", f"{problem}; {schemas.SET_START}"
 
 
 def _of_parent(stream: Any, values: Mapping[str, Any], streams: Sequence[Any]) -> Iterator[Found]:

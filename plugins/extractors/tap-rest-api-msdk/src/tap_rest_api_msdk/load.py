@@ -11,8 +11,9 @@ from pathlib import Path
 import pyarrow as pa
 from msgspec import Struct, field
 
-from singer_arrow import again, documents, names
+from singer_arrow import again, documents, names, types
 from singer_arrow.again import Again
+from singer_arrow.converter import Counted
 from singer_arrow.dead_letters import DeadLetters
 from singer_arrow.documents import ColumnFacts, Cursor, Drift, LoadDocument, Mode
 from singer_arrow.facts import utc_text
@@ -120,9 +121,12 @@ class Load:
 
     def taken_over(self) -> Iterator[pa.RecordBatch]:
         """The rows that an earlier run finished; none for a load that begins. Raises DamagedPart."""
+        if self.done:
+            added = [pa.field(name, types.type_of(column.arrow)) for name, column in self.done.evolved.items()]
+            self._writer.widen(pa.schema([*self.plan.schema, *added]))
         if self._old:
             for part in self._old.files:
-                for batch in batches_of(self._writer.folder, part, list(self._old.columns)):
+                for batch in batches_of(self._writer.folder, part, [*self._old.columns, *self._old.evolved]):
                     made = mending.mended(batch, self.schema)
                     self._writer.write(made)
                     yield made
@@ -140,6 +144,8 @@ class Load:
         pages: int,
         cut: int,
         left_out: int,
+        evolved: Mapping[str, Column],
+        counted: Counted,
     ) -> None:
         """Keeps what a load that fails has so far, and where it goes on: see Progress."""
         self._writer.close()
@@ -160,6 +166,8 @@ class Load:
             rows=self._writer.rows,
             files=self._writer.files,
             columns=dict(self.plan.columns),
+            evolved={name: column for name, column in evolved.items() if name in self.schema.names},
+            counted=counted,
         )
         progress.write(self._writer.folder, kept)
         self._kept = kept.rows

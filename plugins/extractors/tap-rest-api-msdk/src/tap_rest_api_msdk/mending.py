@@ -5,13 +5,14 @@ Only where they are what reading them again would give: of the same type or a wi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 import pyarrow as pa
 
 from singer_arrow import compute as pc
 from singer_arrow import types
+from singer_arrow.declared import Declared
 
 _DIGITS = {8: 3, 16: 5, 32: 10, 64: 19}  # of integers, by their bits
 
@@ -22,6 +23,16 @@ class Column(msgspec.Struct, frozen=True):
     arrow: str
     nullable: bool
     is_json: bool
+
+
+def columns_of(columns: Iterable[Declared]) -> dict[str, Column]:
+    """Columns by name, as they are declared."""
+    return {each.name: Column(str(each.field.type), each.field.nullable, each.is_json) for each in columns}
+
+
+def declared(columns: Mapping[str, Column]) -> list[Declared]:
+    """The same the other way round."""
+    return [Declared(pa.field(n, types.type_of(c.arrow), c.nullable), is_json=c.is_json) for n, c in columns.items()]
 
 
 def fits(before: Mapping[str, Column], now: Mapping[str, Column], may_add: bool) -> bool:

@@ -14,6 +14,7 @@ from singer_arrow.errors import TypeRefused
 from singer_arrow.settings import nearest
 
 JsonSchema = dict[str, Any]
+SET_START = "set start_date only in the streams whose replication_key is a date, or a time with one"
 _JSON_TYPES = frozenset({"string", "integer", "number", "boolean", "object", "array", "null"})
 
 EXAMPLE = (
@@ -61,6 +62,15 @@ def replication_key_problems(schema: JsonSchema, key: str) -> list[str]:
     if pa.types.is_string(arrow) or pa.types.is_binary(arrow) or pa.types.is_boolean(arrow):
         return [f"names {key}, which is {arrow} and has no order; declare what it holds, such as x-sql-datatype: datetime2"]
     return []
+
+
+def start_problem(schema: JsonSchema, key: str, start_date: str) -> str:
+    """A start_date is where a replication key begins that is a date, or a time with one. Empty where it is, or there is none."""
+    column = schema["properties"].get(key)
+    arrow = None if column is None else types.of_json_schema(column)
+    if not start_date or arrow is None or pa.types.is_timestamp(arrow) or pa.types.is_date(arrow):
+        return ""
+    return f"is not a value of the replication_key {key}, which is {arrow}"
 
 
 def source_types(schema: JsonSchema) -> dict[str, str]:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from singer_arrow import catalog
 from singer_arrow.catalog import FULL_TABLE, INCREMENTAL, Entry
 from singer_arrow.errors import SelectionRefused
+from tap_rest_api_msdk import schemas
 from tap_rest_api_msdk.config import StreamConfig
 from tap_rest_api_msdk.schemas import JsonSchema
 
@@ -119,3 +120,6 @@ def check(choice: StreamChoice) -> None:
             f"stream {choice.stream} is INCREMENTAL but has no replication key",
             action="set replication_key in the stream's settings, or choose FULL_TABLE",
         )
+    start = choice.config.start_date or ""
+    if choice.is_incremental and (problem := schemas.start_problem(choice.full_schema, str(choice.replication_key), start)):
+        raise SelectionRefused(f"stream {choice.stream}: start_date {problem}", action=schemas.SET_START)

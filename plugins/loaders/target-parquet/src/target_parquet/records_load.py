@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Sequence
+import zlib
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from singer_arrow.converter import RecordConverter
 from singer_arrow.dead_letters import DeadLetters
 from singer_arrow.declared import Declared
 from singer_arrow.documents import Cursor, LoadDocument, Manifest, PartFile
+from singer_arrow.errors import DamagedPart
 from singer_arrow.facts import FactsOfColumn, utc_text
 from singer_arrow.lines import Bar
 from singer_arrow.parts import PartLimits, PartWriter, check_part
@@ -46,10 +48,9 @@ class RecordsLoad:
         self._converter = RecordConverter(self.stream, columns, settings.on_schema_drift)
         self._schema = self._converter.schema
         self._source_types = {column.name: column.source_type for column in columns}
-        self._comments = declared.comments(json.loads(bytes(schema.schema)))
+        self._comments = _comments_of(schema)
         self._row_number = names.row_number(self._schema.names) if self._keys else None
-        secret = [column.name for column in columns if column.is_secret]
-        self._dead = DeadLetters(output.root, self._load_id, self.stream, settings.max_dead_letters, secret)
+        self._dead = DeadLetters(output.root, self._load_id, self.stream, settings.max_dead_letters, _secret(columns))
         self._left_out = 0
         self._waiting: list[msgspec.Raw] = []
         self._taken = 0  # records before those that wait
@@ -81,6 +82,8 @@ class RecordsLoad:
                 )
         if new:
             self.flush()
+            self._dead.mask(_secret(new))
+            self._comments |= _comments_of(schema)
             self._converter.declare(new)
             self._source_types |= {column.name: column.source_type for column in new}
 
@@ -122,22 +125,28 @@ class RecordsLoad:
         )
 
     def lines(self, path: Path, compression: str | None) -> None:
-        """Takes a JSON Lines file of a foreign tap's BATCH. Raises what `record` does."""
-        with gzip.open(path) if compression == "gzip" else path.open("rb") as file:
-            for chunk in chunks(file):
-                for record in _records(chunk):
-                    self.record(record)
+        """Takes a JSON Lines file of a foreign tap's BATCH. Raises what `record` does, and DamagedPart for one that is torn."""
+        if compression not in (None, "", "none", "gzip"):
+            raise MessageRefused(
+                f"stream {self.stream}: a BATCH of JSON Lines came in the compression {compression!r}",
+                action="let the tap write gzip or none (batch_config.encoding.compression)",
+            )
+        for chunk in _chunks_of(path, self.stream, compression == "gzip"):
+            for record in _records(chunk):
+                self.record(record)
 
     def parquet(self, path: Path) -> None:
         """Adopts a Parquet file of a foreign tap: never rewritten, its facts taken row group by row group.
 
-        Raises DamagedPart for what is none, and for one of our taps' that is named otherwise.
+        Raises DamagedPart for what is none, and for one of our taps' that is named otherwise; MessageRefused for one that lacks
+        columns of the key, or has other columns than those before it.
         """
         part = check_part(path)
         if self._foreign and not part.schema.equals(self._schema):
             raise MessageRefused(f"stream {self.stream}: {part.path} has another schema than the files before it")
         if not self._foreign:
             self._schema = part.schema
+            _refuse_unknown_keys(self.stream, self._keys, self._schema.names, str(part.path))
             documents.columns_of(self.stream, self._schema, {})
             self._facts = {f.name: FactsOfColumn(f.type) for f in self._schema}
         for batch in pq.ParquetFile(part.path).iter_batches():
@@ -222,8 +231,35 @@ def _records(chunk: bytes) -> Sequence[msgspec.Raw]:
         return [msgspec.Raw(line) for line in chunk.split(b"\n") if line.strip()]
 
 
+def _chunks_of(path: Path, stream: str, is_gzip: bool) -> Iterator[bytes]:
+    """Whole lines of a file. Raises DamagedPart, naming it, where it is not there or not what its BATCH says."""
+    try:
+        with gzip.open(path) if is_gzip else path.open("rb") as file:
+            yield from chunks(file)
+    except (OSError, EOFError, zlib.error) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise DamagedPart(f"stream {stream}: the file {path} of a BATCH cannot be read: {reason}") from error
+
+
+def _secret(columns: Iterable[Declared]) -> list[str]:
+    return [column.name for column in columns if column.is_secret]
+
+
+def _comments_of(schema: Message) -> dict[str, str]:
+    return declared.comments(json.loads(bytes(schema.schema)))
+
+
+def _refuse_unknown_keys(stream: str, keys: Iterable[str], columns: Collection[str], where: str) -> None:
+    unknown = [name for name in keys if name not in columns]
+    if unknown:
+        raise MessageRefused(
+            f"stream {stream}: its key ({', '.join(unknown)}) is not among the columns of {where} ({', '.join(columns)})",
+            action="select these columns in the tap, or correct the key that it sends (key_properties)",
+        )
+
+
 def columns_of(schema: Message) -> list[Declared]:
-    """The columns that a SCHEMA declares. Raises TypeRefused, or MessageRefused for one without columns."""
+    """The columns that a SCHEMA declares. Raises TypeRefused, or MessageRefused for one without columns, or without its key."""
     try:
         found = json.loads(bytes(schema.schema) or b"{}")
     except (ValueError, RecursionError) as error:
@@ -231,6 +267,7 @@ def columns_of(schema: Message) -> list[Declared]:
     columns = declared.columns(found, not_null=schema.key_properties or ()) if isinstance(found, dict) else []
     if not columns:
         raise MessageRefused(f"stream {schema.stream}: its SCHEMA declares no columns")
+    _refuse_unknown_keys(schema.stream, schema.key_properties or (), [column.name for column in columns], "its SCHEMA")
     return columns
 
 

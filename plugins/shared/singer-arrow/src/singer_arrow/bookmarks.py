@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 KEY = "key_columns"  # in a bookmark: the key that its loads were merged by; none where they were appended
+JSON = "json_columns"  # in a bookmark: those of its columns that nobody declared and that hold JSON text; absent for none
 OnNewColumn = Literal["backfill", "null"]
 Columns = Mapping[str, str]
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 from typing import Any, Literal, NamedTuple
 
@@ -26,12 +26,13 @@ from singer_arrow import evolving, json_text, names
 from singer_arrow.declared import Declared
 from singer_arrow.decoded import Decoded
 from singer_arrow.documents import Became, Drift
-from singer_arrow.errors import SelectionRefused
+from singer_arrow.errors import NameRefused, SelectionRefused
 from singer_arrow.readers import UNFIT, Made, Reader, Unfit, reader_of
 
 OnDrift = Literal["freeze", "evolve", "discard_value", "discard_row"]
 Text = bytes | msgspec.Raw
 _CAREFUL = 20  # pages between two attempts at the short way, where pages are odd but good
+_LEAVE_OUT = "set on_schema_drift to discard_value, which leaves out what is not declared"
 _SUFFIX_100NS = "_100ns"
 _DIGITS_100NS = ("datetime2", "datetime2(7)", "datetimeoffset", "datetimeoffset(7)", "")
 
@@ -54,13 +55,21 @@ class Converted(NamedTuple):
     left_out: list[int]
 
 
+class Counted(Struct, frozen=True):
+    """What was counted of records: fields that came and were not declared, and by column the values whose digits were cut."""
+
+    drift: list[Drift]
+    cut: dict[str, int]
+
+
 class RecordConverter:
     """Converts the records of one stream, page by page; not for several threads at once.
 
     `on_schema_drift` says what becomes of a record with a field that no column is declared for: `freeze` rejects it,
     `discard_value` leaves the field out, `discard_row` the record, `evolve` adds a column (`singer_arrow.evolving` says of which
-    type; `evolved` are types, as text, that such columns had before). `keep_100ns` adds the text beside each time that is
-    declared with seven digits. `schema` is that of the batches to come: it grows with `evolve` and `declare`.
+    type; `evolved` are types, as text, that such columns had before, and `text_columns` keep the JSON text of any value).
+    `keep_100ns` adds the text beside each time that is declared with seven digits. `schema` is that of the batches to come: it
+    grows with `evolve` and `declare`.
 
     Raises SelectionRefused where `keep_100ns` makes a name twice.
     """
@@ -72,6 +81,7 @@ class RecordConverter:
         on_schema_drift: OnDrift = "freeze",
         keep_100ns: bool = False,
         evolved: Mapping[str, str] | None = None,
+        text_columns: Collection[str] = (),
     ) -> None:
         self.stream = stream
         self.columns: list[Declared] = []
@@ -80,7 +90,7 @@ class RecordConverter:
         self._drift: dict[str, Drift] = {}
         self._on_drift = on_schema_drift
         self._keep_100ns = keep_100ns
-        self._evolved = dict(evolved or {})
+        self._evolved, self._text_columns = dict(evolved or {}), frozenset(text_columns)
         self._careful_pages = 0  # so many go the careful way at once: the one before was odd, and none of its records bad
         self.declare(columns)
 
@@ -88,11 +98,7 @@ class RecordConverter:
         """Adds columns; records before have NULL in them."""
         self.columns += columns
         self._readers: list[Reader] = [reader_of(column) for column in self.columns]
-        self._beside = {
-            column.name: pa.field(column.name + _SUFFIX_100NS, pa.string(), column.field.nullable)
-            for column in self.columns
-            if self._keep_100ns and pa.types.is_timestamp(column.field.type) and column.source_type.lower() in _DIGITS_100NS
-        }
+        self._beside = beside(self.columns) if self._keep_100ns else {}
         fields = [field for column in self.columns for field in (column.field, self._beside.get(column.name)) if field]
         twice = sorted(name for name, times in Counter(field.name for field in fields).items() if times > 1)
         if twice:
@@ -124,6 +130,20 @@ class RecordConverter:
             + (f"; {self._beside[name].name} has the text" if name in self._beside else "")
             for name, count in self.cut.items()
         ]
+
+    @property
+    def counted(self) -> Counted:
+        """What `drift` and `notes` are made of."""
+        return Counted(self.drift, dict(self.cut))
+
+    def count_from(self, counted: Counted) -> None:
+        """Goes on counting there: behind records of an earlier run, or before some that are converted again.
+
+        A field that became a column meanwhile stays counted: the same records do not add it a second time.
+        """
+        added = {name: each for name, each in self._drift.items() if each.became == "column" and name in self._known}
+        self._drift = {each.field: each for each in counted.drift} | added
+        self.cut = Counter(counted.cut)
 
     @property
     def is_careful(self) -> bool:
@@ -232,16 +252,28 @@ class RecordConverter:
         new = []
         for name, count in counts.items():
             texts = [bytes(each[name]) for each in objects if each is not None and name in each]
-            column = evolving.column_of(name, texts, self._evolved.get(name))
+            column = evolving.column_of(name, texts, self._evolved.get(name), name in self._text_columns)
             self._count(name, count, "column", str(column.field.type) if column else None)
             if column:
                 new.append(column)
         if new:
-            self.declare(new)
+            try:
+                self.declare(new)
+            except NameRefused as error:
+                raise NameRefused(error.what, action=f"{_LEAVE_OUT}, or rename one of them at the source") from None
 
     def _count(self, name: str, count: int, became: Became, arrow: str | None = None) -> None:
         before = self._drift.get(name)
         self._drift[name] = Drift(name, became, count + (before.records if before else 0), arrow)
+
+
+def beside(columns: Sequence[Declared]) -> dict[str, pa.Field]:
+    """The columns of text that `keep_100ns` adds, by the name of the time that each stands beside."""
+    return {
+        column.name: pa.field(column.name + _SUFFIX_100NS, pa.string(), column.field.nullable)
+        for column in columns
+        if pa.types.is_timestamp(column.field.type) and column.source_type.lower() in _DIGITS_100NS
+    }
 
 
 _NOT_IN_STRUCT = re.compile(r'[\x00-\x1f"\\]')  # characters that msgspec takes in no field's name

@@ -96,6 +96,10 @@ class DeadLetters:
         if self.count > self._limit:
             raise self._too_many()
 
+    def mask(self, secret: Collection[str]) -> None:
+        """Masks these fields, too, from now on."""
+        self._secret |= frozenset(secret)
+
     def resume(self, pages: Collection[int]) -> None:
         """Goes on with the file of an earlier run: keeps the lines of these pages, and what is whole of them."""
         if not self.path.exists():

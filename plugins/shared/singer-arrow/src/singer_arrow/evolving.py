@@ -22,14 +22,17 @@ from singer_arrow.declared import Declared
 from singer_arrow.readers import UNFIT, reader_of
 
 
-def column_of(name: str, texts: Sequence[bytes], before: str | None = None) -> Declared | None:
+def column_of(name: str, texts: Sequence[bytes], before: str | None = None, as_text: bool = False) -> Declared | None:
     """The column for JSON values of a field; None where all are null.
 
     `before` is the Arrow type, as text, that the field's column had in an earlier load, where it had one: it has it again.
+    `as_text`: the column keeps the JSON text of any value.
     """
     present = [text for text in texts if text != b"null"]
     if not present:
         return None
+    if as_text:
+        return Declared(pa.field(name, pa.string()), is_json=True)
     kinds = {_kind(text) for text in present}
     if before is not None and before != "string":
         return Declared(pa.field(name, types.type_of(before)))

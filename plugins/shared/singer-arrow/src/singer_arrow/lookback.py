@@ -1,4 +1,4 @@
-"""How far before its bookmark a stream of numbers or dates reads: exact, and a value that the column holds. Pure."""
+"""How far before its bookmark a stream of numbers, dates or times of day reads: exact, a value that the column holds. Pure."""
 
 from __future__ import annotations
 
@@ -25,6 +25,14 @@ def day_before(day: str, seconds: float) -> str:
     """The date (YYYY-MM-DD) so many seconds before a day begins; 0001-01-01 at least."""
     found = date.fromisoformat(day)
     return (found - timedelta(days=min(-(-seconds // _DAY), (found - date.min).days))).isoformat()
+
+
+def time_before(time: str, seconds: Decimal) -> str:
+    """The time of day (HH:MM:SS.fffffff) so many seconds before another one; midnight at least."""
+    hours, minutes, rest = time.split(":")
+    found = _EXACT.subtract(Decimal(hours) * 3600 + Decimal(minutes) * 60 + Decimal(rest), seconds)
+    whole = max(found, Decimal(0)).quantize(Decimal("1e-7"), ROUND_FLOOR, _EXACT)
+    return f"{int(whole // 3600):02d}:{int(whole // 60 % 60):02d}:{whole % 60:010.7f}"
 
 
 def _least_of(arrow: pa.DataType) -> Decimal:

@@ -105,7 +105,8 @@ class PartWriter(Struct, dict=True):
             return
         if self.row_number and self.row_number.lower() in map(str.lower, schema.names):
             raise NameRefused(
-                f"a new column is called {self.row_number}, as the one that numbers the load's rows", action="rename it"
+                f"a new column is called {self.row_number}, as the one that numbers the load's rows",
+                action="declare it in the stream's schema, with which the number has another name, or rename it at the source",
             )
         self._write_group()
         if self._writer:

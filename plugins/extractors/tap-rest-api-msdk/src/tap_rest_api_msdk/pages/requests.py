@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from string import Template
 from typing import Any
@@ -10,12 +11,14 @@ from urllib.parse import parse_qs, urlsplit
 
 from msgspec import Struct
 
+from singer_arrow.errors import SelectionRefused
 from tap_rest_api_msdk import bookmarks
 from tap_rest_api_msdk.client.answers import Request, is_same, joined
 from tap_rest_api_msdk.config import StreamConfig
 from tap_rest_api_msdk.errors import AnswerRefused
 from tap_rest_api_msdk.pages.followed import Link
 
+_NO_SEGMENT = ("", ".", "..")  # of a path: they are gone from the address before it is sent, or where it arrives
 _GITHUB_SORTS = {
     "updated_at": {"sort": "updated", "direction": "asc"},
     "starred_at": {"sort": "created", "direction": "desc"},
@@ -38,8 +41,16 @@ class Requests(Struct, frozen=True):
 
     @property
     def url(self) -> str:
-        """The stream's address, without parameters."""
-        path = _filled(self.stream.path, self.values, is_path=True)
+        """The stream's address, without parameters. Raises AnswerRefused where it would lead elsewhere, by a parent's value."""
+        template = self.stream.path
+        path = "/".join(_filled(each, self.values, is_path=True) for each in template.split("/"))
+        for each, found in zip(template.split("/"), path.split("/"), strict=True):
+            if self.values and "{" in each and found in _NO_SEGMENT:
+                raise AnswerRefused(
+                    f"stream {self.stream.name}: a record of its parent {self.stream.parent} has {found!r} for {each} of its "
+                    "path, which would be the address of something else",
+                    action="take another column in the path, or this one in params",
+                )
         return self.api_url + ("/" + path.lstrip("/") if path else "")
 
     def at(self, place: Any, behind: bool = False) -> Request:
@@ -81,12 +92,22 @@ class Requests(Struct, frozen=True):
         start = None if self.start is None else bookmarks.query_text(self.start)
         if stream.search_field and stream.search_query and start is not None:
             found = Template(stream.search_query).safe_substitute(last_run_date=start)
-            return {stream.search_field: json.loads(found) if stream.paging.in_body else found}
+            return {stream.search_field: self._as_json(found) if stream.paging.in_body else found}
         if stream.paging.asked == "hateoas_body":
             return {stream.search_field: "gt" + start} if stream.search_field and start is not None else {}
         if stream.paging.asked == "header_link":
             return {**_GITHUB_SORTS.get(key, {}), **({"since": start} if start is not None else {})}
         return {"sort": "asc", "order_by": key}
+
+    def _as_json(self, query: str) -> Any:
+        """What a body holds of source_search_query. Raises SelectionRefused."""
+        try:
+            return json.loads(query)
+        except ValueError:
+            raise SelectionRefused(
+                f"stream {self.stream.name}: its source_search_query becomes {query[:200]}, which is not JSON",
+                action='write $last_run_date between quotes, such as {"gt": "$last_run_date"}',
+            ) from None
 
 
 def _filled(value: Any, values: Mapping[str, str], is_path: bool = False) -> Any:
@@ -95,6 +116,7 @@ def _filled(value: Any, values: Mapping[str, str], is_path: bool = False) -> Any
         return value
     from urllib.parse import quote
 
-    for name, text in values.items():
-        value = value.replace("{" + name + "}", quote(text, safe="") if is_path else text)
-    return value
+    filled = {"{" + name + "}": quote(text, safe="") if is_path else text for name, text in values.items()}
+    return re.sub(
+        "|".join(map(re.escape, filled)), lambda found: filled[found[0]], value
+    )  # at once: a value may hold braces, too

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from singer_arrow import lines
 from singer_arrow.errors import ArrowSingerError, DamagedPart, Failure, TooManyDeadLetters
+from tap_rest_api_msdk import mending
 from tap_rest_api_msdk.errors import Doubled, Moved, TapError
 from tap_rest_api_msdk.load import Load, LoadPlan
 from tap_rest_api_msdk.progress import Progress
@@ -38,8 +39,10 @@ class Attempt:
         self._proof = KeyProof(choice.stream, choice.key)
         self._pages = done.pages if done else 0
         self._to_take_over = done
+        if done:
+            converter.count_from(done.counted)
         at_rest = AtRest(done.place, done.received, done.tail) if done else None
-        self._done = (self._pages, self._cut.rows, self.left_out, at_rest)  # as of the last rows in the load
+        self._done = (self._pages, self._cut.rows, self.left_out, at_rest, converter.counted)  # as of the last rows in the load
 
     @property
     def dropped(self) -> int:
@@ -107,13 +110,13 @@ class Attempt:
     def _converted(self, together: Together) -> Iterator[pa.RecordBatch]:
         if not together.pages:
             return
-        for pages, at_rest, piece in together.pieces(self._converter.convert(together.records)):
+        for pages, at_rest, piece in together.pieces(self._converter):
             self._pages += pages
             self.load.dead_letters.take(piece.rejected, self._pages)
             self._proof.add(piece.batch)
             self.left_out += len(piece.left_out)
             yield self._cut.behind(piece.batch).select(self._choice.names(self._converter.schema.names))
-            self._done = (self._pages, self._cut.rows, self.left_out, at_rest)
+            self._done = (self._pages, self._cut.rows, self.left_out, at_rest, self._converter.counted)
 
     def _keep(self, keeps_letters: bool = False) -> None:
         """Keeps a keyed load whose pages overlap: its keys, total and last record prove that the rest fits; nothing of others."""
@@ -121,7 +124,7 @@ class Attempt:
             self.load.leave(self._to_take_over)
             return
         walk = self.walks.walk
-        pages, cut, left_out, at_rest = self._done
+        pages, cut, left_out, at_rest, counted = self._done
         if at_rest is None or not self._choice.key or self.walks.is_of_children or walk is None or walk.total is None:
             self.load.discard(keeps_letters)
             return
@@ -134,6 +137,8 @@ class Attempt:
             pages=pages,
             cut=cut,
             left_out=left_out,
+            evolved=mending.columns_of(each for each in self._converter.evolved if each.name not in self.load.plan.columns),
+            counted=counted,
         )
 
     def _with_letters(self, error: Failure) -> str:

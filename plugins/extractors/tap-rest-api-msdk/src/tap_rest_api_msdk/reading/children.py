@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping, Sequence
 
@@ -73,4 +74,6 @@ def text(value: object) -> str:
     """A value as paths and parameters hold it."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()  # as it came
     return value.isoformat() if hasattr(value, "isoformat") else str(value)

@@ -15,10 +15,11 @@ import pyarrow as pa
 
 from singer_arrow import declared, noted
 from singer_arrow.again import AGAIN, Again, move
-from singer_arrow.bookmarks import KEY, columns_of, compare, known_columns, other_key
-from singer_arrow.documents import Mode
+from singer_arrow.bookmarks import JSON, KEY, Columns, columns_of, compare, known_columns, other_key
+from singer_arrow.declared import Declared
+from singer_arrow.documents import Drift, Mode
 from singer_arrow.errors import DamagedPart, Failure
-from tap_rest_api_msdk import bookmarks, pages, progress, schemas
+from tap_rest_api_msdk import bookmarks, mending, pages, progress, schemas
 from tap_rest_api_msdk.client.answers import Answer
 from tap_rest_api_msdk.client.client import ApiClient
 from tap_rest_api_msdk.config import TapConfig
@@ -65,7 +66,8 @@ class StreamReader:
         self._client = client
         self._all_values = all_values
         self.read_at = datetime.now(UTC)
-        self._converter = self._new_converter({})
+        self._evolved: list[Declared] = []
+        self._converter = self._new_converter(())
         self._is_aligned = False
         self._envelope = Envelope(
             stream.records_path, stream.paging.total_path, pages.token_path(stream.paging), stream.error_paths
@@ -79,13 +81,16 @@ class StreamReader:
         """
         began = time.monotonic()
         self._evolve(bookmark)
-        known, notes = self._compared(bookmark)
+        known, notes = self._compared(bookmark, columns_of(self._selected))
         start = self.choice.start(known)
         plan = self._plan(root, start, self.choice.reached(known) is None, notes)
         settling = Settling(self._config.settle, self._client.stop)
         asked = self._asked(plan)
         is_frozen = self._converter.on_drift == "freeze"
-        done = progress.usable(plan.folder, asked, plan.columns, is_frozen, self._config.settings.resume_hours)
+        settings = self._config.settings
+        done = progress.usable(plan.folder, asked, plan.columns, is_frozen, settings.resume_hours, settings.max_dead_letters)
+        if done and done.evolved:
+            self._converter = self._new_converter([*self._evolved, *mending.declared(done.evolved)])
         attempt = self._attempt(plan, asked, done)
         while True:
             try:
@@ -124,13 +129,15 @@ class StreamReader:
     def records(
         self, bookmark: Bookmark, is_for_json: bool = False, seen: Callable[[pa.RecordBatch], None] = lambda rows: None
     ) -> Iterator[Any]:
-        """Yields the records as dictionaries, typed and checked as in a load; then the bookmark has their columns.
+        """Yields the records as dictionaries, typed and checked as in a load; then the bookmark has their columns, which are the
+        declared ones: what is not declared is told.
 
         `is_for_json`: as what msgspec writes as the same JSON. `seen` is shown them as rows. `read_at` is when the last ones
         came. Raises TapError or ArrowSingerError.
         """
         began = time.monotonic()
-        start = self.choice.start(self._compared(bookmark)[0])
+        sent = columns_of(pa.schema([self._converter.schema.field(name) for name in self.choice.columns]))
+        start = self.choice.start(self._compared(bookmark, sent)[0])
         proof = KeyProof(self.choice.stream, self.choice.key, keeps_keys=True)
         maker = RecordMaker(self.choice.full_schema, self._converter, is_for_json)
         walks = self._walks(start)
@@ -145,13 +152,16 @@ class StreamReader:
         finally:
             self._client.stop.set()
         if self.choice.is_incremental:
-            bookmark.update({"columns": columns_of(self._selected), KEY: list(self.choice.key)})
+            bookmark.pop(JSON, None)
+            bookmark.update({"columns": sent, KEY: list(self.choice.key)})
+        for line in _not_sent(self._converter.drift):
+            log.warning("%s: %s", self.choice.stream, line)
         self._tell(walks.received, began)
 
     def look(self, bookmark: Mapping[str, Any]) -> Look:
         """What a load would be, after one request: for its first page. Raises TapError or ArrowSingerError."""
         self._evolve(bookmark)
-        known, notes = self._compared(bookmark)
+        known, notes = self._compared(bookmark, columns_of(self._selected))
         start = self.choice.start(known)
         first = At(pages.of(self._stream.paging).first())
         page = self._fetch(self._requests(start, self._all_values[0]), first)()
@@ -159,13 +169,15 @@ class StreamReader:
 
     # --- a load -----------------------------------------------------------------------------------------------------
 
-    def _new_converter(self, evolved: Mapping[str, str]) -> Converter:
+    def _new_converter(self, evolved: Sequence[Declared]) -> Converter:
         keep_100ns = self._config.settings.keep_100ns
         return Converter(self._stream, self.choice.full_schema, self.choice.key, keep_100ns, evolved)
 
     def _evolve(self, bookmark: Mapping[str, Any]) -> None:
         """Takes over what columns were added in loads before."""
-        self._evolved = known_columns(bookmark) or {}
+        json = bookmark.get(JSON) or ()
+        known = known_columns(bookmark) or {}
+        self._evolved = mending.declared({name: Column(text, True, name in json) for name, text in known.items()})
         if self._evolved:
             self._converter = self._new_converter(self._evolved)
 
@@ -183,7 +195,7 @@ class StreamReader:
         stream = self._stream
         return progress.asked(
             sorted(self.choice.deselected), stream.keeps_raw, self._config.settings.keep_100ns, plan.mode, plan.key_columns,
-            plan.start_read, self._config.api_url, stream.path, stream.params,
+            plan.replication_key, plan.start_read, stream.lookback, self._config.api_url, stream.path, stream.params,
             stream.records_path, str(stream.paging), sorted(stream.text_keys), stream.search_field, stream.search_query,
             stream.headers, stream.on_schema_drift, self._overlaps,
         )  # fmt: skip
@@ -278,13 +290,15 @@ class StreamReader:
         schema = self._converter.schema
         return pa.schema([schema.field(name) for name in self.choice.names(schema.names)])
 
-    def _compared(self, bookmark: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
-        """The bookmark, or none where new columns or another key ask for the whole stream, and notes. Raises SelectionRefused."""
+    def _compared(self, bookmark: Mapping[str, Any], now: Columns) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+        """The bookmark, or none where columns that are new now or another key ask for the whole stream, and notes.
+
+        Raises SelectionRefused.
+        """
         if self.choice.reached(bookmark) is None:
             return bookmark, ()
         notes, reads_whole = other_key(bookmark, self.choice.key), True
         if not notes:
-            now = columns_of(self._selected)
             reads_whole, notes = compare(self.choice.stream, known_columns(bookmark), now, self._config.on_new_column)
         for note in notes:
             log.warning("%s: %s", self.choice.stream, note)
@@ -311,8 +325,13 @@ class StreamReader:
 
     def _columns(self, schema: pa.Schema) -> dict[str, Column]:
         """The columns of a load, as they are declared."""
-        json = {column.name for column in self._converter.columns if column.is_json}
+        json = self._json
         return {field.name: Column(str(field.type), field.nullable, field.name in json) for field in schema}
+
+    @property
+    def _json(self) -> set[str]:
+        """The columns that hold JSON text."""
+        return {column.name for column in self._converter.columns if column.is_json}
 
     def _mode(self, is_first: bool) -> Mode:
         return "overwrite" if is_first else "merge" if self.choice.key else "append"
@@ -327,6 +346,9 @@ class StreamReader:
             bookmark.update(
                 {"replication_key": key, "replication_key_value": upto, "columns": columns_of(read), KEY: list(self.choice.key)}
             )
+            bookmark.pop(JSON, None)
+            if json := [column.name for column in self._converter.evolved if column.is_json]:
+                bookmark[JSON] = json
         else:
             bookmark.clear()  # of a stream without records: the next load is the first one
         return upto
@@ -345,3 +367,17 @@ class StreamReader:
     def _tell(self, rows: int, began: float, level: int = logging.INFO) -> None:
         seconds = time.monotonic() - began
         log.log(level, "%s: %d rows in %.1f s, %.0f rows/s", self.choice.stream, rows, seconds, rows / max(seconds, 1e-6))
+
+
+def _not_sent(drift: Sequence[Drift]) -> Iterator[str]:
+    """What RECORDs are without, since their SCHEMA comes first."""
+    for each in drift:
+        if each.became == "record left out":
+            yield f"{each.field} is not declared: records that have it are left out (on_schema_drift: discard_row)"
+        elif each.became == "left out":
+            yield f"{each.field} is not declared: it is left out (on_schema_drift: discard_value)"
+        else:
+            yield (
+                f"{each.field} is not declared: RECORDs are without it; declare it in the stream's schema, or set batch_config, "
+                "with which it becomes a column (on_schema_drift: evolve)"
+            )

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 from msgspec import Struct, field
-from msgspec.structs import replace
 
 from singer_arrow.converter import Converted
 from singer_arrow.decoded import joined
 from tap_rest_api_msdk.reading.walk import AtRest
+from tap_rest_api_msdk.records.converter import Converter
 from tap_rest_api_msdk.records.envelope import Page
 
 _RECORDS = 4096  # so many records are enough for one conversion
@@ -42,19 +42,17 @@ class Together(Struct):
         """The records of all pages."""
         return joined(page.records for page in self.pages)
 
-    def pieces(self, converted: Converted) -> Iterator[tuple[int, AtRest | None, Converted]]:
-        """How many pages, where their walk is at rest behind them, and what became of their records.
+    def pieces(self, converter: Converter) -> Iterator[tuple[int, AtRest | None, Converted]]:
+        """How many pages, where their walk is at rest behind them, and what becomes of their records.
 
-        All pages are one piece, unless records were rejected: these are told by their page.
+        All pages are one piece, unless records are rejected: then each page is converted by itself when it is its turn, so that
+        what is told and counted of it is its own.
         """
-        if not converted.rejected:
+        before = converter.counted
+        converted = converter.convert(self.records)
+        if not converted.rejected or len(self.pages) == 1:
             yield len(self.pages), self.at_rest[-1], converted
             return
-        first = row = 0
+        converter.count_from(before)
         for page, at_rest in zip(self.pages, self.at_rest, strict=True):
-            here = range(first, first + len(page.records))
-            rejected = [replace(each, index=each.index - first) for each in converted.rejected if each.index in here]
-            left_out = [index - first for index in converted.left_out if index in here]
-            rows = len(here) - len(rejected) - len(left_out)
-            yield 1, at_rest, Converted(converted.batch.slice(row, rows), rejected, left_out)
-            first, row = here.stop, row + rows
+            yield 1, at_rest, converter.convert(page.records)

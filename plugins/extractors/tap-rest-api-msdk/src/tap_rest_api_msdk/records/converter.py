@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 
-from singer_arrow import declared, types
-from singer_arrow.converter import Converted, RecordConverter, Rejection
+from singer_arrow import declared
+from singer_arrow.converter import Converted, Counted, RecordConverter, Rejection, beside
 from singer_arrow.declared import Declared
 from singer_arrow.decoded import Decoded
 from singer_arrow.documents import Drift
@@ -22,7 +22,7 @@ from tap_rest_api_msdk.schemas import JsonSchema
 class Converter:
     """Converts the records of one stream. Rows and columns are those of `schema`, which grows with `on_schema_drift: evolve`.
 
-    `key` are columns that are never NULL; `evolved` columns, with their Arrow types as text, that earlier loads had.
+    `key` are columns that are never NULL; `evolved` those that earlier loads had, of which the declared ones are passed over.
     """
 
     def __init__(
@@ -31,17 +31,17 @@ class Converter:
         schema: JsonSchema,
         key: Sequence[str] = (),
         keep_100ns: bool = False,
-        evolved: Mapping[str, str] | None = None,
+        evolved: Sequence[Declared] = (),
     ) -> None:
         self.stream = stream
         self.on_drift = drift = stream.on_schema_drift or ("evolve" if stream.is_inferred else "freeze")
         columns = _columns(schema, stream, key)
         self.declared = {column.name for column in columns}
         self.secret = [column.name for column in columns if column.is_secret]
-        added = {name: text for name, text in (evolved or {}).items() if name not in self.declared and drift == "evolve"}
-        columns += [Declared(pa.field(name, types.type_of(text))) for name, text in added.items()]
-        self._converter = RecordConverter(stream.name, columns, drift, keep_100ns, added)
-        self._flattener = flatten.Flattener(self.declared, stream.text_keys)
+        made = {field.name for field in beside(columns).values()} if keep_100ns else set()
+        columns += [each for each in evolved if drift == "evolve" and each.name not in self.declared | made]
+        self._converter = RecordConverter(stream.name, columns, drift, keep_100ns, text_columns=stream.text_keys)
+        self._flattener = flatten.Flattener(self._whole, stream.text_keys)
         self._is_nested = False
 
     @property
@@ -53,6 +53,11 @@ class Converter:
     def columns(self) -> list[Declared]:
         """The columns so far, without those of keep_100ns."""
         return self._converter.columns
+
+    @property
+    def evolved(self) -> list[Declared]:
+        """The columns that nobody declared."""
+        return [column for column in self.columns if column.name not in self.declared]
 
     @property
     def record_type(self) -> type[msgspec.Struct]:
@@ -81,17 +86,27 @@ class Converter:
         """What a reader of the load should know of its values."""
         return self._converter.notes
 
+    @property
+    def counted(self) -> Counted:
+        """What `drift` and `notes` are made of."""
+        return self._converter.counted
+
+    def count_from(self, counted: Counted) -> None:
+        """Goes on counting there."""
+        self._converter.count_from(counted)
+
     def convert(self, records: Sequence[msgspec.Raw]) -> Converted:
         """The records of a page as rows, and those that do not fit."""
         if not self._is_nested:
             is_clean = isinstance(records, Decoded) or not (flatten.may_matter(self.declared) and self._is_lenient)
-            if not is_clean and flatten.is_needed(records, self.declared):
-                self._is_nested = True
-            else:
+            if is_clean or not flatten.is_needed(records, self._whole):
+                before = self.counted
                 converted = self._converter.convert(self._with_raw(records, records))
-                if not converted.rejected or not flatten.is_needed(records, self.declared):
+                if not converted.rejected or not flatten.is_needed(records, self._whole):
                     return converted
-                self._is_nested = True
+                self.count_from(before)
+            self._is_nested = True
+            self._flattener = flatten.Flattener(self._whole, self.stream.text_keys)
         flat, unfit = self._flattener.records(records)
         converted = self._converter.convert(self._with_raw(flat, records))
         if not unfit:
@@ -125,6 +140,11 @@ class Converter:
         """The records of a page that was converted, as they were taken."""
         flat = self._flattener.records(records)[0] if self._is_nested else records
         return self._with_raw(flat, records)
+
+    @property
+    def _whole(self) -> set[str]:
+        """The members that are columns themselves, whatever they hold; those that were added hold JSON."""
+        return self.declared | {column.name for column in self.evolved if column.is_json}
 
     @property
     def _is_lenient(self) -> bool:
