@@ -66,8 +66,8 @@ class Ledger:
         for row in self.rows:
             if (row["source"], row["stream"]) == stream and status_of(row) == "applied":
                 whole = row["load_id"] if row["mode"] == "overwrite" else found.last_whole
-                bookmark = json.loads(row["bookmark"]) if row["bookmark"] else found.bookmark
-                found = Applied(row["load_id"], whole, bookmark)
+                kept = None if row["mode"] == "overwrite" else found.bookmark
+                found = Applied(row["load_id"], whole, json.loads(row["bookmark"]) if row["bookmark"] else kept)
         return found
 
     def last_row(self, stream: tuple[str, str]) -> Row | None:
@@ -83,12 +83,15 @@ class Ledger:
         return known is not None and now is not None and now < known
 
     def bookmarks(self) -> dict[str, dict[str, Any]]:
-        """The bookmarks by source and stream; none of a stream whose table was found lost and not read whole since."""
+        """The bookmarks by source and stream; none of a stream whose newest whole load came without one, nor of one whose table
+        was found lost and not read whole since."""
         found: dict[str, dict[str, Any]] = {}
         for row in self.rows:
             streams = found.setdefault(row["source"], {})
             if status_of(row) == "applied" and row["bookmark"]:
                 streams[row["stream"]] = json.loads(row["bookmark"])
+            elif status_of(row) == "applied" and row["mode"] == "overwrite":
+                streams.pop(row["stream"], None)  # it holds rows behind what an earlier load by another method had come to
             elif status_of(row) == "applied":
                 streams.get(row["stream"], {}).pop("again", None)  # a repair or a backfill: rows may be others than they were
             elif status_of(row) == "refused" and str(row["reason"]).startswith(LOST):

@@ -29,8 +29,9 @@ class Applied:
 
     def after(self, load: Load) -> Applied:
         """The same when this load is applied, too."""
-        whole = load.load_id if load.mode == "overwrite" else self.last_whole
-        return Applied(load.load_id, whole, load.manifest["bookmark"] or self.bookmark)
+        if load.mode == "overwrite":
+            return Applied(load.load_id, load.load_id, load.manifest["bookmark"] or None)
+        return Applied(load.load_id, self.last_whole, load.manifest["bookmark"] or self.bookmark)
 
 
 def value_of(bookmark: dict[str, Any] | None) -> Any:
