@@ -96,6 +96,48 @@ def test_a_table_may_evolve_and_is_read_from_the_beginning(change: str, when: st
     assert len({pq.read_schema(path).remove_metadata() for path in ran.paths(f"dbo-{table}")}) == 1
 
 
+@pytest.fixture
+def drifting(server: Counterpart, tmp_path: Path) -> Callable[[str, str], Tap]:
+    """The tap for a table dbo.Name (a, b, c) that a statement changes just before its second load reads it."""
+
+    def make(name: str, statement: str) -> Tap:
+        rules = [{"match": READ + rf"\[a\], .*FROM \[dbo\]\.\[{name}\].*\[c\] >", "run": statement, "times": 1}]
+        (server.data.parent / "faults.json").write_text(json.dumps({"statements": rules}))
+        execute(server, f"CREATE TABLE dbo.{name} (a int NOT NULL, b int NOT NULL, c int NOT NULL)")
+        execute(server, f"INSERT INTO dbo.{name} VALUES (1, 1, 1), (2, 2, 2)")
+        settings = {"streams": [f"dbo.{name}"], "max_parallel": 1, "snapshot": "never", "on_schema_drift": "evolve"}
+        options = [{"pattern": f"dbo.{name}", "replication_key": "c", "on_new_column": "null"}]
+        return Tap(server, tmp_path, settings | {"stream_options": options})
+
+    return make
+
+
+def test_a_key_that_a_catalog_gave_stays_when_the_table_evolves(drifting: Any, server: Counterpart) -> None:
+    """Without it the load would be appended: rows that come again would be double."""
+    tap = drifting("GivenKey", "ALTER TABLE dbo.GivenKey ADD more int NULL")
+    tap.catalog = tap.discovered()
+    tap.catalog["streams"][0]["key_properties"] = ["a"]
+    one = good(tap.read())
+    execute(server, "UPDATE dbo.GivenKey SET c = 3 WHERE a = 1")
+    two = good(tap.read(one.state))
+    document = two.document("dbo-GivenKey")
+    assert "column more int was added" in two.said and (document["mode"], document["key_columns"]) == ("merge", ["a"])
+    assert {row["a"] for row in two.table("dbo-GivenKey").to_pylist()} == {1, 2}
+
+
+def test_another_key_amid_a_load_reads_the_stream_whole(drifting: Any, server: Counterpart) -> None:
+    """Rows that were merged by the one before are not found by the new one."""
+    change = "DROP INDEX ux ON dbo.OtherKey; CREATE UNIQUE INDEX ux ON dbo.OtherKey (b)"
+    tap = drifting("OtherKey", change)
+    execute(server, "CREATE UNIQUE INDEX ux ON dbo.OtherKey (a)")
+    one = good(tap.read())
+    execute(server, "UPDATE dbo.OtherKey SET b = 9, c = 3 WHERE a = 2")
+    two = good(tap.read(one.state))
+    document = two.document("dbo-OtherKey")
+    assert (document["mode"], document["key_columns"], document["rows"]) == ("overwrite", ["b"], 2), two.said
+    assert "its key was (a) and is (b): this load reads the stream whole" in document["notes"]
+
+
 def test_the_next_run_reads_the_table_as_it_is_then(changing: Any, server: Counterpart) -> None:
     tap, table = changing("widened", "amid the ranges", "fail")
     assert tap.run(max_query_seconds=9).code == 3

@@ -234,6 +234,25 @@ def test_another_key_reads_an_incremental_stream_whole_once_and_says_so(
     assert told not in good(tap.read(old, **keyed(then))).said, "a bookmark that does not say so is gone on from"
 
 
+@pytest.mark.parametrize("key", ["", " PRIMARY KEY"], ids=["no key", "key"])
+def test_after_a_load_of_the_whole_table_by_another_method_an_incremental_stream_begins_anew(
+    key: str, server: Counterpart, tap: Tap
+) -> None:
+    """Its bookmark is behind rows that the table holds by then: without a key they would be double, and with another `where` too
+    many."""
+    name = f"Between{len(key)}"
+    execute(server, f"CREATE TABLE dbo.{name} (id int NOT NULL{key}, c int NOT NULL)")
+    execute(server, f"INSERT INTO dbo.{name} VALUES (1, 1), (2, 2), (3, 3)")
+    one = good(tap.read(**options(name)))
+    execute(server, f"INSERT INTO dbo.{name} VALUES (4, 4)")
+    two = good(tap.read(one.state, streams=[f"dbo.{name}"]))
+    assert ids(two, f"dbo-{name}") == [1, 2, 3, 4] and not two.state["bookmarks"][f"dbo-{name}"]
+    execute(server, f"INSERT INTO dbo.{name} VALUES (5, 5), (6, 6)")
+    three = good(tap.read(two.state, **options(name)))
+    assert three.document(f"dbo-{name}")["mode"] == "overwrite"
+    assert ids(three, f"dbo-{name}") == [1, 2, 3, 4, 5, 6][: 6 if key else 5], "without a key the greatest value waits"
+
+
 def test_a_bookmark_above_everything_the_source_has_stays_and_is_told(server: Counterpart, tap: Tap) -> None:
     execute(
         server,

@@ -234,6 +234,16 @@ def test_an_incremental_stream_resumes_behind_its_bookmark(tmp_path: Path) -> No
     assert behind["value"]["bookmarks"]["things"]["replication_key_value"] == "2026-01-25T00:00:00.000000"
 
 
+def test_after_a_load_of_all_records_an_incremental_stream_begins_anew(tmp_path: Path) -> None:
+    stream = {"replication_key": "at", "primary_keys": ["id"]}
+    with api(lambda _, query: page(query, ROWS, total=len(ROWS))) as url:
+        state = sync(url, tmp_path / "first", stream=stream)[-1]["value"]
+        state = sync(url, tmp_path / "whole", state, stream={"primary_keys": ["id"]})[-1]["value"]
+        assert not state["bookmarks"]["things"]
+        sync(url, tmp_path / "then", state, stream=stream)
+    assert documents(tmp_path / "then")[0]["mode"] == "overwrite"
+
+
 def test_another_key_reads_an_incremental_stream_whole_once_and_says_so(tmp_path: Path) -> None:
     stream = {"replication_key": "at", "primary_keys": ["id"]}
     told = "its key was (id) and is (at, id): this load reads the stream whole"

@@ -118,7 +118,7 @@ def test_a_staged_stream_is_told_where_that_level_is_logged(level: str, told: bo
     )
     ran = run(tmp_path, *sent, logging_level=level)
     assert ran.returncode == 0, ran.stderr
-    assert [each["rows"] for each in manifests(tmp_path)] == [1]
+    assert [(each["rows"], each["bookmark"]) for each in manifests(tmp_path)] == [(1, None)]
     assert (STREAM in ran.stderr) is told
 
 

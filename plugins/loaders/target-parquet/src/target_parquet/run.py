@@ -206,7 +206,7 @@ class Run:
 
     def _stage(self, load: Load) -> None:
         bookmarks = self._state.get("bookmarks") if isinstance(self._state, dict) else None
-        manifest = load.manifest(bookmarks.get(load.stream) if isinstance(bookmarks, dict) else None)
+        manifest = load.manifest(bookmarks.get(load.stream) or None if isinstance(bookmarks, dict) else None)
         self._output.publish(manifest)
         load.close()
         del self._open[load.stream]

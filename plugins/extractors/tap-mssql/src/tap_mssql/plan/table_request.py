@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from singer_arrow import bookmarks
-from singer_arrow.bookmarks import Columns, OnNewColumn
+from singer_arrow.bookmarks import KEY, Columns, OnNewColumn
 from singer_arrow.documents import KeyRange, Mode, OnDelete
 from tap_mssql.errors import Drifted, ReadFailed
 from tap_mssql.plan import statements
@@ -138,11 +138,12 @@ class TableRequest(Struct, frozen=True):
     def adapted(self, now: Table) -> TableRequest:
         """The request for the table as it is now: the selected columns, and those that were not there to be selected.
 
-        Raises ReadFailed where its key or replication key is gone, or the table has another name.
+        A key that was given stays; with another one of the table's own, the stream is read whole. Raises ReadFailed where its key
+        or replication key is gone, or the table has another name.
         """
         known, selected = {c.name for c in self.table.columns}, {c.name for c in self.columns}
         columns = tuple(c for c in now.columns if c.name in selected or c.name not in known)
-        key = self.set_key or now.key
+        key = self.set_key or (now.key if self.key == self.table.key else self.key)
         replication_key = now.column(self.replication_key.name) if self.replication_key else None
         gone = [name for name in key if now.column(name) is None]
         if self.replication_key and not replication_key:
@@ -151,4 +152,11 @@ class TableRequest(Struct, frozen=True):
         if gone or (now.schema, now.name) != (self.table.schema, self.table.name):
             what = f"key column {', '.join(gone)} is gone from {name}" if gone else f"its table was renamed to {name}"
             raise ReadFailed(f"stream {self.stream}: {what}", safe=Drifted.SAFE, action="discover again, and select anew")
-        return replace(self, table=now, columns=columns, key=key, replication_key=replication_key)
+        found = replace(self, table=now, columns=columns, key=key, replication_key=replication_key)
+        other_key = bookmarks.other_key({KEY: list(self.key)}, key)
+        if self.bookmark is None or not other_key:
+            return found
+        if self.is_backfill:
+            what = f"{other_key[0]}, and start_value or end_value would make it a part"
+            raise ReadFailed(f"stream {self.stream}: {what}", safe=Drifted.SAFE, action="load it once without them")
+        return replace(found.whole(), column_notes=other_key)

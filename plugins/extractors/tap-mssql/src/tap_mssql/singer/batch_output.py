@@ -97,9 +97,13 @@ def messages(load: Load, bookmark: dict[str, Any]) -> list[Message]:
 def move(bookmark: dict[str, Any], load: Load) -> None:
     """Moves a stream's bookmark to where its load ends, with the columns that it read; a backfill leaves it.
 
-    But for the rows that come again: a backfill may have read others of them.
+    But for the rows that come again: a backfill may have read others of them. A table that was read whole without a window has
+    none: it holds rows behind whatever an earlier load by another method had come to.
     """
     plan = load.opened
+    if plan.mode == "overwrite" and not plan.window:
+        bookmark.clear()
+        return
     if not plan.window or not plan.moves_bookmark:
         again.move(bookmark, None)
         return

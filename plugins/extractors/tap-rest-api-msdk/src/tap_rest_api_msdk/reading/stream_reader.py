@@ -337,9 +337,13 @@ class StreamReader:
         return "overwrite" if is_first else "merge" if self.choice.key else "append"
 
     def _advance(self, bookmark: Bookmark, start: str | None, greatest: str | None, read: pa.Schema) -> str | None:
-        """Moves the bookmark to the greatest value read, never back but by a load of the whole stream; returns it."""
+        """Moves the bookmark to the greatest value read, never back but by a load of the whole stream; returns it.
+
+        A stream that is not incremental has none: its table holds records behind whatever an earlier load had come to.
+        """
         key = self.choice.replication_key
         if not key or not self.choice.is_incremental:
+            bookmark.clear()
             return None
         upto = bookmarks.later(self._converter.schema.field(key).type, start, greatest)
         if upto is not None:
