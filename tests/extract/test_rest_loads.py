@@ -44,6 +44,26 @@ def test_a_load_that_failed_goes_on_at_its_first_missing_page(tmp_path: Path) ->
     assert not list(tmp_path.rglob("*.progress.json"))
 
 
+def test_a_load_that_failed_behind_its_last_record_goes_on_there(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def failing(_: int, query: Query) -> Answer:
+        asked.append(int(query["offset"][0]))
+        return (503, {}, {}) if asked[-1] >= 24 and not is_well else page(query, total=25)
+
+    is_well = False
+    with api(failing) as url:
+        with pytest.raises(ApiUnavailable, match="25 rows of this stream are kept"):
+            sync(url, tmp_path, backoff_max_seconds=0)
+        is_well = True
+        asked.clear()
+        sync(url, tmp_path)
+    assert asked == [24], "the last record that was kept, and that there is none behind it"
+    [document] = documents(tmp_path)
+    assert (document["rows"], document["source_rows"]) == (25, 25)
+    assert "it goes on behind 25 rows of a run that failed" in document["notes"]
+
+
 def test_a_load_that_asks_for_something_else_begins_anew_and_leaves_no_part_of_the_old_one(tmp_path: Path) -> None:
     is_well = False
 
