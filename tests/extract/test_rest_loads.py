@@ -16,7 +16,7 @@ from api_kit.spool import ids, staged
 from test_rest_honesty import CAP, ROWS, Answer, api, documents, page, sync
 
 from singer_arrow.errors import Failure, NameRefused, SelectionRefused, TooManyDeadLetters
-from tap_rest_api_msdk.errors import ApiUnavailable, ShortLoad
+from tap_rest_api_msdk.errors import ApiUnavailable, Doubled, ShortLoad
 
 Query = dict[str, list[str]]
 
@@ -275,6 +275,29 @@ def test_except_keys_keep_the_json_of_members_that_are_not_declared(tmp_path: Pa
     with api(lambda n, q: page(q, rows, total=len(rows))) as url:
         sync(url, tmp_path, on_schema_drift="evolve", except_keys=["x"])
     assert [row["x"] for row in staged(tmp_path)] == ["2"] * 20 + ['"two"'] * 5
+
+
+@pytest.mark.parametrize("differs", [False, True], ids=["same", "other"])
+def test_a_load_without_its_doubles_is_the_same_load_with_the_same_dead_letters(
+    differs: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All loads of a stream that begin in one second of one run have one id."""
+    monkeypatch.setenv("MELTANO_RUN_ID", "a run")
+    twice = ROWS[3] | ({"price": 9} if differs else {})
+    rows = [*ROWS[:5], ROWS[5] | {"price": "dear"}, *ROWS[6:12], twice, *ROWS[12:]]
+    with api(lambda n, q: page(q, rows)) as url:
+        if differs:
+            with pytest.raises(Doubled, match=r"keys came more than once.*id=3"):
+                sync(url, tmp_path, total_path="none", max_dead_letters=1)
+            assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+            return
+        sync(url, tmp_path, total_path="none", max_dead_letters=1)
+    [document] = documents(tmp_path)
+    assert ids(tmp_path) == [row["id"] for row in ROWS if row["id"] != 5]
+    assert (document["rows"], document["dead_letters"]) == (24, 1)
+    assert "1 record came twice with the same content, and is here once" in document["notes"]
+    [letters] = (tmp_path / "_dead_letters").glob("*.jsonl")
+    assert document["load_id"] in letters.name and json.loads(letters.read_text())["record"]["id"] == 5
 
 
 def test_a_member_that_meets_a_column_but_for_case_is_refused_with_a_way_out(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from tap_rest_api_msdk.client.answers import Answer
 from tap_rest_api_msdk.client.client import ApiClient
 from tap_rest_api_msdk.config import TapConfig
 from tap_rest_api_msdk.errors import AnswerRefused, Doubled, Moved, Overlap
-from tap_rest_api_msdk.load import Load, LoadPlan
+from tap_rest_api_msdk.load import LoadPlan
 from tap_rest_api_msdk.mending import Column
 from tap_rest_api_msdk.pages.requests import Requests
 from tap_rest_api_msdk.progress import Progress
@@ -98,7 +98,7 @@ class StreamReader:
                 break
             except Doubled as error:
                 if attempt.walks.total is None and settling.agrees(attempt.walks.digest, error.what):
-                    parts = attempt.each_once(error, lambda: Load(plan, self._converter.secret))
+                    parts = attempt.each_once(error)
                     break
                 self._again(settling, attempt, error)
             except Overlap as error:
