@@ -419,6 +419,21 @@ def test_an_api_that_cannot_leave_out_what_is_old_has_it_left_out_here_but_for_t
     assert [each["source_rows"] for each in documents(tmp_path / "back")] == [8]
 
 
+@pytest.mark.parametrize("is_told", [False, True], ids=["all", "told"])
+def test_a_first_load_does_not_look_back_behind_its_start_date(is_told: bool, tmp_path: Path) -> None:
+    def serve(_: int, query: Query) -> Answer:
+        found = [row for row in ROWS if str(row["at"]) >= query.get("since", [""])[0]]
+        return page(query, found, total=len(found))
+
+    search = {"source_search_field": "since", "source_search_query": "$last_run_date"} if is_told else {}
+    stream = {"replication_key": "at", "start_date": "2026-01-20", "lookback": 2 * 86400, **search}
+    with api(serve) as url:
+        state = sync(url, tmp_path / "first", stream=stream)[-1]["value"]
+        sync(url, tmp_path / "next", state, stream=stream)
+    assert ids(tmp_path / "first") == list(range(19, 25))
+    assert ids(tmp_path / "next") == [22, 23, 24]
+
+
 NUMBERED = [  # the column's declaration, the value of a record's number, what a lookback of so many records is
     pytest.param({"type": "integer"}, lambda n: n, 3, id="integer"),
     pytest.param({"type": "integer", "x-sql-datatype": "smallint"}, lambda n: n - 10, 3, id="smallint"),

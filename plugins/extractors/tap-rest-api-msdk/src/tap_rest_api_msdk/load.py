@@ -31,6 +31,7 @@ class LoadPlan(Struct, frozen=True):
     """What is known of a load before its first record.
 
     `start_read` is the bookmark it reads from, `start` the same where the API is told so that it leaves out what is older;
+    `lookback` is how far before it the load reads;
     `columns` are those of `schema`, as they are declared.
     """
 
@@ -44,6 +45,7 @@ class LoadPlan(Struct, frozen=True):
     replication_key: str | None
     start: str | None
     start_read: str | None = None
+    lookback: float = 0
     max_dead_letters: int = 0
     notes: tuple[str, ...] = ()
     columns: Mapping[str, Column] = field(default_factory=dict)

@@ -34,7 +34,7 @@ class Attempt:
         self._dropped = 0  # rows that came again
         self.left_out = done.left_out if done else 0  # records that on_schema_drift left out
         self._choice, self._converter, self._asked = choice, converter, asked
-        self._cut = Cut(choice, converter.schema, plan.start_read)
+        self._cut = Cut(choice, converter.schema, plan.start_read, plan.lookback)
         self._cut.rows = done.cut if done else 0
         self._proof = KeyProof(choice.stream, choice.key)
         self._pages = done.pages if done else 0
