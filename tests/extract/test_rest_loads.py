@@ -16,7 +16,7 @@ from api_kit.spool import ids, staged
 from test_rest_honesty import CAP, ROWS, Answer, api, documents, page, sync
 
 from singer_arrow.errors import Failure, NameRefused, SelectionRefused, TooManyDeadLetters
-from tap_rest_api_msdk.errors import ApiUnavailable, ShortLoad
+from tap_rest_api_msdk.errors import ApiUnavailable, Doubled, ShortLoad
 
 Query = dict[str, list[str]]
 
@@ -42,6 +42,26 @@ def test_a_load_that_failed_goes_on_at_its_first_missing_page(tmp_path: Path) ->
     assert {each["name"]: each["comment"] for each in document["schema"] if each["comment"]} == {"id": "Its number"}
     assert "it goes on behind 19 rows of a run that failed" in document["notes"]
     assert not list(tmp_path.rglob("*.progress.json"))
+
+
+def test_a_load_that_failed_behind_its_last_record_goes_on_there(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def failing(_: int, query: Query) -> Answer:
+        asked.append(int(query["offset"][0]))
+        return (503, {}, {}) if asked[-1] >= 24 and not is_well else page(query, total=25)
+
+    is_well = False
+    with api(failing) as url:
+        with pytest.raises(ApiUnavailable, match="25 rows of this stream are kept"):
+            sync(url, tmp_path, backoff_max_seconds=0)
+        is_well = True
+        asked.clear()
+        sync(url, tmp_path)
+    assert asked == [24], "the last record that was kept, and that there is none behind it"
+    [document] = documents(tmp_path)
+    assert (document["rows"], document["source_rows"]) == (25, 25)
+    assert "it goes on behind 25 rows of a run that failed" in document["notes"]
 
 
 def test_a_load_that_asks_for_something_else_begins_anew_and_leaves_no_part_of_the_old_one(tmp_path: Path) -> None:
@@ -251,10 +271,33 @@ def test_an_object_that_became_a_column_stays_one_where_another_record_is_a_dead
 
 
 def test_except_keys_keep_the_json_of_members_that_are_not_declared(tmp_path: Path) -> None:
-    rows = [row | {"x": 2 if row["id"] < 20 else "two"} for row in ROWS]
+    rows = [row | {"x": 2} for row in ROWS]
     with api(lambda n, q: page(q, rows, total=len(rows))) as url:
         sync(url, tmp_path, on_schema_drift="evolve", except_keys=["x"])
-    assert [row["x"] for row in staged(tmp_path)] == ["2"] * 20 + ['"two"'] * 5
+    assert [row["x"] for row in staged(tmp_path)] == ["2"] * 25
+
+
+@pytest.mark.parametrize("differs", [False, True], ids=["same", "other"])
+def test_a_load_without_its_doubles_is_the_same_load_with_the_same_dead_letters(
+    differs: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All loads of a stream that begin in one second of one run have one id."""
+    monkeypatch.setenv("MELTANO_RUN_ID", "a run")
+    twice = ROWS[3] | ({"price": 9} if differs else {})
+    rows = [*ROWS[:5], ROWS[5] | {"price": "dear"}, *ROWS[6:12], twice, *ROWS[12:]]
+    with api(lambda n, q: page(q, rows)) as url:
+        if differs:
+            with pytest.raises(Doubled, match=r"keys came more than once.*id=3"):
+                sync(url, tmp_path, total_path="none", max_dead_letters=1)
+            assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+            return
+        sync(url, tmp_path, total_path="none", max_dead_letters=1)
+    [document] = documents(tmp_path)
+    assert ids(tmp_path) == [row["id"] for row in ROWS if row["id"] != 5]
+    assert (document["rows"], document["dead_letters"]) == (24, 1)
+    assert "1 record came twice with the same content, and is here once" in document["notes"]
+    [letters] = (tmp_path / "_dead_letters").glob("*.jsonl")
+    assert document["load_id"] in letters.name and json.loads(letters.read_text())["record"]["id"] == 5
 
 
 def test_a_member_that_meets_a_column_but_for_case_is_refused_with_a_way_out(tmp_path: Path) -> None:
@@ -374,6 +417,21 @@ def test_an_api_that_cannot_leave_out_what_is_old_has_it_left_out_here_but_for_t
     assert ids(tmp_path / "plain") == list(range(19, 25))
     assert ids(tmp_path / "back") == list(range(17, 25))
     assert [each["source_rows"] for each in documents(tmp_path / "back")] == [8]
+
+
+@pytest.mark.parametrize("is_told", [False, True], ids=["all", "told"])
+def test_a_first_load_does_not_look_back_behind_its_start_date(is_told: bool, tmp_path: Path) -> None:
+    def serve(_: int, query: Query) -> Answer:
+        found = [row for row in ROWS if str(row["at"]) >= query.get("since", [""])[0]]
+        return page(query, found, total=len(found))
+
+    search = {"source_search_field": "since", "source_search_query": "$last_run_date"} if is_told else {}
+    stream = {"replication_key": "at", "start_date": "2026-01-20", "lookback": 2 * 86400, **search}
+    with api(serve) as url:
+        state = sync(url, tmp_path / "first", stream=stream)[-1]["value"]
+        sync(url, tmp_path / "next", state, stream=stream)
+    assert ids(tmp_path / "first") == list(range(19, 25))
+    assert ids(tmp_path / "next") == [22, 23, 24]
 
 
 NUMBERED = [  # the column's declaration, the value of a record's number, what a lookback of so many records is

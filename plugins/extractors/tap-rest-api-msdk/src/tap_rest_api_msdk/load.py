@@ -31,6 +31,7 @@ class LoadPlan(Struct, frozen=True):
     """What is known of a load before its first record.
 
     `start_read` is the bookmark it reads from, `start` the same where the API is told so that it leaves out what is older;
+    `lookback` is how far before it the load reads;
     `columns` are those of `schema`, as they are declared.
     """
 
@@ -44,6 +45,7 @@ class LoadPlan(Struct, frozen=True):
     replication_key: str | None
     start: str | None
     start_read: str | None = None
+    lookback: float = 0
     max_dead_letters: int = 0
     notes: tuple[str, ...] = ()
     columns: Mapping[str, Column] = field(default_factory=dict)
@@ -58,9 +60,12 @@ class Load:
     """Writes one load, or goes on with one that failed (`done`); `finish` writes the document. `secret` columns are masked.
 
     Where the schema was corrected since, the rows of `done` are copied into a load of its own; `done` goes when that stands.
+    `like`: the same load with other rows, by its id and with its dead letters.
     """
 
-    def __init__(self, plan: LoadPlan, secret: Collection[str] = (), done: Progress | None = None) -> None:
+    def __init__(
+        self, plan: LoadPlan, secret: Collection[str] = (), done: Progress | None = None, like: Load | None = None
+    ) -> None:
         self.plan = plan
         self.done = done
         self._old = done if done and done.columns != plan.columns else None
@@ -68,9 +73,11 @@ class Load:
         self._started = same.started_at if same else datetime.now(UTC)
         self._run_id = same.run_id if same else os.environ.get("MELTANO_RUN_ID") or str(uuid.uuid4())
         load_id = same.load_id if same else names.load_id(self._run_id, TAP, plan.stream, self._started)
+        if like:
+            self._started, self._run_id, load_id = like._started, like._run_id, like._writer.load_id
         row_number = names.row_number(plan.schema.names) if plan.key_columns else None
         self._kept = 0  # rows
-        self._writer = PartWriter(
+        self._writer: PartWriter = PartWriter(
             plan.folder,
             load_id,
             plan.schema,
@@ -81,7 +88,9 @@ class Load:
             statistics=[plan.replication_key] if plan.replication_key else [],
         )
         limit = plan.max_dead_letters
-        self.dead_letters = DeadLetters(plan.root, load_id, plan.stream, limit, secret)
+        self.dead_letters: DeadLetters = (
+            like.dead_letters if like else DeadLetters(plan.root, load_id, plan.stream, limit, secret)
+        )
         if same:
             self.dead_letters.resume(range(1, same.pages + 1))
 

@@ -73,6 +73,10 @@ class StreamChoice(Struct, frozen=True):
         """What the load reads from: the bookmark, or start_date without one; None for a full load."""
         return (self.reached(bookmark) or self.config.start_date) if self.is_incremental else None
 
+    def lookback(self, bookmark: Mapping[str, Any]) -> float:
+        """How far before its bookmark the load reads; 0 without one: nothing lies before start_date."""
+        return 0 if self.reached(bookmark) is None else self.config.lookback
+
 
 def choose(config: StreamConfig, entry: Entry | None) -> StreamChoice:
     """What a catalog entry says of a stream, then what its settings say."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -34,7 +34,7 @@ class Attempt:
         self._dropped = 0  # rows that came again
         self.left_out = done.left_out if done else 0  # records that on_schema_drift left out
         self._choice, self._converter, self._asked = choice, converter, asked
-        self._cut = Cut(choice, converter.schema, plan.start_read)
+        self._cut = Cut(choice, converter.schema, plan.start_read, plan.lookback)
         self._cut.rows = done.cut if done else 0
         self._proof = KeyProof(choice.stream, choice.key)
         self._pages = done.pages if done else 0
@@ -147,10 +147,10 @@ class Attempt:
             return self.load.kept
         return f"They are in {self.load.dead_letters.path}. {self.load.kept}"
 
-    def each_once(self, doubled: Doubled, again: Callable[[], Load]) -> list[Path]:
-        """The parts of a new load without the rows that came again, where two reads agree that they do and are the same.
+    def each_once(self, doubled: Doubled) -> list[Path]:
+        """The parts of the load without the rows that came again, where two reads agree that they do and are the same.
 
-        Raises Doubled where two rows of one key differ.
+        Raises Doubled where two rows of one key differ; then nothing of the load is kept.
         """
         old = self.load.parts
         seen: dict[tuple[object, ...], tuple[object, ...]] = {}
@@ -162,9 +162,14 @@ class Attempt:
                 for batch in pq.ParquetFile(part).iter_batches(columns=names):
                     yield batch.filter(pa.array(list(self._is_first(batch, key, suspects, seen, doubled)), pa.bool_()))
 
-        fresh = again()
-        fresh.fill(batches())
-        self.load.discard()
+        fresh = Load(self.load.plan, like=self.load)
+        try:
+            fresh.fill(batches())
+        except BaseException:
+            fresh.discard()
+            raise
+        for part in {*old} - {*fresh.parts}:
+            part.unlink()
         self.load = fresh
         return fresh.parts
 

@@ -24,7 +24,7 @@ from tap_rest_api_msdk.client.answers import Answer
 from tap_rest_api_msdk.client.client import ApiClient
 from tap_rest_api_msdk.config import TapConfig
 from tap_rest_api_msdk.errors import AnswerRefused, Doubled, Moved, Overlap
-from tap_rest_api_msdk.load import Load, LoadPlan
+from tap_rest_api_msdk.load import LoadPlan
 from tap_rest_api_msdk.mending import Column
 from tap_rest_api_msdk.pages.requests import Requests
 from tap_rest_api_msdk.progress import Progress
@@ -83,7 +83,7 @@ class StreamReader:
         self._evolve(bookmark)
         known, notes = self._compared(bookmark, columns_of(self._selected))
         start = self.choice.start(known)
-        plan = self._plan(root, start, self.choice.reached(known) is None, notes)
+        plan = self._plan(root, known, notes)
         settling = Settling(self._config.settle, self._client.stop)
         asked = self._asked(plan)
         is_frozen = self._converter.on_drift == "freeze"
@@ -98,7 +98,7 @@ class StreamReader:
                 break
             except Doubled as error:
                 if attempt.walks.total is None and settling.agrees(attempt.walks.digest, error.what):
-                    parts = attempt.each_once(error, lambda: Load(plan, self._converter.secret))
+                    parts = attempt.each_once(error)
                     break
                 self._again(settling, attempt, error)
             except Overlap as error:
@@ -137,10 +137,10 @@ class StreamReader:
         """
         began = time.monotonic()
         sent = columns_of(pa.schema([self._converter.schema.field(name) for name in self.choice.columns]))
-        start = self.choice.start(self._compared(bookmark, sent)[0])
+        known, _ = self._compared(bookmark, sent)
         proof = KeyProof(self.choice.stream, self.choice.key, keeps_keys=True)
         maker = RecordMaker(self.choice.full_schema, self._converter, is_for_json)
-        walks = self._walks(start)
+        walks = self._walks(self.choice.start(known), self.choice.lookback(known))
         try:
             for page in walks:
                 self.read_at = datetime.now(UTC)
@@ -164,7 +164,7 @@ class StreamReader:
         known, notes = self._compared(bookmark, columns_of(self._selected))
         start = self.choice.start(known)
         first = At(pages.of(self._stream.paging).first())
-        page = self._fetch(self._requests(start, self._all_values[0]), first)()
+        page = self._fetch(self._requests(start, self.choice.lookback(known), self._all_values[0]), first)()
         return Look(self._mode(self.choice.reached(known) is None), start, page.total, len(page.records), notes)
 
     # --- a load -----------------------------------------------------------------------------------------------------
@@ -182,7 +182,7 @@ class StreamReader:
             self._converter = self._new_converter(self._evolved)
 
     def _attempt(self, plan: LoadPlan, asked: str, done: Progress | None = None) -> Attempt:
-        return Attempt(self.choice, self._converter, plan, asked, self._walks(plan.start_read, done), done)
+        return Attempt(self.choice, self._converter, plan, asked, self._walks(plan.start_read, plan.lookback, done), done)
 
     @staticmethod
     def _again(settling: Settling, attempt: Attempt, error: Failure) -> None:
@@ -195,7 +195,7 @@ class StreamReader:
         stream = self._stream
         return progress.asked(
             sorted(self.choice.deselected), stream.keeps_raw, self._config.settings.keep_100ns, plan.mode, plan.key_columns,
-            plan.replication_key, plan.start_read, stream.lookback, self._config.api_url, stream.path, stream.params,
+            plan.replication_key, plan.start_read, plan.lookback, self._config.api_url, stream.path, stream.params,
             stream.records_path, str(stream.paging), sorted(stream.text_keys), stream.search_field, stream.search_query,
             stream.headers, stream.on_schema_drift, self._overlaps,
         )  # fmt: skip
@@ -205,7 +205,7 @@ class StreamReader:
         """Whether pages that are counted by offset begin with the last record of the one in front."""
         return self._config.settings.overlap_pages and not self._is_aligned and not self._envelope.filters
 
-    def _walks(self, start: str | None, done: Progress | None = None) -> Walks:
+    def _walks(self, start: str | None, lookback: float, done: Progress | None = None) -> Walks:
         self._client.stop.clear()
         self._client.pace.forget()
         self._client.pace.begin()
@@ -223,7 +223,7 @@ class StreamReader:
                 done,
                 self._client.pace.forget,
             ),
-            lambda values, at: self._fetch(self._requests(start, values), at),
+            lambda values, at: self._fetch(self._requests(start, lookback, values), at),
             self._parallel,
         )
 
@@ -231,9 +231,9 @@ class StreamReader:
         """How many pages are under way at once."""
         return self._client.pace.at_once
 
-    def _requests(self, start: str | None, values: Values) -> Requests:
+    def _requests(self, start: str | None, lookback: float, values: Values) -> Requests:
         key = self.choice.replication_key if self.choice.is_incremental else None
-        from_ = bookmarks.earlier(self._converter.schema.field(key).type, start, self._stream.lookback) if key else None
+        from_ = bookmarks.earlier(self._converter.schema.field(key).type, start, lookback) if key else None
         return Requests(self._stream, self._config.api_url, key, from_, values)
 
     def _fetch(self, requests: Requests, at: At) -> Read:
@@ -304,8 +304,9 @@ class StreamReader:
             log.warning("%s: %s", self.choice.stream, note)
         return ({} if reads_whole else bookmark), notes
 
-    def _plan(self, root: Path, start: str | None, is_first: bool, notes: tuple[str, ...]) -> LoadPlan:
+    def _plan(self, root: Path, known: Mapping[str, Any], notes: tuple[str, ...]) -> LoadPlan:
         choice = self.choice
+        start = choice.start(known)
         schema = self._selected
         return LoadPlan(
             stream=choice.stream,
@@ -313,11 +314,12 @@ class StreamReader:
             schema=schema,
             source_types={k: v for k, v in schemas.source_types(choice.full_schema).items() if k in schema.names},
             comments=declared.comments(choice.full_schema),
-            mode=self._mode(is_first),
+            mode=self._mode(choice.reached(known) is None),
             key_columns=list(choice.key),
             replication_key=choice.replication_key if choice.is_incremental else None,
             start=start if self._stream.search_field else None,
             start_read=start,
+            lookback=choice.lookback(known),
             max_dead_letters=self._config.settings.max_dead_letters,
             notes=notes,
             columns=self._columns(schema),

@@ -286,7 +286,7 @@ class Walk:
             if not page.sent or place is None:
                 raise self._short()
             return At(place)
-        if at.probes:
+        if at.probes or (at.overlaps and page.exists and not page.sent):  # behind the record in front of it there is none
             return None
         is_next = page.sent and place is not None and not self._is_aligned
         behind = place if is_next else self._one_further(at.place)
