@@ -211,3 +211,14 @@ def test_tables_never_cut_a_name_and_align_without_a_terminal(capsys: pytest.Cap
         ["source", "stream", "rows", "equal"], ["api", long, "1,234,567", "yes"], ["[b]:x:[/b]", "s", "—", "NO"],
     ]  # fmt: skip
     assert len({len(line.rstrip()) for line in lines}) == 1 and "\x1b" not in "".join(lines)
+
+
+def test_what_is_published_of_a_target_is_found_behind_the_documents_of_many_others(workspace: Workspace, output: Path) -> None:
+    """Else it would have no bookmarks, and each of its runs would read all streams whole."""
+    load = make_load(output, "Orders", [pa.table({"Id": [1]})])
+    publish(workspace, [result(load, "applied")], bookmarks={"sqlserver": {"Orders": {"replication_key_value": "7"}}})
+    for number in range(12):
+        for _ in range(5):
+            publish(workspace, [], target=f"main.other{number}")
+    told = lakehouse(workspace, output, "bookmarks")
+    assert told.returncode == 0 and '"replication_key_value": "7"' in told.stdout, told.stdout + told.stderr
