@@ -39,6 +39,19 @@ def test_verify_again_finds_what_was_changed_in_delta_and_changes_nothing(worksp
     assert DeltaTable(str(workspace.delta / "orders")).to_pyarrow_table().num_rows == 1
 
 
+def test_verify_again_says_which_streams_it_cannot_compare(workspace: Workspace, output: Path) -> None:
+    """Where no files stay it had compared nothing, and ended with 0."""
+    make_load(output, "Orders", [pa.table({"Id": [1]})])
+    converted(workspace, output)
+    assert lakehouse(workspace, output, "prune", LAKEHOUSE_KEEP_LOADS="0").returncode == 0
+    make_load(output, "Late", [pa.table({"Id": [1]})], started=1)
+    converted(workspace, output)
+    told = lakehouse(workspace, output, "verify", "--again")
+    assert told.returncode == 6 and "1 streams were not compared again" in told.stderr, told.stderr
+    assert "sqlserver/Orders" in told.stderr and "entrypoint.sh reconcile" in told.stderr
+    assert told.stdout.count("yes") == 1 and "Late" in told.stdout, told.stdout
+
+
 def test_loads_that_stay_here_of_another_target_are_not_missed_in_this_one(workspace: Workspace, output: Path) -> None:
     """Files of delivered loads are kept; after LAKEHOUSE_TARGET has changed they are no business of a run's."""
     data = pa.table({"Id": [1, 2]})
