@@ -94,6 +94,22 @@ def a_repair_keeps_what_the_tables_owner_added_to_it(lake: Lake) -> Scenario:
     assert lake.rows("remarks", "Id", "Name", "Remark") == [(1, "A", None), (3, "C", "mine")]
 
 
+@seldom_on_spark
+def and_finds_it_by_the_key_as_the_source_compares_it(lake: Lake) -> Scenario:
+    def named(started: int, names: list[str], **more: Any) -> Made:
+        table = pa.table({"Name": names, "Value": [name.lower().strip() for name in names]})
+        load = whole(lake, "cased", table, started=started, **{"key_columns": ["Name"]} | more)
+        load.rewrite(schema=[each | {"collation": "Latin1_General_CI_AS"} for each in load.manifest["schema"]])
+        return load
+
+    yield [named(0, ["one"])]
+    more = pa.table({"Name": ["two ", "three"], "Value": ["two", "three"], "Remark": ["mine", "too"]})
+    write_deltalake(str(lake.tables / "cased"), more, mode="append", schema_mode="merge")
+    every = {"mode": "repair", "ranges": [{"lower": None, "upper": None}], "bookmark": None}
+    yield [named(1, ["ONE", "two", "Three"], **every)]
+    assert lake.rows("cased", "Name", "Remark") == [("ONE", None), ("Three", "too"), ("two", "mine")]
+
+
 def rows_marked_as_deleted_count_for_nothing_and_a_repair_brings_back_what_is_there(lake: Lake) -> Scenario:
     yield [whole(lake, "marked", people((1, "a"), (2, "b")), on_delete="mark")]
     table = DeltaTable(str(lake.tables / "marked"))

@@ -99,6 +99,30 @@ def test_a_column_of_somebody_elses_with_such_a_name_is_not_written_into(lake: L
     assert rows(lake, "theirs")[1] == {"Id": 1, "Name": "x", "_source": 7}
 
 
+@ON_SAIL
+def test_a_column_is_never_the_jobs_in_some_rows_and_the_sources_in_others(lake: Lake) -> None:
+    """Also where both are text: the source gets a column of such a name, or loses it, with on_new_column null."""
+    plain, more = pa.table({"Id": [1]}), pa.table({"Id": [2], "_source": ["web"]})
+    mine = make_load(lake.stage, "Mine", [plain], started=0, key_columns=["Id"])
+    theirs = make_load(lake.stage, "Theirs", [more], started=0, key_columns=["Id"])
+    apply(lake, mine, row_columns=["_source"])
+    apply(lake, theirs)
+    turned = make_load(lake.stage, "Mine", [more], started=1, key_columns=["Id"], mode="merge")
+    lost = make_load(lake.stage, "Theirs", [plain], started=1, key_columns=["Id"], mode="merge")
+    code, _ = lake.engine.run(lake.order([turned, lost], row_columns=["_source"]))
+    assert (code, lake.statuses(turned, lost)) == (1, ["refused", "refused"])
+    told = lake.published()["loads"]
+    assert "column _source of mine was the job's and would be the source's" in told[turned.load_id]["problems"][0]
+    assert "column _source of theirs was the source's and would be the job's" in told[lost.load_id]["problems"][0]
+    assert "entrypoint.sh refresh Mine" in told[turned.load_id]["action"]
+    assert (rows(lake, "mine"), rows(lake, "theirs")) == (
+        {1: {"Id": 1, "_source": "sqlserver"}}, {2: {"Id": 2, "_source": "web"}},
+    )  # fmt: skip
+    again = make_load(lake.stage, "Mine", [more], started=2, key_columns=["Id"])
+    apply(lake, again, row_columns=["_source"])
+    assert rows(lake, "mine") == {2: {"Id": 2, "_source": "web", "_source_": "sqlserver"}}
+
+
 SQL = """
 import sys
 from pyspark.sql import SparkSession

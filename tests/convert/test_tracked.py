@@ -89,6 +89,24 @@ def marked_rows_stay_with_the_time_of_their_load_until_they_come_again(lake: Lak
     assert lake.rows("mark", "Id", "Name", "_deleted_at") == [(1, "a", at), (2, "back", None), (3, "c", None)]
 
 
+def columns_come_go_and_grow_beside_rows_that_are_marked(lake: Lake) -> Scenario:
+    """Of a table with a time and with columns that the parts call NOT NULL."""
+    yield [load(lake, "Shape", 0, 1, {1: "a", 2: "b", 3: "c"}, on_delete="mark")]
+    yield [load(lake, "Shape", 1, 2, {4: "d"}, [1], start=1, on_delete="mark", snapshot_rows=3)]
+    schema = pa.schema([pa.field("Id", pa.int64(), False), pa.field("At", pa.time64("us"), False), pa.field("New", pa.string())])
+    data = pa.table({"Id": [5, 2], "At": pa.array([NINE] * 2, pa.time64("us")), "New": ["x", "y"]}, schema)
+    given: dict[str, Any] = {"schema": schema, "mode": "merge", "key_columns": KEYS, "on_delete": "mark"}
+    cursor, bookmark = {"column": None, "from": "2", "to": "3"}, {"change_version": 3}
+    other = make_load(lake.stage, "Shape", [data], started=2, cursor=cursor, bookmark=bookmark, snapshot_rows=3, **given)
+    add_deletes(other, pa.table({"Id": pa.array([3], pa.int64()), "At": pa.array([NINE], pa.time64("us"))}))
+    told = yield [other]
+    assert told[other.load_id]["status"] == "applied", told[other.load_id]
+    one, three = (datetime(2026, 11, 24, 16, minute, tzinfo=UTC) for minute in (1, 2))
+    assert lake.rows("shape", "Id", "Name", "New", "_deleted_at") == [
+        (1, "a", None, one), (2, None, "y", None), (3, "c", None, three), (4, "d", None, None), (5, None, "x", None),
+    ]  # fmt: skip
+
+
 @on("path", "sail")
 def a_table_that_has_not_as_many_rows_as_the_source_is_told_and_a_whole_read_settles_it(lake: Lake) -> Scenario:
     first = load(lake, "Count", 0, 1, {1: "a", 2: "b"})

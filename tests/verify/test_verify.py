@@ -39,6 +39,19 @@ def test_verify_again_finds_what_was_changed_in_delta_and_changes_nothing(worksp
     assert DeltaTable(str(workspace.delta / "orders")).to_pyarrow_table().num_rows == 1
 
 
+def test_verify_again_says_which_streams_it_cannot_compare(workspace: Workspace, output: Path) -> None:
+    """Where no files stay it had compared nothing, and ended with 0."""
+    make_load(output, "Orders", [pa.table({"Id": [1]})])
+    converted(workspace, output)
+    assert lakehouse(workspace, output, "prune", LAKEHOUSE_KEEP_LOADS="0").returncode == 0
+    make_load(output, "Late", [pa.table({"Id": [1]})], started=1)
+    converted(workspace, output)
+    told = lakehouse(workspace, output, "verify", "--again")
+    assert told.returncode == 6 and "1 streams were not compared again" in told.stderr, told.stderr
+    assert "sqlserver/Orders" in told.stderr and "entrypoint.sh reconcile" in told.stderr
+    assert told.stdout.count("yes") == 1 and "Late" in told.stdout, told.stdout
+
+
 def test_loads_that_stay_here_of_another_target_are_not_missed_in_this_one(workspace: Workspace, output: Path) -> None:
     """Files of delivered loads are kept; after LAKEHOUSE_TARGET has changed they are no business of a run's."""
     data = pa.table({"Id": [1, 2]})
@@ -211,3 +224,14 @@ def test_tables_never_cut_a_name_and_align_without_a_terminal(capsys: pytest.Cap
         ["source", "stream", "rows", "equal"], ["api", long, "1,234,567", "yes"], ["[b]:x:[/b]", "s", "—", "NO"],
     ]  # fmt: skip
     assert len({len(line.rstrip()) for line in lines}) == 1 and "\x1b" not in "".join(lines)
+
+
+def test_what_is_published_of_a_target_is_found_behind_the_documents_of_many_others(workspace: Workspace, output: Path) -> None:
+    """Else it would have no bookmarks, and each of its runs would read all streams whole."""
+    load = make_load(output, "Orders", [pa.table({"Id": [1]})])
+    publish(workspace, [result(load, "applied")], bookmarks={"sqlserver": {"Orders": {"replication_key_value": "7"}}})
+    for number in range(12):
+        for _ in range(5):
+            publish(workspace, [], target=f"main.other{number}")
+    told = lakehouse(workspace, output, "bookmarks")
+    assert told.returncode == 0 and '"replication_key_value": "7"' in told.stdout, told.stdout + told.stderr

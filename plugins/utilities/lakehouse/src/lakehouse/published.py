@@ -18,7 +18,6 @@ KEEP = 5  # documents of each target, the newest
 READS = 4  # documents read at once
 FIGURES = "_figures"
 Document = TypeVar("Document", PublishedDocument, DeltaFigures)
-LOOK_BACK = 50  # documents that are opened in search of one for our target
 
 
 def newest(stage: Stage, target: str, order: str | None = None) -> PublishedDocument | None:
@@ -27,9 +26,9 @@ def newest(stage: Stage, target: str, order: str | None = None) -> PublishedDocu
 
 
 def documents(stage: Stage, target: str, order: str | None = None) -> Iterator[PublishedDocument]:
-    """The documents about `target`, newest first; a job publishes several."""
+    """The documents about `target`, newest first; a job publishes several. All are looked at: other targets' may be newer."""
     folders = sorted((name for name in stage.folders(FOLDER) if order is None or name.endswith(f"-{order}")), reverse=True)
-    for folder in folders[:LOOK_BACK]:
+    for folder in folders:
         document = _read(stage, f"{FOLDER}/{folder}", PublishedDocument)
         if document and document.target == target:
             yield document

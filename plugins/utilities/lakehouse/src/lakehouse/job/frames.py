@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse.job.keys import DELETED, same_key
+from lakehouse.job.keys import DELETED, key_columns, same_key
 from lakehouse.job.loads import Load
 from lakehouse.job.rows import DELETED_AT, name_of_row_column
 from lakehouse.job.shape import Shape
@@ -39,9 +39,10 @@ def with_others(frame: DataFrame, table: DataFrame, load: Load, shape: Shape) ->
     others = [each for each in table.schema.fields if each.name.lower() not in mine]
     kept = [each.name for each in others if each.name not in shape.gone]
     if kept:
-        keys = [shape.spelling[key] for key in load.keys]
-        known = table.select(*map(quoted, [*keys, *kept])).dropDuplicates(keys)
-        frame = frame.join(known, keys, "left")
+        names = [f"key {number}" for number in range(len(load.keys))]  # with a space, no column of the table has the name
+        keys = [column.alias(name) for column, name in zip(key_columns(load), names, strict=True)]
+        known = table.select(*keys, *map(quoted, kept)).dropDuplicates(names)
+        frame = frame.select("*", *keys).join(known, names, "left").drop(*names)
     for each in others:
         if each.name in shape.gone:
             frame = frame.withColumn(each.name, F.lit(None).cast(each.dataType))

@@ -80,7 +80,10 @@ class StagedParts:
                     raise
                 self._times_as_bigint = False
         if times and not self._times_as_bigint:
-            return self._spark.read.parquet(*paths)
+            # Without a schema the engine takes NOT NULL from the parts, and Delta's table from there: no column could come later.
+            names = [*(each["name"] for each in columns), *([number] if number else [])]
+            may_be_null = {name: quoted(name) if name in times else f"nullif({quoted(name)}, NULL)" for name in names}
+            return self._spark.read.parquet(*paths).select(*(F.expr(sql).alias(name) for name, sql in may_be_null.items()))
         return self._with_schema(paths, number, columns)
 
     def _with_schema(self, paths: list[str], number: str | None, columns: list[dict[str, Any]]) -> DataFrame:

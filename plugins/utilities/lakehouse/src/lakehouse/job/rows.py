@@ -62,6 +62,21 @@ def never_literal(value: str, load: Load) -> str:
     return f"nullif('{text}', concat('!', cast({quoted(load.columns[0]['column'])} as string)))"
 
 
+def refuse_turned(load: Load, there: Iterable[str], wanted: Iterable[str], former: Iterable[str]) -> None:
+    """Raises Refused where a column of the table was the job's and is the source's now, or the other way round.
+
+    `former` are the columns of the stream's last load, in Delta; none where the ledger does not know them.
+    """
+    before, now = {name.lower() for name in former}, {each["column"].lower() for each in load.columns}
+    for name in {name.lower() for name in there} & ROW_COLUMNS.keys() if before else ():
+        if name in now - before or (name in before - now and name in wanted):
+            whose = ("the job's", "the source's") if name in now else ("the source's", "the job's")
+            raise Refused(
+                f"column {name} of {load.table} was {whose[0]} and would be {whose[1]}, in the same rows",
+                f"entrypoint.sh refresh {load.manifest['stream']} reads the stream whole, into columns of their own",
+            )
+
+
 def refuse_other_kinds(load: Load, there: dict[str, T.DataType], wanted: Iterable[str]) -> None:
     """Raises Refused where the table has a column of such a name that is of another type: it is somebody else's."""
     kinds = {name.lower(): kind for name, kind in there.items()}

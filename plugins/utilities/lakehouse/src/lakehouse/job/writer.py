@@ -24,7 +24,7 @@ from lakehouse.job.lease import Lease
 from lakehouse.job.loads import Load
 from lakehouse.job.merging import Merging, check_equal, check_merged
 from lakehouse.job.parts import NUMBER, StagedParts
-from lakehouse.job.rows import DELETED_AT, MARK, mark_of, refuse_other_kinds, row_fields, with_row_columns
+from lakehouse.job.rows import DELETED_AT, MARK, mark_of, refuse_other_kinds, refuse_turned, row_fields, with_row_columns
 from lakehouse.job.session import cause_of, configure, die_if_asked
 from lakehouse.job.shape import Shape, shape_of
 from lakehouse.job.tables import MADE_WITH, Target
@@ -205,6 +205,7 @@ class Writer:
         """Makes the table, or makes it hold the load's columns and those that the job adds."""
         shape = shape_of(there, load, former)
         refuse_other_kinds(load, there, self._wanted(load))
+        refuse_turned(load, there, self._wanted(load), former)
         known = {name.lower() for name in there}
         mine = [each for each in row_fields(load, self._wanted(load)) if each.name.lower() not in known]
         added = [*mine, *shape.added]

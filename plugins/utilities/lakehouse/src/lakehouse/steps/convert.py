@@ -82,8 +82,11 @@ class Conversion(Struct, frozen=True):
         now = {load.load_id for load in known.loads if load.status == "refused"} if known else set()
         return [load for load in refused if load.load_id in now - told]
 
-    def check_again(self, local: list[StagedLoad]) -> list[LoadResult]:
-        """Recomputes the figures of the newest load of each stream in Delta, writing no data."""
+    def check_again(self, local: list[StagedLoad]) -> tuple[list[LoadResult], list[LoadResult]]:
+        """Recomputes the figures of the newest load of each stream in Delta, writing no data.
+
+        Returns what was found, and the loads that cannot be compared, since their files are gone.
+        """
         self.jobs.wait_for_others(self.say)
         known = newest(self.stage, self.target)
         if known is None:
@@ -92,9 +95,12 @@ class Conversion(Struct, frozen=True):
                 safe="Nothing was changed",
                 action="run convert first, or check LAKEHOUSE_STAGE and LAKEHOUSE_TARGET",
             )
-        in_ledger = {load.load_id: load.source for load in latest_per_stream(known)}
-        staged, _ = staged_loads(self.stage)
-        return self._run(self._readable(read_staged(self.stage, in_ledger, local)), sorted(staged), check_only=True)
+        newest_loads, (staged, _) = latest_per_stream(known), staged_loads(self.stage)
+        wanted = {load.load_id: load.source for load in newest_loads if load.load_id in staged}
+        loads = self._readable(read_staged(self.stage, wanted, local))
+        compared = {load.load_id for load in loads}
+        results = self._run(loads, sorted(staged), check_only=True) if loads else []
+        return results, [load for load in newest_loads if load.load_id not in compared]
 
     def _readable(self, found: Found) -> list[StagedLoad]:
         for each in found.passed_over:
@@ -186,10 +192,10 @@ def told(load: StagedLoad) -> dict[str, object]:
 
 
 def latest_per_stream(known: PublishedDocument) -> list[LoadResult]:
-    """The newest load of each stream that is in the ledger."""
+    """The newest load of each stream that is in the ledger, also where its files are gone from the stage."""
     committed = set(known.committed)
     found: dict[tuple[str, str], LoadResult] = {}
     for load in sorted(known.loads, key=lambda load: load.load_id):
-        if load.load_id in committed and load.status != "refused":
+        if load.status in ("applied", "already") or (load.load_id in committed and load.status != "refused"):
             found[load.source, load.stream] = load
     return list(found.values())

@@ -76,6 +76,17 @@ def refuse_failures(results: list[LoadResult], again: bool = False) -> None:
     raise VerifyError("\n".join([f"figures of {count} differ:", *lines]), safe=_NOT_COMMITTED, action=_EACH)
 
 
+def refuse_gone(loads: list[LoadResult]) -> None:
+    """Raises VerifyError naming loads that could not be compared again; nothing where there are none."""
+    if loads:
+        names = ", ".join(f"{load.source}/{load.stream}" for load in loads[:5]) + (", …" if len(loads) > 5 else "")
+        raise VerifyError(
+            f"{len(loads)} streams were not compared again, since the files of their newest load are gone: {names}",
+            safe="Nothing was written now",
+            action="entrypoint.sh reconcile compares SQL Server and Delta; of later loads LAKEHOUSE_KEEP_LOADS keeps the files",
+        )
+
+
 def _lines(load: LoadResult) -> list[str]:
     where = f"  {load.source}/{load.stream} → {load.table} ({load.load_id}, {load.status}): "
     return [where + problem for problem in load.problems] + ([f"    what settles it: {load.action}"] if load.action else [])
