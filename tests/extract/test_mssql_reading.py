@@ -164,6 +164,23 @@ def test_what_a_broken_run_has_finished_is_used_only_where_it_is_still_so(
     assert {path.name for path in tap.spool.rglob("*.parquet")} == {path.name for path in ran.paths(f"dbo-{name}")}
 
 
+def test_ranges_of_texts_are_not_gone_on_with_in_the_order_of_another_collation(
+    tap: Tap, faults: Faults, server: Counterpart
+) -> None:
+    """Up to `a` are two rows in both orders, and not the same ones."""
+    kind, change = "k nvarchar(9) COLLATE Latin1_General_{} NOT NULL", "CREATE UNIQUE INDEX ux ON dbo.Collated (k)"
+    execute(server, f"CREATE TABLE dbo.Collated ({kind.format('CI_AS')})", change)
+    execute(server, "INSERT INTO dbo.Collated VALUES (N'{'), (N'a'), (N'B'), (N'z')")
+    faults([{"match": READ + r"\[k\].*FROM \[dbo\]\.\[Collated\]", "skip": 1, "error": 229, "times": 99}])
+    assert tap.run(streams=["dbo.Collated"], range_rows=2, max_parallel=1).code == 3
+    faults([])
+    retyped = f"ALTER TABLE dbo.Collated ALTER COLUMN {kind.format('BIN2')}"
+    execute(server, "DROP INDEX ux ON dbo.Collated", retyped, change)
+    ran = good(tap.run(streams=["dbo.Collated"], range_rows=2))
+    assert ran.table("dbo-Collated")["k"].to_pylist() == ["B", "a", "z", "{"]
+    assert "what an earlier run left is not used: the order it is read in changed" in ran.said
+
+
 def hot(times: int) -> list[dict[str, Any]]:
     """A row that comes before the rows are read, and goes before they are counted again."""
     comes = "DELETE FROM dbo.Hot WHERE id = 1000; INSERT INTO dbo.Hot VALUES (1000)"
