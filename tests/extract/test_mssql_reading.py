@@ -112,6 +112,18 @@ def test_a_stream_that_fails_leaves_the_others_whole_and_is_named(server: Counte
     assert "Traceback" not in ran.said
 
 
+def test_names_that_are_no_table_in_delta_or_one_together_stop_no_other_stream(server: Counterpart, tap: Tap) -> None:
+    names = ["Na.[\U0001f600]", "Na.TwiceOver", "Na.[Twice_Over]", "Na.Fine"]
+    execute(server, "CREATE SCHEMA Na", *(f"CREATE TABLE {name} (id int NOT NULL PRIMARY KEY)" for name in names))
+    ran = tap.run(streams=["Na.*"])
+    assert ran.code == 3 and ran.streams == {"Na-Fine"}, ran.said
+    assert "3 of 4 streams failed" in ran.said and "The other one is complete and staged" in ran.said
+    assert "Na.\U0001f600: no usable name for the Delta table" in ran.said and "deselect its stream" in ran.said
+    assert ran.said.count("streams that would share one Delta table: na_twice_over: Na-TwiceOver, Na-Twice_Over") == 1
+    steps, _ = tap.plan(streams=["Na.*"])
+    assert set(steps) == {"Na-Fine"}
+
+
 def test_no_query_takes_much_longer_than_it_may_whatever_was_guessed(tap: Tap) -> None:
     """With hardly any time for a query, each is cut after its first batch, and the rest is read by others."""
     ran = good(tap.run(streams=["big.One", "big.Two"], max_query_seconds=0.001, cursor_array_size=400))
