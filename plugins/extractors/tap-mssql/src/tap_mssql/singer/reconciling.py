@@ -13,7 +13,7 @@ from singer_arrow import batch, documents
 from singer_arrow.batch import Message
 from singer_arrow.documents import KeyRange, Reconciliation, SourceFigures
 from singer_arrow.errors import Failure, SelectionRefused
-from tap_mssql.plan import key_ranges
+from tap_mssql.plan import key_ranges, stream_choice
 from tap_mssql.plan.stream_choice import StreamChoice
 from tap_mssql.plan.table_request import TableRequest
 from tap_mssql.reconcile import ask as asking
@@ -37,8 +37,11 @@ def ask(run: Run, choices: Sequence[StreamChoice], file: Path, only: Sequence[st
 
 
 def figures(run: Run, choices: Sequence[StreamChoice]) -> SourceFigures:
-    """What the streams' tables hold now, range by range."""
-    return asking.ask([c.request({}) for c in choices], run.settings, run.isolation)
+    """What the streams' tables hold now, range by range; one that a run would refuse has its `problem`, and stops no other."""
+    refused = stream_choice.check(choices, run.settings)
+    found = asking.ask([c.request({}) for c in choices if c.stream not in refused], run.settings, run.isolation)
+    unknown = [asking.unknown(stream, str(error)) for stream, error in refused.items()]
+    return msgspec.structs.replace(found, tables=[*found.tables, *unknown])
 
 
 def repair(run: Run, choices: Sequence[StreamChoice], file: Path, write: Callable[[Message], None]) -> None:
