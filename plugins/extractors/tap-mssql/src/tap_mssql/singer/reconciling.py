@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -79,7 +80,7 @@ def _requests(choices: dict[str, StreamChoice], found: Reconciliation) -> Iterat
         if table.stream not in choices or not table.key_columns or table.mode == "append":
             log.warning(
                 "stream %s differs and has no key to repair it by: it is read whole by entrypoint.sh refresh %s",
-                table.stream, table.stream,
+                table.stream, shlex.quote(table.stream),
             )  # fmt: skip
             continue
         request, ranges = choices[table.stream].request({}), [each.range for each in table.differing]
