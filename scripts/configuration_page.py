@@ -52,6 +52,8 @@ quotes, expands `${X}` and cuts the line at ` #`. So:
   `API_PASSWORD='it\\'s #1'`;
 * a value with `${` in it cannot be written; put it into a file and set `NAME_FILE`.
 
+A line is `NAME=value` and nothing else, in UTF-8; no value goes on behind its line, and no name has two values.
+
 `check` names every line of `.env` that Docker and Meltano would read differently. A list or an object is JSON:
 `TAP_MSSQL_STREAMS='["Sales.*", "!*.Archive*"]'`; a list of plain texts may also be written with commas: `Sales.*, !*.Archive*`.
 """

@@ -165,7 +165,7 @@ def test_every_setting_can_come_from_a_file(project: Pipeline, tmp_path: Path) -
         "API_USER",
         "DATABRICKS_TOKEN",
     ):
-        (tmp_path / name).write_text(project.environment.get(name, "7") + "\n")
+        (tmp_path / name).write_text(project.environment.get(name, "7") + "\r\n", encoding="utf-8-sig")  # as Windows' editors do
         changes |= {name: "", f"{name}_FILE": str(tmp_path / name)}
     assert project.run("check", **changes).code == 0
     (tmp_path / "TAP_MSSQL_MAX_PARALLEL").write_text("many")
@@ -210,10 +210,16 @@ def test_a_value_of_the_env_file_is_the_same_for_every_reader(pipeline: Callable
             "API_PASSWORD on line 1 of .env means one value to Meltano and another to Docker; write it into",
         ),
         ("API_PASSWORD 'x'", "line 1 of .env is not NAME=value"),
+        ("# two empty lines\n\n\nAPI_PASSWORD=a #b", "API_PASSWORD on line 4 of .env means one value to Meltano and another"),
+        ("API_USER=a\nAPI_PASSWORD=b\nAPI_USER=c", "API_USER is on line 1 and on line 3 of .env; keep one of them"),
+        ("API_PASSWORD='a\nb'", "API_PASSWORD begins on line 1 of .env and ends on another one, while Docker's values end"),
+        ("export API_PASSWORD=a", "line 1 of .env begins otherwise than API_PASSWORD=, and Docker would not take it"),
+        ("API_PASSWORD = a", "line 1 of .env begins otherwise than API_PASSWORD=, and Docker would not take it"),
+        ("API_USER=a\nAPI_PASSWORD=\xe7", ".env is not UTF-8 text, on line 2; save it as UTF-8"),
     ],
 )
 def test_a_line_that_readers_would_read_differently_is_refused(line: str, told: str, project: Pipeline) -> None:
-    (project.folder / ".env").write_text(line + "\n")
+    (project.folder / ".env").write_bytes(f"{line}\n".encode("latin-1"))
     try:
         found = problems(project.run("check"))
     finally:

@@ -423,16 +423,21 @@ def behind_a_full_load_without_a_bookmark_nothing_is_appended(lake: Lake) -> Sce
 @seldom_on_spark
 def a_whole_load_without_a_bookmark_leaves_none_and_nothing_goes_on_at_an_older_one(lake: Lake) -> Scenario:
     """As of a stream that was incremental, is FULL_TABLE, and is incremental again."""
-    yield [load(lake, "between", 0, keyed((1, "a", 5)), (None, "5")), load(lake, "beside", 0, keyed((1, "a", 5)), (None, "5"))]
-    yield [load(lake, "between", 1, keyed((1, "a", 5), (2, "b", 6)), bookmark=None)]
-    assert {"between", "beside"} & set(lake.published()["bookmarks"]["sqlserver"]) == {"beside"}
-    append = load(lake, "between", 2, keyed((2, "b", 6)), ("5", "6"), mode="append", key_columns=[])
+    stream = "dbo-In between"
+
+    def one(started: int, cursor: tuple[str | None, str] | None, **more: Any) -> Made:
+        return load(lake, stream, started, keyed((1, "a", 5)), cursor, table="in_between", **more)
+
+    yield [one(0, (None, "5")), load(lake, "beside", 0, keyed((1, "a", 5)), (None, "5"))]
+    yield [one(1, None, bookmark=None)]
+    assert {stream, "beside"} & set(lake.published()["bookmarks"]["sqlserver"]) == {"beside"}
+    append = one(2, ("5", "6"), mode="append", key_columns=[])
     told = yield [append]
-    assert told[append.load_id]["status"] == "refused" and "refresh between" in told[append.load_id]["action"]
-    whole = [load(lake, "between", 3, keyed((1, "a", 5)), bookmark=None)]
-    whole.append(load(lake, "between", 4, keyed((1, "a", 5)), ("5", "6"), mode="append", key_columns=[]))
-    told = yield whole
-    assert told[whole[1].load_id]["status"] == "refused", "neither of one order"
+    assert told[append.load_id]["status"] == "refused"
+    assert "entrypoint.sh refresh 'dbo-In between' reads the stream whole" in told[append.load_id]["action"]
+    both = [one(3, None, bookmark=None), one(4, ("5", "6"), mode="append", key_columns=[])]
+    told = yield both
+    assert told[both[1].load_id]["status"] == "refused", "nor of one order"
 
 
 @scenarios(__name__, spark="name")

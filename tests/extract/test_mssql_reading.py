@@ -112,6 +112,18 @@ def test_a_stream_that_fails_leaves_the_others_whole_and_is_named(server: Counte
     assert "Traceback" not in ran.said
 
 
+def test_names_that_are_no_table_in_delta_or_one_together_stop_no_other_stream(server: Counterpart, tap: Tap) -> None:
+    names = ["Na.[\U0001f600]", "Na.TwiceOver", "Na.[Twice_Over]", "Na.Fine"]
+    execute(server, "CREATE SCHEMA Na", *(f"CREATE TABLE {name} (id int NOT NULL PRIMARY KEY)" for name in names))
+    ran = tap.run(streams=["Na.*"])
+    assert ran.code == 3 and ran.streams == {"Na-Fine"}, ran.said
+    assert "3 of 4 streams failed" in ran.said and "The other one is complete and staged" in ran.said
+    assert "Na.\U0001f600: no usable name for the Delta table" in ran.said and "deselect its stream" in ran.said
+    assert ran.said.count("streams that would share one Delta table: na_twice_over: Na-TwiceOver, Na-Twice_Over") == 1
+    steps, _ = tap.plan(streams=["Na.*"])
+    assert set(steps) == {"Na-Fine"}
+
+
 def test_no_query_takes_much_longer_than_it_may_whatever_was_guessed(tap: Tap) -> None:
     """With hardly any time for a query, each is cut after its first batch, and the rest is read by others."""
     ran = good(tap.run(streams=["big.One", "big.Two"], max_query_seconds=0.001, cursor_array_size=400))
@@ -162,6 +174,23 @@ def test_what_a_broken_run_has_finished_is_used_only_where_it_is_still_so(
     ran = good(tap.run(streams=[f"dbo.{name}"], range_rows=600, **changes))
     equal(ran.table(f"dbo-{name}"), select(server, f"SELECT * FROM dbo.{name} ORDER BY id"))
     assert {path.name for path in tap.spool.rglob("*.parquet")} == {path.name for path in ran.paths(f"dbo-{name}")}
+
+
+def test_ranges_of_texts_are_not_gone_on_with_in_the_order_of_another_collation(
+    tap: Tap, faults: Faults, server: Counterpart
+) -> None:
+    """Up to `a` are two rows in both orders, and not the same ones."""
+    kind, change = "k nvarchar(9) COLLATE Latin1_General_{} NOT NULL", "CREATE UNIQUE INDEX ux ON dbo.Collated (k)"
+    execute(server, f"CREATE TABLE dbo.Collated ({kind.format('CI_AS')})", change)
+    execute(server, "INSERT INTO dbo.Collated VALUES (N'{'), (N'a'), (N'B'), (N'z')")
+    faults([{"match": READ + r"\[k\].*FROM \[dbo\]\.\[Collated\]", "skip": 1, "error": 229, "times": 99}])
+    assert tap.run(streams=["dbo.Collated"], range_rows=2, max_parallel=1).code == 3
+    faults([])
+    retyped = f"ALTER TABLE dbo.Collated ALTER COLUMN {kind.format('BIN2')}"
+    execute(server, "DROP INDEX ux ON dbo.Collated", retyped, change)
+    ran = good(tap.run(streams=["dbo.Collated"], range_rows=2))
+    assert ran.table("dbo-Collated")["k"].to_pylist() == ["B", "a", "z", "{"]
+    assert "what an earlier run left is not used: the order it is read in changed" in ran.said
 
 
 def hot(times: int) -> list[dict[str, Any]]:

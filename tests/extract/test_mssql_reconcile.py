@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from lakehouse_kit import fits
-from mssql_kit import TAP, Ran, Tap, good, numbered
+from mssql_kit import TAP, Ran, Tap, execute, good, numbered
 
 from sandbox.launch import Counterpart, counterpart
 
@@ -82,6 +82,27 @@ def test_a_stream_that_is_limited_or_unknown_is_said(server: Counterpart, tmp_pa
     assert list(found) == ["Sales-SalesOrderHeader"] and "end_value" in found["Sales-SalesOrderHeader"]["problem"]
     done = told(tap, "--reconcile", str(tmp_path / "none"), "--only", "Sales-Custmer", code=2)
     assert "the nearest is Sales-Customer" in done.stderr
+
+
+def test_streams_that_a_run_refuses_are_said_and_the_others_are_compared(tmp_path: Path) -> None:
+    """A query that the server does not take, a key that is no column, a name that is none in Delta, two columns that are one."""
+    with numbered(tmp_path, 10) as server:
+        execute(
+            server,
+            "CREATE TABLE big.[---] (id int)",
+            "CREATE TABLE big.Two ([a b] int, a_b int)",
+            "CREATE TABLE big.Key (id int)",
+        )
+        queries, options = [{"name": "big.Query", "sql": "SELECT nope FROM big.Many"}], [{"pattern": "big.Key", "key": ["nope"]}]
+        found = figures(Tap(server, tmp_path / "tap", {"queries": queries, "stream_options": options}))
+        assert [each["rows"] for each in found.pop("big-Many")["ranges"]] == [10]
+        told = {
+            "big-Query": "Invalid column name",
+            "big-Key": "key column nope",
+            "big----": "no usable name",
+            "big-Two": "'a b' and",
+        }
+        assert found.keys() == told.keys() and all(told[stream] in table["problem"] for stream, table in found.items()), found
 
 
 def test_a_repair_reads_its_ranges_and_nothing_else(tmp_path: Path) -> None:

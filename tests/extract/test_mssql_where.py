@@ -65,12 +65,16 @@ def test_an_incremental_stream_keeps_to_it_and_another_one_reads_the_stream_whol
     execute(server, "DELETE FROM dbo.Keyed WHERE n > 99")
 
 
-def test_what_the_server_does_not_take_is_refused_by_name_before_a_row_is_read(server: Counterpart, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["Keyed", "Heap"])
+@pytest.mark.parametrize("where", ["nope = 1", "n = 1 ORDER BY n", "n = 1 GROUP BY n", "n = 1 UNION ALL SELECT 1"])
+def test_what_is_no_condition_to_the_server_is_refused_by_name_before_a_row_is_read(
+    where: str, name: str, server: Counterpart, tmp_path: Path
+) -> None:
     tap = Tap(server, tmp_path)
-    ran = tap.read(**options("Keyed", where="nope = 1"))
-    told = "the server does not take its where, nope = 1: "
+    ran = tap.read(**options(name, where=where))
+    told = f"the server does not take its where, {where}: "
     assert ran.code and told in ran.said and "correct where in stream_options" in ran.said
-    steps, said = tap.steps(**options("Keyed", where="nope = 1"))
+    steps, said = tap.steps(**options(name, where=where))
     assert not steps and told in said
 
 

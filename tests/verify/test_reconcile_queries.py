@@ -65,9 +65,9 @@ def test_figures_are_equal_as_values(one: str | None, other: str | None, arrow: 
 
 def test_ranges_that_differ_are_named_with_their_figures_and_what_settles_them() -> None:
     good = [figures(5, 10), figures(6, 11), figures(0, 0, None)]
-    tables = [source("Good", *good), source("Bad", *good), source("Log", figures(5, 10), key=""), source("Gone", *good)]
+    tables = [source("Good", *good), source("Bad", *good), source("My Log", figures(5, 10), key=""), source("Gone", *good)]
     tables.append(source("Limited", problem="its end_value limits it", mode="overwrite"))
-    assert [each["table"] for each in order_of(SourceFigures(asked_at=AT, tables=tables))] == ["good", "bad", "log", "gone"]
+    assert [each["table"] for each in order_of(SourceFigures(asked_at=AT, tables=tables))] == ["good", "bad", "my log", "gone"]
     worse = [figures(5, 10), figures(5, 9), figures(1, 900)]
     found = compared(tables, good, worse, [figures(4, 10)], "there is no table gone")
     bad = found.tables[1]
@@ -77,11 +77,11 @@ def test_ranges_that_differ_are_named_with_their_figures_and_what_settles_them()
         "  Bad, Id above 100 up to 200: rows 6 at the source, 5 in Delta; Id: sum 11 at the source, 9 in Delta",
         "  Bad, Id above 200: rows 0 at the source, 1 in Delta; Id: sum 0 at the source, 900 in Delta; "
         "Total: max nothing at the source, 1.5 in Delta",
-        "  Log, all rows: rows 5 at the source, 4 in Delta",
+        "  My Log, all rows: rows 5 at the source, 4 in Delta",
         "  Gone was not compared: there is no table gone",
         "  Limited was not compared: its end_value limits it",
     ]
     with pytest.raises(VerifyError, match="4 of 5 streams are not known to be equal") as told:
         refuse_differences(found, Path("kept"))
-    assert "entrypoint.sh repair Bad; entrypoint.sh refresh Log" in told.value.action
+    assert "entrypoint.sh repair Bad; entrypoint.sh refresh 'My Log'" in told.value.action
     refuse_differences(compared(tables[:1], good), Path("kept"))

@@ -101,7 +101,7 @@ def failure(errors: Sequence[Failure], streams: int, others: str = "complete and
     """
     if streams == 1:
         return errors[0]
-    lines = "".join(f"\n  {error}" for error in errors)
+    lines = "".join(f"\n  {error}" for error in dict.fromkeys(errors))  # two streams that would be one table have one error
     if len(errors) == streams and all(isinstance(error, SelectionRefused | NameRefused) for error in errors):
         return SelectionRefused(f"all {streams} streams were refused:{lines}", action="solve these problems, and run again")
     left = streams - len(errors)

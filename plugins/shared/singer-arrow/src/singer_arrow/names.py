@@ -99,7 +99,10 @@ def table_name(schema: str, table: str) -> str:
     """
     name = "_".join(part for part in (snake_case(schema), snake_case(table)) if part)
     if not snake_case(table) or name in _RESERVED_TABLES:
-        raise NameRefused(f"{schema}.{table}: no usable name for the Delta table (would be {name!r})")
+        raise NameRefused(
+            f"{schema}.{table}: no usable name for the Delta table (would be {name!r})",
+            action="deselect its stream, or rename it at the source",
+        )
     return name
 
 

@@ -15,7 +15,7 @@ from io import StringIO
 from pathlib import Path
 
 from dotenv.main import DotEnv
-from dotenv.parser import parse_stream
+from dotenv.parser import Binding, parse_stream
 
 from lighthouse.words import Problem
 
@@ -54,29 +54,55 @@ def read_env_file(file: Path) -> tuple[dict[str, str], list[Problem]]:
     """What python-dotenv reads from a file, and the lines that it or Docker would read as something else."""
     if not file.is_file():
         return {}, []
-    text = file.read_text(encoding="utf-8")
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        number = error.object.count(b"\n", 0, error.start) + 1
+        return {}, [Problem(file.name, f"is not UTF-8 text, on line {number}; save it as UTF-8")]
+    except OSError as error:
+        return {}, [Problem(file.name, f"cannot be read: {error.strerror}")]
     values = {
         name: value or "" for name, value in DotEnv(None, stream=StringIO(text), interpolate=True, override=True).dict().items()
     }
+    bindings = list(parse_stream(StringIO(text)))
+    lines = {each.key: _line(each) for each in bindings if each.key}  # that counts, of each name
     problems = []
-    for binding in parse_stream(StringIO(text)):
-        where = f"line {binding.original.line} of .env"
-        if binding.error:
-            problems.append(Problem(where, "is not NAME=value"))
-        elif binding.key and unquoted(_raw(binding.original.string)) != values[binding.key]:
+    for each in bindings:
+        if each.key and _line(each) != lines[each.key] and (each.value or "") != values[each.key]:
             problems.append(
-                Problem(binding.key, f"on {where} means one value to Meltano and another to Docker; {_how(binding.value)}")
+                Problem(each.key, f"is on line {_line(each)} and on line {lines[each.key]} of .env; keep one of them")
             )
+        elif problem := _problem(each, values):
+            problems.append(problem)
     return values, problems
+
+
+def _line(binding: Binding) -> int:
+    """The number of the line that a binding begins on; python-dotenv counts from the empty lines in front of it."""
+    text = binding.original.string
+    return int(binding.original.line) + text[: len(text) - len(text.lstrip())].count("\n")
+
+
+def _problem(binding: Binding, values: Mapping[str, str]) -> Problem | None:
+    """Why a line of `.env` is none, or how Docker would read it otherwise, which takes one line as NAME=value."""
+    where, name, text = f"line {_line(binding)} of .env", binding.key, binding.original.string.strip()
+    if binding.error:
+        return Problem(where, "is not NAME=value")
+    if name is None:
+        return None
+    if "\n" in text:
+        how = f"write it on one line, or into a file and name that in {name}_FILE"
+        return Problem(name, f"begins on {where} and ends on another one, while Docker's values end with their line; {how}")
+    if text.partition("=")[0] != name:
+        what = f"begins otherwise than {name}=, and Docker would not take it"
+        return Problem(where, f"{what}; write the name without export, quotes and blanks")
+    if unquoted(text.partition("=")[2]) != values[name]:
+        return Problem(name, f"on {where} means one value to Meltano and another to Docker; {_how(binding.value)}")
+    return None
 
 
 def _how(value: str | None) -> str:
     return "write it into a file and name that in …_FILE, since ${ cannot be quoted" if "${" in (value or "") else _ADVICE
-
-
-def _raw(line: str) -> str:
-    """What `docker run --env-file` takes for the value: all that follows the first equals sign."""
-    return line.strip("\n").partition("=")[2]
 
 
 def unquoted(value: str) -> str:
@@ -100,6 +126,6 @@ def _take_file(settled: Settled, name: str) -> None:
         settled.problems.append(Problem(target, f"and {name} are both set; keep one"))
         return
     try:
-        settled.values[target] = Path(path).read_text(encoding="utf-8").rstrip("\n")
+        settled.values[target] = Path(path).read_text(encoding="utf-8-sig").rstrip("\n")
     except (OSError, UnicodeDecodeError) as error:
         settled.problems.append(Problem(name, f"cannot read {path}: {getattr(error, 'strerror', None) or 'it is not text'}"))

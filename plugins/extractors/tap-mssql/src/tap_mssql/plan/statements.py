@@ -29,8 +29,8 @@ def without_value(source: str, column: SqlColumn, condition: str, counted: bool)
 
 
 def no_rows(source: str, condition: str) -> str:
-    """Whether the server takes a condition: no row."""
-    return f"SELECT TOP (0) 1 FROM {source}{_where(condition)}"
+    """Whether the server takes a condition, and nothing but one (`ORDER BY` behind it is none): no row."""
+    return f"SELECT TOP (0) 1 FROM {source}{_where(f'({condition})')}"
 
 
 def is_below(column: SqlColumn, value: str, other: str) -> str:

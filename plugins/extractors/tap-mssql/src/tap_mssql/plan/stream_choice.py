@@ -15,7 +15,7 @@ from singer_arrow.again import AGAIN
 from singer_arrow.bookmarks import OnNewColumn
 from singer_arrow.catalog import FULL_TABLE, INCREMENTAL, LOG_BASED, Entry
 from singer_arrow.documents import OnDelete
-from singer_arrow.errors import ArrowSingerError, SelectionRefused
+from singer_arrow.errors import ArrowSingerError, NameRefused, SelectionRefused
 from tap_mssql.config.settings import Settings
 from tap_mssql.config.stream_options import StreamOptions
 from tap_mssql.plan.select_list import select_list
@@ -250,20 +250,26 @@ def _given(entry: Entry | None, name: str) -> Any:
 def check(choices: Sequence[StreamChoice], settings: Settings) -> dict[str, ArrowSingerError]:
     """The streams that cannot be read as asked, each with why; the others can. Called before any row is read.
 
-    Raises SelectionRefused where there is no stream at all, NameRefused where two would be one table.
+    Where two would be one table, neither can. Raises SelectionRefused where there is no stream at all.
     """
     if not choices:
         raise SelectionRefused(
             f"no stream of database {settings.database!r} is selected",
             action="select one; `meltano select tap-mssql --list --all` lists them",
         )
-    names.refuse_collisions((c.stream, names.table_name(c.table.schema, c.table.name)) for c in choices)
     refused: dict[str, ArrowSingerError] = {}
+    of_table: dict[str, list[str]] = {}
     for each in choices:
         try:
+            of_table.setdefault(names.table_name(each.table.schema, each.table.name), []).append(each.stream)
             _check(each, settings)
         except ArrowSingerError as error:
             refused[each.stream] = error
+    for table, streams in of_table.items():
+        try:
+            names.refuse_collisions((stream, table) for stream in streams)
+        except NameRefused as error:
+            refused |= dict.fromkeys(streams, error)
     return refused
 
 

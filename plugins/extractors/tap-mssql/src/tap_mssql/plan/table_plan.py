@@ -199,7 +199,7 @@ def _identity(
         "its query": request.table.fingerprint,
         "its columns or their selection": columns,
         "its key": list(request.key),
-        "the order it is read in": list(strategy.order.names) if strategy.order else [],
+        "the order it is read in": [[c.name, c.collation] for c in strategy.order.columns] if strategy.order else [],
         "its where": request.where,
         "the load's mode": [request.mode, *map(str, request.ranges)] if request.ranges else request.mode,
         "the version that changes are read from": changes.since if changes else None,

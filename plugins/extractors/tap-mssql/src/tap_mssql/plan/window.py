@@ -54,6 +54,7 @@ class Window(Struct, frozen=True):
         """What tells two windows apart but their upper end, which a later run takes over from the one that broke."""
         return {
             "column": self.column.name,
+            "collation": self.column.collation,
             "from": self.from_,
             "includes_from": self.includes_from,
             "includes_nulls": self.includes_nulls,

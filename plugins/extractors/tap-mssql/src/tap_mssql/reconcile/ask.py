@@ -57,6 +57,11 @@ def ask(requests: Sequence[TableRequest], settings: Settings, isolation: str) ->
     return SourceFigures(asked_at=utc_text(datetime.now(UTC)), tables=tables)
 
 
+def unknown(stream: str, why: str) -> SourceTable:
+    """What is said of a stream that cannot be read as asked: neither its table in Delta nor its figures are known."""
+    return SourceTable(stream=stream, table="", mode="overwrite", key_columns=[], bounds=[], columns=[], ranges=[], problem=why)
+
+
 def _figures(session: Session, request: TableRequest, settings: Settings) -> SourceTable:
     try:
         if request.is_backfill:

@@ -59,7 +59,7 @@ def choices(run: Run, given: Mapping[str, Any] | None) -> list[StreamChoice]:
 def sync(run: Run, chosen: Sequence[StreamChoice], state: State, write: Callable[[Message], None]) -> None:
     """Reads all streams; the messages of each are written when its load is complete.
 
-    Raises SelectionRefused or NameRefused before a row is read, SomeFailed after the messages of the streams that did not fail.
+    Raises SelectionRefused before a row is read, SomeFailed after the messages of the streams that did not fail.
     """
     refused = stream_choice.check(chosen, run.settings)
     readable = [choice for choice in chosen if choice.stream not in refused]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from singer_arrow import batch, documents
 from singer_arrow.batch import Message
 from singer_arrow.documents import KeyRange, Reconciliation, SourceFigures
 from singer_arrow.errors import Failure, SelectionRefused
-from tap_mssql.plan import key_ranges
+from tap_mssql.plan import key_ranges, stream_choice
 from tap_mssql.plan.stream_choice import StreamChoice
 from tap_mssql.plan.table_request import TableRequest
 from tap_mssql.reconcile import ask as asking
@@ -37,8 +38,11 @@ def ask(run: Run, choices: Sequence[StreamChoice], file: Path, only: Sequence[st
 
 
 def figures(run: Run, choices: Sequence[StreamChoice]) -> SourceFigures:
-    """What the streams' tables hold now, range by range."""
-    return asking.ask([c.request({}) for c in choices], run.settings, run.isolation)
+    """What the streams' tables hold now, range by range; one that a run would refuse has its `problem`, and stops no other."""
+    refused = stream_choice.check(choices, run.settings)
+    found = asking.ask([c.request({}) for c in choices if c.stream not in refused], run.settings, run.isolation)
+    unknown = [asking.unknown(stream, str(error)) for stream, error in refused.items()]
+    return msgspec.structs.replace(found, tables=[*found.tables, *unknown])
 
 
 def repair(run: Run, choices: Sequence[StreamChoice], file: Path, write: Callable[[Message], None]) -> None:
@@ -76,7 +80,7 @@ def _requests(choices: dict[str, StreamChoice], found: Reconciliation) -> Iterat
         if table.stream not in choices or not table.key_columns or table.mode == "append":
             log.warning(
                 "stream %s differs and has no key to repair it by: it is read whole by entrypoint.sh refresh %s",
-                table.stream, table.stream,
+                table.stream, shlex.quote(table.stream),
             )  # fmt: skip
             continue
         request, ranges = choices[table.stream].request({}), [each.range for each in table.differing]

@@ -94,7 +94,7 @@ class TapMssql(Tap):
         if reconcile or repair:
             from tap_mssql.singer import reconciling
 
-            choices = [s.choice for s in tap.selected()[0].values()]
+            choices = [s.choice for s in tap.chosen()]
             if reconcile:
                 reconciling.ask(tap.run, choices, Path(reconcile), only)
             else:
@@ -149,9 +149,13 @@ class TapMssql(Tap):
         if failed:
             raise batch.failure(failed, len(streams) + len(refused))
 
+    def chosen(self) -> list[TableStream]:
+        """The selected streams, those among them that cannot be read as asked."""
+        return [s for s in self.streams.values() if isinstance(s, TableStream) and s.selected]
+
     def selected(self) -> tuple[dict[str, TableStream], dict[str, ArrowSingerError]]:
         """The selected streams by name, and those that cannot be read as asked. Raises as stream_choice.check; no row is read."""
-        chosen = [s for s in self.streams.values() if isinstance(s, TableStream) and s.selected]
+        chosen = self.chosen()
         refused = stream_choice.check([s.choice for s in chosen], self.settings)
         readable = {s.name: s for s in chosen if s.name not in refused}
         for line in stream_choice.left_out([s.choice for s in readable.values()]):

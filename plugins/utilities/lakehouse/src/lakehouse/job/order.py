@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -73,11 +74,12 @@ def superseded_by(load: Load, applied: Applied) -> str | None:
     if load.mode == "repair":
         raise Refused(
             f"its ranges were read before the later load {applied.last}, and would put older rows over newer ones",
-            f"entrypoint.sh repair {load.manifest['stream']} reads them anew",
+            f"entrypoint.sh repair {shlex.quote(load.manifest['stream'])} reads them anew",
         )
     raise Refused(
         f"it comes after the later load {applied.last}, and would put its older rows over newer ones",
-        f"entrypoint.sh drop {load.load_id} gives it up, entrypoint.sh refresh {load.manifest['stream']} reads the stream anew",
+        f"entrypoint.sh drop {load.load_id} gives it up, "
+        f"entrypoint.sh refresh {shlex.quote(load.manifest['stream'])} reads the stream anew",
     )
 
 
@@ -89,14 +91,14 @@ def check_continues(load: Load, applied: Applied) -> None:
             "it replaces ranges of keys, and the ledger holds nothing of this stream"
             if applied.last is None
             else "it replaces ranges of keys, and does not say which",
-            f"entrypoint.sh refresh {load.manifest['stream']} reads the stream whole",
+            f"entrypoint.sh refresh {shlex.quote(load.manifest['stream'])} reads the stream whole",
         )
     if load.mode == "overwrite" or not cursor:
         return
     start = cursor["from"]
     if load.mode == "merge" and (cursor["to"] is None or is_backfill(load)):
         return  # its tap does not say up to where it read; or it leaves the bookmark where it is
-    whole = f"entrypoint.sh refresh {load.manifest['stream']} reads the stream whole"
+    whole = f"entrypoint.sh refresh {shlex.quote(load.manifest['stream'])} reads the stream whole"
     if applied.value is None:
         if start is not None:
             raise Refused(f"it starts behind {start}, and the ledger holds nothing of this stream up to there", whole)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 
 from pyspark.sql import types as T
@@ -47,7 +48,7 @@ def shape_of(table: dict[str, T.DataType], load: Load, former: list[str]) -> Sha
             raise Refused(
                 f"column {each.name} is {each.dataType.simpleString()} now and {table[name].simpleString()} in "
                 f"{load.manifest['table']}, which does not hold every value of it",
-                f"entrypoint.sh refresh {load.manifest['stream']} reads the stream whole into its new shape",
+                f"entrypoint.sh refresh {shlex.quote(load.manifest['stream'])} reads the stream whole into its new shape",
             )
     mine = {name.lower() for name in spelling}
     gone = [there[name.lower()] for name in former if name.lower() not in mine and name.lower() in there]

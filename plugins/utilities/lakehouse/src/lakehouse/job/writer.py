@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from pyspark.sql import DataFrame, Observation, SparkSession
@@ -96,7 +97,7 @@ class Writer:
             if others.limit(1).collect():
                 raise Refused(
                     "the table has rows, and the ledger no load of this stream: rows would be double",
-                    f"entrypoint.sh refresh {last.manifest['stream']} reads the stream whole, and replaces them",
+                    f"entrypoint.sh refresh {shlex.quote(last.manifest['stream'])} reads the stream whole, and replaces them",
                 )
         shape = self._fit(last, there, former)
         frames = [self._read(load) for load in loads if load.rows]

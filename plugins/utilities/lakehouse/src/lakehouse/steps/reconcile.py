@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import struct
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -139,8 +140,8 @@ def refuse_differences(found: Reconciliation, kept: Path) -> None:
         return
     differing, keyed = [table for table in bad if table.differing], repairable(found)
     others = [table.stream for table in differing if table.stream not in keyed]
-    actions = [f"entrypoint.sh repair {' '.join(keyed)}"] if keyed else []
-    actions += [f"entrypoint.sh refresh {' '.join(others)}, which has no key to be repaired by"] if others else []
+    actions = [f"entrypoint.sh repair {shlex.join(keyed)}"] if keyed else []
+    actions += [f"entrypoint.sh refresh {shlex.join(others)}, which has no key to be repaired by"] if others else []
     actions += ["solve what kept streams from being compared"] if len(differing) < len(bad) else []
     raise VerifyError(
         "\n".join([f"{len(bad)} of {len(found.tables)} streams are not known to be equal:", *lines(found, kept)]),
