@@ -138,6 +138,24 @@ def test_another_key_amid_a_load_reads_the_stream_whole(drifting: Any, server: C
     assert "its key was (a) and is (b): this load reads the stream whole" in document["notes"]
 
 
+def test_a_change_of_the_table_behind_a_synonym_is_noticed(server: Counterpart, tmp_path: Path) -> None:
+    execute(server, "CREATE TABLE dbo.Behind (id int NOT NULL PRIMARY KEY)", "CREATE SYNONYM dbo.Front FOR dbo.Behind")
+    execute(server, "INSERT INTO dbo.Behind SELECT id FROM big.Ids WHERE id < 500")
+    change = {
+        "match": READ + r"\[id\].*FROM \[dbo\]\.\[Front\]",
+        "skip": 2,
+        "run": "ALTER TABLE dbo.Behind ADD more int",
+        "times": 1,
+    }
+    (server.data.parent / "faults.json").write_text(json.dumps({"statements": [change]}))
+    settings = {"streams": ["dbo.Front"], "include_synonyms": True, "range_rows": 100, "max_parallel": 1}
+    ran = Tap(server, tmp_path, settings).read()
+    assert ran.code == 3 and "dbo.Front changed while it was read: column more int was added" in ran.said, ran.said
+    assert good(Tap(server, tmp_path, settings).read()).table("dbo-Front").num_rows == 500
+    refused = Tap(server, tmp_path, settings | {"default_replication_method": "LOG_BASED"}).read()
+    assert "stream dbo-Front is LOG_BASED, and it is a synonym" in refused.said and "ENABLE" not in refused.said
+
+
 def test_the_next_run_reads_the_table_as_it_is_then(changing: Any, server: Counterpart) -> None:
     tap, table = changing("widened", "amid the ranges", "fail")
     assert tap.run(max_query_seconds=9).code == 3

@@ -112,6 +112,13 @@ def test_a_stream_that_fails_leaves_the_others_whole_and_is_named(server: Counte
     assert "Traceback" not in ran.said
 
 
+def test_a_table_with_the_longest_name_is_read(server: Counterpart, tap: Tap) -> None:
+    """Its folder's name would be longer than file systems take."""
+    name = "\u0416" * 128
+    execute(server, f"CREATE TABLE dbo.[{name}] (id int NOT NULL PRIMARY KEY)", f"INSERT INTO dbo.[{name}] VALUES (1)")
+    assert good(tap.run(streams=[f"dbo.{name}"])).rows == {f"dbo-{name}": {1}}
+
+
 def test_names_that_are_no_table_in_delta_or_one_together_stop_no_other_stream(server: Counterpart, tap: Tap) -> None:
     names = ["Na.[\U0001f600]", "Na.TwiceOver", "Na.[Twice_Over]", "Na.Fine"]
     execute(server, "CREATE SCHEMA Na", *(f"CREATE TABLE {name} (id int NOT NULL PRIMARY KEY)" for name in names))

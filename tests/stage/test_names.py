@@ -42,10 +42,14 @@ def test_columns_that_would_meet_are_refused() -> None:
         names.column_names("s", ["a b", "A_B"])
 
 
-@given(st.text(min_size=1), st.text(min_size=1))
+LONG = st.builds(str.__add__, st.sampled_from(["", "x" * 236, "x" * 252, "\u0416" * 60]), st.text(min_size=1))
+
+
+@given(LONG, LONG)
 def test_folders_are_safe_and_never_meet(one: str, other: str) -> None:
     folder = names.folder(one)
-    assert "/" not in folder and not folder.startswith(".") and folder.isascii()
+    assert "/" not in folder and not folder.startswith(".") and folder.isascii() and len(folder) <= 255
+    assert all(len(each) >= 2 and set(each[:2]) <= set(hexdigits) for each in folder.split("%")[1:])
     assert (folder == names.folder(other)) == (one == other)
 
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from singer_arrow.errors import NameRefused
 
 MANIFESTS = "_manifests"  # the folder of a source's manifests
+MOST_OF_FOLDER = 255  # characters of a name, in the file systems of Linux
 DEAD_LETTERS = "_dead_letters"  # the folder of a source's, or a spool's, dead letters
 LOAD_ID = r"\d{8}T\d{6}Z-[0-9a-f]{12}"
 _PART = re.compile(rf"(?P<load_id>{LOAD_ID})-(?P<number>\d{{4,}}(?:\.\d+)*)-(?P<sha256>[0-9a-f]{{12}})\.parquet")
@@ -52,9 +53,16 @@ def dead_letters(load_id: str) -> str:
 
 
 def folder(stream: str) -> str:
-    """The stream's folder: every character outside `A-Z a-z 0-9 _ . -` percent-encoded; never starts with a dot."""
+    """The stream's folder: every character outside `A-Z a-z 0-9 _ . -` percent-encoded; never starts with a dot.
+
+    One that is longer than file systems take ends in `%2D` and 16 hex digits of the stream's SHA-256.
+    """
     name = quote(stream, safe="_.-").replace("~", "%7E")
-    return "%2E" + name[1:] if name.startswith(".") else name
+    name = "%2E" + name[1:] if name.startswith(".") else name
+    if len(name) <= MOST_OF_FOLDER:
+        return name
+    end = "%2D" + hashlib.sha256(stream.encode()).hexdigest()[:16]  # no other folder has one: a minus is not encoded
+    return re.sub(r"%[0-9A-F]?$", "", name[: MOST_OF_FOLDER - len(end)]) + end
 
 
 class Part(NamedTuple):

@@ -21,7 +21,7 @@ def version(session: Session, table: Table) -> str:
     """
     if table.sql:
         return ""
-    row = session.one(statements.version(table.object_id))
+    row = session.one(statements.version(table.object_id, table.is_synonym))
     return "" if row is None else "\0".join(map(str, row))
 
 

@@ -97,11 +97,14 @@ def finer_bits(columns: Sequence[SqlColumn]) -> str:
     return " + ".join(bits)
 
 
-def version(object_id: int) -> str:
-    """When a table was altered last, and its name: one row, none when it is gone."""
+def version(object_id: int, is_synonym: bool = False) -> str:
+    """When a table was altered last, and its name: one row, none when it is gone. Of a synonym, the table that it stands for."""
+    number = str(int(object_id))
+    if is_synonym:
+        number = f"(SELECT OBJECT_ID(y.base_object_name) FROM sys.synonyms AS y WHERE y.object_id = {number})"
     return (
         "SELECT CONVERT(varchar(30), o.modify_date, 121), SCHEMA_NAME(o.schema_id), o.name "
-        f"FROM sys.objects AS o WHERE o.object_id = {int(object_id)}"
+        f"FROM sys.objects AS o WHERE o.object_id = {number}"
     )
 
 

@@ -123,6 +123,8 @@ def _facts(session: Session, stream: str, table: Table) -> Facts:
 def why_not(table: Table, facts: Facts) -> tuple[str, str] | None:
     """Why the changes of a table cannot be read, and what to do; None where they can."""
     other = "; or read the stream by another method"
+    if table.is_synonym:
+        return "it is a synonym, by whose name no changes are looked up", f"select the table that it stands for{other}"
     if not table.has_primary_key:
         return "its table has no primary key, which that needs", f"give the table a primary key{other}"
     if not facts.may_view:
