@@ -46,7 +46,7 @@ def _run(command: batch.Command) -> None:
     from singer_arrow.process import tame_memory
     from tap_rest_api_msdk import batch_output, config
 
-    tame_memory(1 << 20)  # the text of a page is a block
+    tame_memory(1 << 19)  # the text of a page is a block
     lines.log("extract")
     parsed = config.parse(command.config)
     if command.discover:
