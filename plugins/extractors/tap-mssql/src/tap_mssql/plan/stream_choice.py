@@ -119,12 +119,19 @@ class StreamChoice(Struct, frozen=True, dict=True):
                 f"({', '.join(self.table.key)}), and its key is ({', '.join(self.key)})",
                 action="leave its key to the table, or read it by another method",
             )
+        lacking = [c.name for c in self.unreadable if c.name in self.key]
+        if lacking and self.replication_method != FULL_TABLE:
+            raise SelectionRefused(
+                f"stream {self.stream} is {self.replication_method}, and column {', '.join(lacking)} of its key can't be read: "
+                "rows would be merged by it",
+                action="name other columns in its key in stream_options, or read it as FULL_TABLE",
+            )
         request = TableRequest(
             stream=self.stream,
             table=self.table,
             columns=self.columns,
             left_out=tuple(f"{c.name}: {c.unreadable}" for c in self.unreadable),
-            key=self.key,
+            key=() if lacking else self.key,
             set_key=self.options.key,
             replication_key=self.replication_column,
             bookmark=self._bookmark(state),
