@@ -82,3 +82,16 @@ def test_a_key_that_cannot_be_read_is_none_for_a_whole_load_and_refused_for_a_me
             chosen.request({})
     named = choose(table, parse(skips | {"stream_options": {"dbo.T": {"replication_key": "a", "key": ["id"]}}}), None)
     assert named.request({}).key == ("id",)
+
+
+@pytest.mark.parametrize("said", [{"lookback": 60}, {"start_value": "1"}, {"end_value": "9"}])
+@pytest.mark.parametrize("method", [{}, {"replication_method": "FULL_TABLE"}, {"replication_method": "LOG_BASED"}])
+def test_what_a_pattern_says_of_windows_is_for_incremental_streams_alone(method: dict[str, str], said: dict[str, Any]) -> None:
+    """A stream of another method has none: it need not have a key for it, and is compared and read whole like any other."""
+    table = Table("dbo", "T", False, COLUMNS, ("id",) if "LOG_BASED" in method.values() else (), None, True)
+    options = [{"pattern": "dbo.T", **method}, {"pattern": "*.*", **said}]
+    request = choose(table, parse(SETTINGS | {"stream_options": options}), None).request({})
+    assert not request.is_backfill and not request.lookback
+    incremental = [{"pattern": "dbo.T", "replication_key": "a", "key": ["id"]}, {"pattern": "*.*", **said}]
+    request = choose(table, parse(SETTINGS | {"stream_options": incremental}), None).request({})
+    assert request.is_backfill or request.lookback

@@ -126,6 +126,7 @@ class StreamChoice(Struct, frozen=True, dict=True):
                 "rows would be merged by it",
                 action="name other columns in its key in stream_options, or read it as FULL_TABLE",
             )
+        by_key = self.options if self.is_incremental else None  # patterns say it of streams of all methods
         request = TableRequest(
             stream=self.stream,
             table=self.table,
@@ -138,9 +139,9 @@ class StreamChoice(Struct, frozen=True, dict=True):
             bookmark_is_open=state.get(OPEN) is True,
             again=state.get(AGAIN),
             skips_nulls=(self.options.on_null_replication_key or self.on_null_replication_key) == "skip",
-            lookback=self.options.lookback or 0,
-            start_value=self.options.start_value,
-            end_value=self.options.end_value,
+            lookback=(by_key.lookback or 0) if by_key else 0,
+            start_value=by_key.start_value if by_key else None,
+            end_value=by_key.end_value if by_key else None,
             known_columns=bookmarks.known_columns(state),
             on_new_column=self.options.on_new_column or self.on_new_column,
             where=self.where,
