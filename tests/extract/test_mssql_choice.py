@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from singer_sdk.singerlib import Catalog
 
 from singer_arrow.catalog import is_selected
+from singer_arrow.errors import SelectionRefused
 from tap_mssql.config.settings import parse
 from tap_mssql.plan.stream_choice import choose
 from tap_mssql.server.sql_types import SqlColumn
@@ -67,3 +69,29 @@ def test_the_default_method_is_that_of_streams_that_name_neither_a_method_nor_a_
     assert choose(TABLE, parse(SETTINGS), None).replication_method == "FULL_TABLE"
     assert choose(TABLE, incremental, {"replication_method": "FULL_TABLE"}).replication_method == "FULL_TABLE"
     assert choose(TABLE, parse(SETTINGS), {"replication_key": "id"}).replication_method == "INCREMENTAL"
+
+
+def test_a_key_that_cannot_be_read_is_none_for_a_whole_load_and_refused_for_a_merge() -> None:
+    """With on_unreadable: skip, which leaves its column out: no load could name it."""
+    table = Table("dbo", "T", False, (SqlColumn("k", "encrypted int", 4, 10, 0, False), *COLUMNS), ("k",), None, True)
+    skips = SETTINGS | {"on_unreadable": "skip"}
+    assert choose(table, parse(skips), None).request({}).key == ()
+    for options in ({"replication_key": "a"}, {"replication_method": "LOG_BASED"}):
+        chosen = choose(table, parse(skips | {"stream_options": {"dbo.T": options}}), None)
+        with pytest.raises(SelectionRefused, match="column k of its key can't be read"):
+            chosen.request({})
+    named = choose(table, parse(skips | {"stream_options": {"dbo.T": {"replication_key": "a", "key": ["id"]}}}), None)
+    assert named.request({}).key == ("id",)
+
+
+@pytest.mark.parametrize("said", [{"lookback": 60}, {"start_value": "1"}, {"end_value": "9"}])
+@pytest.mark.parametrize("method", [{}, {"replication_method": "FULL_TABLE"}, {"replication_method": "LOG_BASED"}])
+def test_what_a_pattern_says_of_windows_is_for_incremental_streams_alone(method: dict[str, str], said: dict[str, Any]) -> None:
+    """A stream of another method has none: it need not have a key for it, and is compared and read whole like any other."""
+    table = Table("dbo", "T", False, COLUMNS, ("id",) if "LOG_BASED" in method.values() else (), None, True)
+    options = [{"pattern": "dbo.T", **method}, {"pattern": "*.*", **said}]
+    request = choose(table, parse(SETTINGS | {"stream_options": options}), None).request({})
+    assert not request.is_backfill and not request.lookback
+    incremental = [{"pattern": "dbo.T", "replication_key": "a", "key": ["id"]}, {"pattern": "*.*", **said}]
+    request = choose(table, parse(SETTINGS | {"stream_options": incremental}), None).request({})
+    assert request.is_backfill or request.lookback

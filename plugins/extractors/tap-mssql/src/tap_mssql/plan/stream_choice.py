@@ -119,21 +119,29 @@ class StreamChoice(Struct, frozen=True, dict=True):
                 f"({', '.join(self.table.key)}), and its key is ({', '.join(self.key)})",
                 action="leave its key to the table, or read it by another method",
             )
+        lacking = [c.name for c in self.unreadable if c.name in self.key]
+        if lacking and self.replication_method != FULL_TABLE:
+            raise SelectionRefused(
+                f"stream {self.stream} is {self.replication_method}, and column {', '.join(lacking)} of its key can't be read: "
+                "rows would be merged by it",
+                action="name other columns in its key in stream_options, or read it as FULL_TABLE",
+            )
+        by_key = self.options if self.is_incremental else None  # patterns say it of streams of all methods
         request = TableRequest(
             stream=self.stream,
             table=self.table,
             columns=self.columns,
             left_out=tuple(f"{c.name}: {c.unreadable}" for c in self.unreadable),
-            key=self.key,
+            key=() if lacking else self.key,
             set_key=self.options.key,
             replication_key=self.replication_column,
             bookmark=self._bookmark(state),
             bookmark_is_open=state.get(OPEN) is True,
             again=state.get(AGAIN),
             skips_nulls=(self.options.on_null_replication_key or self.on_null_replication_key) == "skip",
-            lookback=self.options.lookback or 0,
-            start_value=self.options.start_value,
-            end_value=self.options.end_value,
+            lookback=(by_key.lookback or 0) if by_key else 0,
+            start_value=by_key.start_value if by_key else None,
+            end_value=by_key.end_value if by_key else None,
             known_columns=bookmarks.known_columns(state),
             on_new_column=self.options.on_new_column or self.on_new_column,
             where=self.where,
