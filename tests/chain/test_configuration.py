@@ -198,6 +198,17 @@ def test_a_value_of_the_env_file_is_the_same_for_every_reader(pipeline: Callable
     assert [told[SETTINGS.get(name, name.removeprefix("TAP_REST_API_MSDK_").lower())] for name in VALUES] == wanted
 
 
+@pytest.mark.parametrize("blank", [" ", "''"])
+def test_a_blank_variable_leaves_what_the_env_file_says(blank: str, project: Pipeline) -> None:
+    """As one of a compose file that passes on what is not set."""
+    (project.folder / ".env").write_text("TAP_MSSQL_PORT=many\n")
+    try:
+        found = problems(project.run("check", TAP_MSSQL_PORT=blank))
+    finally:
+        (project.folder / ".env").unlink()
+    assert [line.partition(" ")[0] for line in found] == ["TAP_MSSQL_PORT=many"]
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -109,6 +109,26 @@ def an_append_starts_where_the_ledger_ends_however_a_time_is_spelled_or_is_refus
     assert [told[each.load_id]["status"] for each in (first, gap)] == ["already", "refused"]
     assert "starts at 2026-01-01, the ledger ends at 2026-01-02" in told[gap.load_id]["problems"][0]
     assert lake.rows("spelled", "Id") == [(1,), (2,)]
+
+
+@on("path", "sail")
+def times_with_an_offset_are_compared_as_moments(lake: Lake) -> Scenario:
+    """A lookback of an hour before ten o'clock of São Paulo is twelve o'clock UTC, which is no later."""
+
+    def merge(started: int, start: str | None, end: str) -> Made:
+        cursor = {"column": "At", "from": start, "to": end}
+        data = table(Id=ints(started), At=pa.array([datetime(2026, 1, 1, 13, started, tzinfo=UTC)], pa.timestamp("us", "UTC")))
+        bookmark = {"replication_key": "At", "replication_key_value": end}
+        mode = "overwrite" if start is None else "merge"
+        return make_load(
+            lake.stage, "moments", [data], started=started, mode=mode, key_columns=["Id"], cursor=cursor, bookmark=bookmark
+        )
+
+    first = merge(1, None, "2026-01-01 10:00:00.0000000 -03:00")
+    second = merge(2, "2026-01-01T12:00:00.0000000+00:00", "2026-01-01 13:30:00.0000000 +00:00")
+    gap = merge(3, "2026-01-01 11:00:00.0000000 -03:00", "2026-01-01 12:00:00.0000000 -03:00")
+    told = yield [first, second, gap]
+    assert [told[each.load_id]["status"] for each in (first, second, gap)] == ["applied", "applied", "refused"], told
 
 
 @on("path", "sail")

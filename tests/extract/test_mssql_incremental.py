@@ -253,6 +253,16 @@ def test_after_a_load_of_the_whole_table_by_another_method_an_incremental_stream
     assert ids(three, f"dbo-{name}") == [1, 2, 3, 4, 5, 6][: 6 if key else 5], "without a key the greatest value waits"
 
 
+def test_a_text_that_ends_like_a_time_with_its_zone_is_a_bookmark_as_it_is(server: Counterpart, tap: Tap) -> None:
+    execute(server, "CREATE TABLE dbo.Zone (id int NOT NULL, c varchar(9) NOT NULL)")
+    execute(server, "INSERT INTO dbo.Zone VALUES (1, '100'), (2, '100A'), (3, '100Z')")
+    one = good(tap.read(**options("Zone")))
+    execute(server, "INSERT INTO dbo.Zone VALUES (4, '101')")
+    two = good(tap.read(one.state, **options("Zone")))
+    assert (ids(one, "dbo-Zone"), ids(two, "dbo-Zone")) == ([1, 2], [3])
+    assert two.document("dbo-Zone")["cursor"]["from"] == "100Z"
+
+
 def test_a_bookmark_above_everything_the_source_has_stays_and_is_told(server: Counterpart, tap: Tap) -> None:
     execute(
         server,

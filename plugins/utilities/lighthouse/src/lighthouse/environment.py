@@ -35,14 +35,14 @@ class Settled:
 def settle(environ: Mapping[str, str], file: Path, is_ours: re.Pattern[str], names: Collection[str]) -> Settled:
     """Reads `.env` under the environment's own values, and turns the pipeline's variables into what they mean.
 
-    `is_ours` matches the names of the pipeline's variables; `names` are those known to end in _FILE by themselves.
+    `is_ours` matches the names of the pipeline's variables, of which a blank one is not set; `names` are those known to end in
+    _FILE by themselves.
     """
     read, problems = read_env_file(file)
-    values = {**{name: value for name, value in read.items() if name not in environ}, **environ}
+    meant = {name: unquoted(value) if is_ours.match(name) else value for name, value in environ.items()}
+    given = {name: value for name, value in meant.items() if value.strip() or not is_ours.match(name)}
+    values = {**{name: value for name, value in read.items() if name not in given}, **given}
     settled = Settled(values, frozenset(read), problems)
-    for name in sorted(name for name in values if is_ours.match(name)):
-        if name not in read or name in environ:
-            values[name] = unquoted(values[name])
     for name in sorted(name for name in values if is_ours.match(name) and name.endswith("_FILE") and name not in names):
         _take_file(settled, name)
     for name in [name for name, value in values.items() if is_ours.match(name) and not value.strip()]:

@@ -26,6 +26,7 @@ from tap_mssql.server.sql_types import SqlColumn
 from tap_mssql.server.table import Table
 
 AUTO = "AUTO"  # of default_replication_method
+_WITHOUT_ZONE = frozenset({"date", "datetime", "smalldatetime", "datetime2", "time"})
 
 
 class StreamChoice(Struct, frozen=True, dict=True):
@@ -213,8 +214,8 @@ class StreamChoice(Struct, frozen=True, dict=True):
             return None
         if self._other_rows(state):
             return None
-        # Bookmarks of other taps end in a zone; only datetimeoffset has one in SQL Server.
-        return str(value) if self.replication_column.type == "datetimeoffset" else re.sub(r"(?<=\d)(Z|\+00:00)$", "", str(value))
+        # Bookmarks of other taps end in a zone, which these types do not have in SQL Server.
+        return re.sub(r"(?<=\d)(Z|\+00:00)$", "", str(value)) if self.replication_column.type in _WITHOUT_ZONE else str(value)
 
 
 def choose(table: Table, settings: Settings, entry: Entry | None) -> StreamChoice:

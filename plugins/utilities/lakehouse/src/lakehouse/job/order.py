@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +13,7 @@ from lakehouse.job.errors import Refused
 from lakehouse.job.loads import Load
 from lakehouse.job.types import type_family
 
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d*))? ?(?:Z|([+-])(\d\d):(\d\d))?")
 NEXT = "the next run reads on from where the ledger ends, and covers it"
 
 
@@ -125,7 +127,19 @@ def is_reached(load: Load, value: Any, bookmark: Any) -> bool:
         return Decimal(one) <= Decimal(other)
     if family in ("float", "double"):
         return float(one) <= float(other)
-    return one <= other
+    moments = [_moment(str(each)) if family == "timestamp" else None for each in (value, bookmark)]
+    return moments[0] <= moments[1] if None not in moments else one <= other  # type: ignore[operator]
+
+
+def _moment(text: str) -> Decimal | None:
+    """Seconds since a day long ago, in UTC where the text has an offset: 10:00 -03:00 is behind 12:00 +00:00."""
+    found = _MOMENT.fullmatch(text)
+    if found is None:
+        return None
+    day, hours, minutes, seconds, fraction, sign, *offset = found.groups()
+    clock = int(hours) * 3600 + int(minutes) * 60 + int(seconds)
+    east = (int(offset[0]) * 3600 + int(offset[1]) * 60) * (-1 if sign == "-" else 1) if sign else 0
+    return Decimal(date.fromisoformat(day).toordinal() * 86_400 + clock - east) + Decimal(f"0.{fraction or 0}")
 
 
 def in_one_spelling(value: object) -> str:
