@@ -96,6 +96,20 @@ def test_the_next_run_begins_at_the_bookmark(batch: bool, tmp_path: Path) -> Non
     assert len(found) <= 3, "at most the bookmark's own record comes again"
 
 
+def test_after_records_of_a_whole_stream_an_incremental_one_begins_anew(tmp_path: Path) -> None:
+    """Its bookmark is behind records that came by then: whoever appends them would have them twice."""
+    state = tmp_path / "state.json"
+    state.write_text("{}")
+    with Api(STYLES["offset"].serve(Table(rows(12)))) as api:
+        for number, things in enumerate([stream(replication_key="at"), stream(), stream(replication_key="at")]):
+            ran = runs.run(tmp_path / str(number), settings(api.url, None, things), "--state", str(state))
+            assert ran.code == runs.ENDED, ran.log
+            assert len(ran.records()) == 12
+            bookmark = ran.messages[-1]["value"]["bookmarks"]["things"]
+            assert ("replication_key_value" in bookmark) is (number != 1), bookmark
+            state.write_text(json.dumps(ran.messages[-1]["value"]))
+
+
 @pytest.mark.parametrize(
     ("drift", "told"),
     [

@@ -154,6 +154,8 @@ class StreamReader:
         if self.choice.is_incremental:
             bookmark.pop(JSON, None)
             bookmark.update({"columns": sent, KEY: list(self.choice.key)})
+        else:
+            bookmark.clear()  # as of a load: nothing goes on at what an earlier load had come to
         for line in _not_sent(self._converter.drift):
             log.warning("%s: %s", self.choice.stream, line)
         self._tell(walks.received, began)
