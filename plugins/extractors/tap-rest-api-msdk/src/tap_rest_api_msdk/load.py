@@ -31,8 +31,7 @@ class LoadPlan(Struct, frozen=True):
     """What is known of a load before its first record.
 
     `start_read` is the bookmark it reads from, `start` the same where the API is told so that it leaves out what is older;
-    `lookback` is how far before it the load reads;
-    `columns` are those of `schema`, as they are declared.
+    `lookback` is how far before it the load reads; `columns` are those of `schema`, as they are declared.
     """
 
     stream: str

@@ -78,8 +78,10 @@ class ApiClient(Struct, dict=True):
         """What `read` makes of a 2xx answer, or of one that says that there is no such page where that may be.
 
         `what` names stream and page in errors; query parameters never appear there. `came` is the answer to the first try, where
-        that was asked for before. Raises CredentialsRefused, ApiUnavailable or
-        AnswerRefused, and what `read` raises but Unreadable and ToldError, for which it is asked again.
+        that was asked for before.
+
+        Raises CredentialsRefused, ApiUnavailable or AnswerRefused, and what `read` raises but Unreadable and ToldError, for which
+        it is asked again.
         """
         began = math.inf  # the first failure
         last = _Failure("no answer")
